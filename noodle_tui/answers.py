@@ -1,0 +1,112 @@
+"""What the smaller commands print: predictions, the list of runs, a run that is followed."""
+
+import csv
+import io
+import json
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from noodle_tui.events import ENDINGS, RunFailed, RunStopped
+from noodle_tui.listeners.console import ConsoleListener, clock
+from noodle_tui.predict import PredictOutcome
+from noodle_tui.run_folder import Follower, is_alive
+from noodle_tui.stats import wilson_interval
+from noodle_tui.summaries import RunSummary, summarise_all
+
+FOLLOW_EVERY = 0.5  # seconds
+
+
+def print_answers(outcome: PredictOutcome, format: str) -> None:
+    """Class and probabilities of each image, as table, csv or json."""
+    rows = [{"path": str(a.path), "predicted": a.predicted, **{f"p_{k}": v for k, v in a.probabilities.items()}}
+            for a in outcome.answers]
+    if format == "json":
+        failures = [{"path": str(path), "reason": reason} for path, reason in outcome.failures]
+        write(json.dumps({"answers": rows, "failures": failures}, indent=1) + "\n")
+    elif format == "csv" and rows:
+        out = io.StringIO()
+        writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write(out.getvalue())
+    elif rows:
+        print_table(list(rows[0]), [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows])
+
+
+def print_runs(save_dir: Path, format: str) -> None:
+    """All runs in `save_dir`, newest first."""
+    summaries = summarise_all(save_dir)
+    if format == "json":
+        write(json.dumps([run_as_json(s) for s in summaries], indent=1) + "\n")
+        return
+    if not summaries:
+        print(f"no runs in {save_dir}")
+        return
+    print_table(["run", "state", "epochs", "best accuracy", "started", "time"], [run_as_row(s) for s in summaries])
+
+
+def run_as_row(s: RunSummary) -> list[str]:
+    best = "-"
+    if s.best_correct is not None and s.best_count:
+        low, high = wilson_interval(s.best_correct, s.best_count)
+        best = f"{s.best_correct / s.best_count:.3f} ({s.best_correct}/{s.best_count}) {low:.2f}-{high:.2f}"
+    started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
+    return [s.folder.name, s.status, f"{s.epoch}/{s.n_epochs}", best, started, clock(s.seconds)]
+
+
+def run_as_json(s: RunSummary) -> dict[str, Any]:
+    return {"folder": str(s.folder), "name": s.name, "status": s.status, "epoch": s.epoch, "n_epochs": s.n_epochs,
+            "best_epoch": s.best_epoch, "best_correct": s.best_correct, "best_count": s.best_count, "started": s.started,
+            "seconds": s.seconds, "error": s.error}
+
+
+def print_table(columns: list[str], rows: list[list[str]]) -> None:
+    """A table, never folded where the output is no terminal: scripts cut it by columns."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console = Console(markup=False, highlight=False, emoji=False, width=10_000)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console.print(table)
+
+
+def write(text: str) -> None:
+    """To stdout, names with undecodable bytes included."""
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+    sys.stdout.flush()
+
+
+def follow(folder: Path, log_every: int, as_json: bool) -> int:
+    """Print a run's events from its beginning until it ends. The exit code is the run's own; 1 if it died."""
+    console = ConsoleListener(log_every, as_json)
+    follower = Follower(folder)
+    try:
+        while True:
+            alive = is_alive(folder)  # before reading: what comes after a death isn't missed
+            events = follower.read()
+            for event in events:
+                console(event)
+            ending = next((e for e in reversed(events) if isinstance(e, ENDINGS)), None)
+            if ending is not None and not alive:
+                console.close()
+                if isinstance(ending, RunFailed):
+                    console.say(f"failed: {ending.error}")
+                    return 1
+                return 130 if isinstance(ending, RunStopped) else 0
+            if not alive:
+                console.say("interrupted: its process is gone; pick it up with "
+                            f"noodle run --headless --load-dir {folder}")
+                return 1
+            time.sleep(FOLLOW_EVERY)
+    finally:
+        console.close()

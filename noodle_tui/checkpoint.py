@@ -1,0 +1,155 @@
+"""A session on disk: everything that picking a run up again needs, in one file that is whole or isn't there.
+
+`checkpoint.pt` is replaced by one rename, and the one before stays as `checkpoint.prev.pt` until then. It is torch's zip
+format, so each record carries a CRC-32; all are verified before anything is loaded, and a damaged file gives way to the
+previous one, with a warning. Only tensors and plain values are unpickled (`weights_only=True`): no code is run.
+"""
+
+import io
+import os
+import zipfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from noodle_tui.atomic import write_atomic
+from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.events import EpochDone
+
+FILE, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
+VERSION = 1
+
+
+@dataclass
+class Best:
+    """The epoch with the highest validation accuracy so far; the earlier one keeps a tie."""
+
+    epoch: int
+    correct: int
+    count: int
+    loss: float
+    weights: dict[str, Tensor]  # a state dict, on the training device
+
+
+@dataclass
+class Session:
+    """Training in progress. `fit` moves it forward, batch by batch; it can be saved between any two."""
+
+    model: nn.Module
+    optimizer: torch.optim.SGD
+    totals: Tensor  # [2], on the device: summed loss and correct count of the unfinished epoch's batches
+    fingerprint: str = ""  # of the data it was trained on
+    comet_key: str = ""  # the Comet experiment to go on in
+    times: int = 0  # how often it was picked up again
+    epoch: int = 0  # whole epochs done
+    step: int = 0  # batches of the next epoch that are done, too
+    best: Best | None = None
+    best_on_disk: int = 0  # the epoch whose weights model.pth holds
+    history: list[EpochDone] = field(default_factory=list)
+
+
+def new_session(model: nn.Module, lr: float, momentum: float, device: torch.device) -> Session:
+    """A session before its first batch: plain SGD, as in the seed, on `device`."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, fused=device.type in ("cpu", "cuda"))
+    # sums of thousands of losses want float64, which Apple's GPUs lack
+    totals = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
+    return Session(model, optimizer, totals)
+
+
+def save_session(folder: Path, session: Session, config: dict[str, Any]) -> None:
+    """Write `folder`/checkpoint.pt. OSError if the disk refuses; then the file before it is still there, whole."""
+    content = {
+        "version": VERSION,
+        "model": session.model.state_dict(),
+        "optimizer": session.optimizer.state_dict(),
+        "fingerprint": session.fingerprint,
+        "comet_key": session.comet_key,
+        "times": session.times,
+        "epoch": session.epoch,
+        "step": session.step,
+        "totals": session.totals,
+        "best": None if session.best is None else vars(session.best),
+        "history": [asdict(event) for event in session.history],
+        "config": config,
+    }
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    current = folder / FILE
+    if current.exists():
+        _keep_as_previous(current)
+    write_atomic(current, buffer.getbuffer())
+
+
+def weights_file(weights: dict[str, Tensor]) -> memoryview:
+    """The content of a model.pth: a plain state dict on the CPU that torchvision's resnet18 loads strictly."""
+    buffer = io.BytesIO()
+    torch.save({name: value.detach().cpu() for name, value in weights.items()}, buffer)
+    return buffer.getbuffer()
+
+
+def _keep_as_previous(current: Path) -> None:
+    """Give the current file a second name, so that it outlives its replacement."""
+    spare = current.with_name(PREVIOUS + ".new")
+    spare.unlink(missing_ok=True)
+    try:
+        os.link(current, spare)
+        os.replace(spare, current.with_name(PREVIOUS))
+    except PermissionError:
+        # a file system without hard links: nothing is lost, the rename below is still atomic
+        return
+
+
+def has_checkpoint(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (FILE, PREVIOUS))
+
+
+def load_session(folder: Path) -> tuple[dict[str, Any], str]:
+    """The newest whole checkpoint in `folder` as saved, on the CPU, and a warning ("" if all is well).
+
+    NoodleError if there is none, or each is damaged.
+    """
+    problems: list[str] = []
+    for name in (FILE, PREVIOUS):
+        if (folder / name).is_file():
+            try:
+                return _read(folder / name), "; ".join(problems)
+            except NoodleError as error:
+                problems.append(f"{error}; the one saved before it is used")
+    if problems:
+        raise NoodleError(problems[-1].removesuffix("; the one saved before it is used"))
+    raise NoodleError(f"{folder}: no {FILE} in it, nothing to pick up")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise NoodleError(f"{file} is damaged: the checksum of {damaged} is wrong")
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except NoodleError:
+        raise
+    except Exception as error:  # noqa: BLE001 - foreign or torn bytes raise anything; each means: not usable
+        raise NoodleError(f"{file} is damaged or no checkpoint of this program ({one_line(error)[:120]})") from None
+    wanted = {"version", "model", "optimizer", "epoch", "step", "totals", "best", "history", "config", "fingerprint"}
+    if not isinstance(content, dict) or not wanted <= content.keys() or content["version"] != VERSION:
+        raise NoodleError(f"{file}: not a checkpoint that this version can read")
+    return content
+
+
+def restore(session: Session, content: dict[str, Any]) -> None:
+    """Put a loaded checkpoint into a freshly built session. NoodleError if it doesn't fit the model."""
+    try:
+        session.model.load_state_dict(content["model"])
+        session.optimizer.load_state_dict(content["optimizer"])
+        session.epoch, session.step = int(content["epoch"]), int(content["step"])
+        session.totals.copy_(content["totals"])
+        session.best = None if content["best"] is None else Best(**content["best"])
+        session.history = [EpochDone(**event) for event in content["history"]]
+        session.times = int(content.get("times", 0)) + 1
+        session.fingerprint, session.comet_key = str(content["fingerprint"]), str(content.get("comet_key", ""))
+    except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise NoodleError(f"the checkpoint doesn't fit this model: {one_line(error)[:160]}") from None

@@ -1,0 +1,198 @@
+"""Every option of a run, once. The command line's flags, the app's form and the README's table are made from `RunConfig`.
+
+Adding an option is one line here: its name, type, default, bounds, help and group.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from noodle_tui.errors import UsageError
+
+DATA, TRAINING, LOGGING = "Data", "Training", "Logging"
+DEFAULT_PERSON = r"([^_/]+)_[^/]*$"
+
+
+def option(default: Any, group: str, help: str, flag: str | None = None, **bounds: Any) -> Any:
+    """One line of `RunConfig`. `flag` is the command line's name where it isn't the field's own; bounds are pydantic's."""
+    return Field(default, description=help, json_schema_extra={"group": group, "flag": flag}, **bounds)
+
+
+class RunConfig(BaseModel):
+    """What a run is asked to do. Immutable; paths are kept as typed (relative to the working folder)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stimuli: Path = option(Path("Resources/stimuli"), DATA, "folder of face photos, at any depth, to be sorted by rejig")
+    data_dir: Path = option(Path("Resources/classify"), DATA, "folder that holds train/<class>/ and val/<class>/")
+    rejig_data: bool = option(False, DATA, "first sort the stimuli into the data folder; harmless when already done")
+    classes: tuple[str, ...] = option(
+        ("sad=_Sa_", "happy=_Ha_"), DATA, "a class and the token in a file's name that marks it; repeat it", flag="class"
+    )
+    val_fraction: float = option(0.1, DATA, "share of the images held out for validation", gt=0, lt=1)
+    split_by: Literal["file", "person"] = option(
+        "file", DATA, "hold out single files (the seed's way) or whole people (what a claim about new faces needs)"
+    )
+    person: str = option(DEFAULT_PERSON, DATA, "regular expression whose first group, in a photo's path, names the person")
+    mode: Literal["move", "copy", "link"] = option("move", DATA, "what rejig does with the photos")
+    skip_bad_images: bool = option(False, DATA, "go on without images that can't be read, and say so in the report")
+
+    load_dir: Path | None = option(None, TRAINING, "run folder to pick up, or model.pth (or its folder) to start from")
+    save_dir: Path = option(Path("weights"), TRAINING, "folder that run folders are made in")
+    n_epochs: int = option(40, TRAINING, "epochs to run", ge=1, le=1_000_000)
+    batch_size: int = option(24, TRAINING, "images a step", ge=1, le=65_536)
+    lr: float = option(0.001, TRAINING, "SGD's learning rate", gt=0, le=100)
+    momentum: float = option(0.9, TRAINING, "SGD's momentum", ge=0, lt=1)
+    seed: int = option(42, TRAINING, "decides the split, the batches' order, the augmentation and a new layer's weights",
+                       ge=0, le=2**32 - 1)
+    weights: str = option("imagenet", TRAINING, "weights to start from: imagenet, none, or a ResNet18 state-dict file")
+    input_size: int = option(224, TRAINING, "pixels a side that the network sees", ge=32, le=1024)
+    device: str = option("auto", TRAINING, "auto, cuda, cuda:N, mps or cpu")
+    precision: Literal["auto", "fp32", "bf16"] = option(
+        "auto", TRAINING, "auto is bf16 where the device computes it in hardware; fp32 for exactness"
+    )
+    test_every: int = option(1, TRAINING, "validate every _ epochs; the first and the last always are", ge=1)
+    save_every: int = option(5, TRAINING, "save the session every _ epochs; the last always is", ge=1)
+
+    namestr: str = option("neuro_ml", LOGGING, "name of the run folder and of the Comet experiment")
+    log_every: int = option(1, LOGGING, "log every _ epochs; the first and the last always are", ge=1)
+    comet: bool = option(False, LOGGING, "log to Comet, with the keys in settings.json or COMET_API_KEY")
+    comet_weights: bool = option(True, LOGGING, "with comet, also upload the trained weights")
+    tensorboard: bool = option(False, LOGGING, "also write TensorBoard files into the run folder")
+    debug: bool = option(False, LOGGING, "on an error open the interactive debugger; Comet stays off")
+
+    @field_validator("classes", mode="after")
+    @classmethod
+    def _check_classes(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        class_tokens(pairs)
+        return pairs
+
+    @field_validator("person")
+    @classmethod
+    def _check_person(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+        return pattern
+
+    @field_validator("device")
+    @classmethod
+    def _check_device(cls, device: str) -> str:
+        if not re.fullmatch(r"auto|cuda(:\d+)?|mps|cpu", device):
+            raise ValueError(f"{device!r} is none of auto, cuda, cuda:N, mps, cpu")
+        return device
+
+    @field_validator("namestr")
+    @classmethod
+    def _check_namestr(cls, name: str) -> str:
+        if not re.fullmatch(r"[^/\\\x00-\x1f]{1,100}", name) or name.startswith("."):
+            raise ValueError("use 1 to 100 characters, no slash, not starting with a dot: it names a folder")
+        return name
+
+
+def class_tokens(pairs: tuple[str, ...]) -> dict[str, str]:
+    """{"sad": "_Sa_", "happy": "_Ha_"} from ("sad=_Sa_", "happy=_Ha_"). ValueError says what is wrong with a pair."""
+    tokens: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, token = pair.partition("=")
+        if not equals or not token or not re.fullmatch(r"[^/\\\x00-\x1f.=][^/\\\x00-\x1f=]{0,99}", name):
+            raise ValueError(f"{pair!r} is not NAME=TOKEN, e.g. happy=_Ha_")
+        if name in tokens:
+            raise ValueError(f"the class {name!r} is given twice")
+        if token in tokens.values():
+            raise ValueError(f"the token {token!r} is given to two classes")
+        tokens[name] = token
+    if len(tokens) < 2:
+        raise ValueError("at least two classes are needed, e.g. --class sad=_Sa_ --class happy=_Ha_")
+    return tokens
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option as the command line, the form and the README's table need it."""
+
+    name: str  # the field in RunConfig
+    flag: str  # without dashes in front, e.g. "n-epochs"
+    kind: Literal["bool", "int", "float", "choice", "path", "text", "list"]
+    default: Any
+    group: str
+    help: str
+    choices: tuple[str, ...] = ()
+    bounds: str = ""  # in words, e.g. "1 to 65536"
+
+
+def options() -> list[Option]:
+    """All options, in the order in which RunConfig lists them."""
+    return [_option(name, field) for name, field in RunConfig.model_fields.items()]
+
+
+def _option(name: str, field: Any) -> Option:
+    extra = field.json_schema_extra
+    kind, choices = _kind(field.annotation)
+    return Option(
+        name=name,
+        flag=extra["flag"] or name.replace("_", "-"),
+        kind=kind,
+        default=field.default,
+        group=extra["group"],
+        help=field.description,
+        choices=choices,
+        bounds=_bounds_in_words(field.metadata),
+    )
+
+
+def _kind(annotation: Any) -> tuple[Any, tuple[str, ...]]:
+    if isinstance(annotation, UnionType):  # Path | None
+        annotation = next(part for part in get_args(annotation) if part is not NoneType)
+    if get_origin(annotation) is Literal:
+        return "choice", get_args(annotation)
+    if get_origin(annotation) is tuple:
+        return "list", ()
+    return {bool: "bool", int: "int", float: "float", str: "text", Path: "path"}[annotation], ()
+
+
+def _bounds_in_words(metadata: list[Any]) -> str:
+    words = {"ge": "at least {}", "gt": "more than {}", "le": "at most {}", "lt": "less than {}"}
+    found = [(key, getattr(bound, key)) for bound in metadata for key in words if hasattr(bound, key)]
+    return ", ".join(words[key].format(value) for key, value in found)
+
+
+def make_config(values: dict[str, Any]) -> RunConfig:
+    """RunConfig from raw values (strings allowed). UsageError names the first bad option, its value and what it takes."""
+    try:
+        return RunConfig(**values)
+    except ValidationError as error:
+        raise UsageError(next(iter(config_errors(error).values()))) from None
+
+
+def config_errors(error: ValidationError) -> dict[str, str]:
+    """{field: one sentence} from pydantic's error, for the command line (the first) and the form (each at its field)."""
+    known = {o.name: o for o in options()}
+    sentences: dict[str, str] = {}
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        if name in known and name not in sentences:
+            sentences[name] = f"--{known[name].flag}: {_in_words(known[name], problem)}"
+        elif name not in known:
+            sentences[name] = f"there is no option {name!r}"
+    return sentences
+
+
+def _in_words(option: Option, problem: Any) -> str:
+    value = problem["input"]
+    match problem["type"]:
+        case "value_error":
+            return str(problem["ctx"]["error"])
+        case "literal_error":
+            return f"{value!r} is none of {', '.join(option.choices)}"
+        case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" | "finite_number":
+            return f"{value} is out of bounds: {option.bounds}"
+        case kind if kind.startswith(("int", "float", "bool")):
+            wanted = {"int": "a whole number", "float": "a number", "bool": "yes or no"}[option.kind]
+            return f"{value!r} is not {wanted}" + (f" ({option.bounds})" if option.bounds else "")
+    return f"{value!r} can't be used: {problem['msg']}"

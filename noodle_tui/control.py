@@ -1,0 +1,90 @@
+"""Requests to a run: stop, pause, go on. They come from this process or as files in the run folder from any other."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from noodle_tui.errors import StopRun
+
+STOP_FILE, PAUSE_FILE = "stop", "pause"
+LOOK_EVERY = 0.25  # seconds between two looks at the run folder: it may lie on a slow network disk
+
+
+class Control:
+    """Asked between batches, files and network blocks by `check`; told by any thread, a signal, or a file."""
+
+    def __init__(self) -> None:
+        self.folder: Path | None = None  # the run folder, once there is one
+        self._stop = threading.Event()
+        self._pause = threading.Event()
+        self._reason = ""
+        self._pause_file = False
+        self._last_look = 0.0
+
+    def stop(self, reason: str = "asked to stop") -> None:
+        self._reason = self._reason or reason
+        self._stop.set()
+
+    def pause(self) -> None:
+        self._pause.set()
+
+    def resume(self) -> None:
+        self._pause.clear()
+        if self.folder is not None:
+            (self.folder / PAUSE_FILE).unlink(missing_ok=True)
+
+    @property
+    def stop_requested(self) -> bool:
+        return self._stop.is_set()
+
+    @property
+    def pause_requested(self) -> bool:
+        self._look_at_files()
+        return self._pause.is_set() or self._pause_file
+
+    def check(self) -> None:
+        """Raise StopRun if somebody asked for it. Cheap enough to call between batches."""
+        self._look_at_files()
+        if self._stop.is_set():
+            raise StopRun(self._reason)
+
+    def wait_while_paused(self) -> None:
+        """Sleep until the pause ends; StopRun if the run is stopped meanwhile."""
+        while self.pause_requested:
+            self.check()
+            time.sleep(0.1)
+
+    def _look_at_files(self) -> None:
+        now = time.monotonic()
+        if self.folder is None or now - self._last_look < LOOK_EVERY:
+            return
+        self._last_look = now
+        self._pause_file = (self.folder / PAUSE_FILE).exists()
+        if (self.folder / STOP_FILE).exists():
+            self.stop("asked to stop by the file `stop` in the run folder")
+
+
+@contextmanager
+def stop_on_signals(control: Control) -> Iterator[None]:
+    """SIGINT, SIGTERM and Slurm's SIGUSR1 ask the run to stop and save; a second SIGINT ends at once.
+
+    Only for the main thread. SIGHUP is left out: a dropped connection must not end a run (see `terminal.survive_hangup`).
+    """
+
+    def ask(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGINT and control.stop_requested:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            raise KeyboardInterrupt
+        control.stop(f"stopped by {signal.Signals(number).name}")
+
+    wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    before = {number: signal.signal(number, ask) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,89 @@
+"""Which device trains, in which precision, with how many threads."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from noodle_tui.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Device:
+    torch_device: torch.device
+    name: str  # for people, e.g. "NVIDIA H100 80GB HBM3"
+    precision: str  # "fp32" or "bf16"
+
+    @property
+    def bf16(self) -> bool:
+        return self.precision == "bf16"
+
+
+def pick_device(wanted: str, precision: str) -> Device:
+    """The device for --device and --precision. UsageError if it isn't there."""
+    device = torch.device(_best() if wanted == "auto" else wanted)
+    if device.type == "cuda":
+        device = _check_cuda(device)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise UsageError("--device mps: this machine has no Apple GPU that torch can use; try --device auto")
+    if device.type == "cpu":
+        torch.set_num_threads(available_cpus())
+    bf16 = precision == "bf16" or (precision == "auto" and computes_bf16(device))
+    return Device(device, _name(device), "bf16" if bf16 else "fp32")
+
+
+def _best() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _check_cuda(device: torch.device) -> torch.device:
+    if not torch.cuda.is_available():
+        raise UsageError(f"--device {device}: torch finds no CUDA GPU here; try --device cpu, or see `noodle doctor`")
+    index = torch.cuda.current_device() if device.index is None else device.index
+    if index >= torch.cuda.device_count():
+        raise UsageError(f"--device {device}: this machine has {torch.cuda.device_count()} GPU(s), counted from cuda:0")
+    return torch.device("cuda", index)
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "Apple GPU" if device.type == "mps" else f"CPU, {torch.get_num_threads()} threads"
+
+
+def computes_bf16(device: torch.device) -> bool:
+    """Whether the device computes bfloat16 in hardware: only then is it faster than float32."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        return bool({"avx512_bf16", "amx_bf16", "bf16"} & _cpu_flags())
+    return False
+
+
+def _cpu_flags() -> set[str]:
+    """The processor's feature flags, from /proc/cpuinfo (Linux; elsewhere none are known)."""
+    path = Path("/proc/cpuinfo")
+    if not path.exists():
+        return set()
+    lines = path.read_text().splitlines()
+    return set(next((line.split(":")[1].split() for line in lines if line.startswith(("flags", "Features"))), []))
+
+
+def available_cpus() -> int:
+    """Processors this process may really use: its affinity, cut by the container's quota (cgroup v2 or v1)."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([allowed, *(_quota(Path("/sys/fs/cgroup")))]))
+
+
+def _quota(cgroup: Path) -> list[int]:
+    v2, v1 = cgroup / "cpu.max", cgroup / "cpu" / "cpu.cfs_quota_us"
+    if v2.exists():
+        quota, period = v2.read_text().split()
+    elif v1.exists():
+        quota, period = v1.read_text(), v1.with_name("cpu.cfs_period_us").read_text()
+    else:
+        return []
+    return [] if quota.strip() in ("max", "-1") else [round(int(quota) / int(period))]

@@ -1,0 +1,147 @@
+"""`noodle doctor`: is everything there that a run needs? Device, versions, weights, settings, disk, terminal."""
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from noodle_tui.config import RunConfig
+from noodle_tui.errors import NoodleError, one_line
+
+RUN_FOLDER_MB = 200  # a checkpoint, the one before it, and the model
+MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    level: str  # "ok", "warning" or "error"
+    what: str
+    text: str
+
+
+def examine(config: RunConfig) -> list[Finding]:
+    """Look at everything; each look that fails is a finding of its own."""
+    looks: list[tuple[str, Callable[[], list[Finding]]]] = [
+        ("versions", _versions),
+        ("device", lambda: _device(config)),
+        ("weights", _weights),
+        ("settings", _settings),
+        ("disk", lambda: _disk(config.save_dir)),
+        ("terminal", _terminal),
+    ]
+    findings: list[Finding] = []
+    for what, look in looks:
+        try:
+            findings += look()
+        except Exception as error:  # noqa: BLE001 - a doctor names what is broken, and goes on with the rest
+            findings.append(Finding("error", what, one_line(error)))
+    return findings
+
+
+def _versions() -> list[Finding]:
+    packages = ("noodle-tui", "torch", "torchvision", "textual", "comet_ml", "numpy", "pillow")
+    found = [f"{name} {_version(name)}" for name in packages]
+    return [Finding("ok", "versions", f"Python {platform.python_version()}, " + ", ".join(found)),
+            Finding("ok" if _version("tensorboard") else "warning", "tensorboard",
+                    _version("tensorboard") or "not installed; --tensorboard needs it: pip install 'noodle-tui[tensorboard]'")]
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
+
+
+def _device(config: RunConfig) -> list[Finding]:
+    import torch
+
+    from noodle_tui.device import computes_bf16, pick_device
+
+    device = pick_device(config.device, config.precision)
+    findings = [Finding("ok", "device", f"{device.name} ({device.torch_device}), training in {device.precision}")]
+    if device.torch_device.type == "cpu" and config.device == "auto":
+        findings.append(Finding("warning", "device", "no GPU that torch can use: training on the processor takes minutes "
+                                "where a GPU takes seconds" + _why_no_cuda()))
+    if device.torch_device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device.torch_device)
+        level = "ok" if free > 2 * 2**30 else "warning"
+        findings.append(Finding(level, "GPU memory", f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"))
+    if not computes_bf16(device.torch_device):
+        findings.append(Finding("ok", "precision", "no bfloat16 in this device's hardware: --precision auto is fp32"))
+    return findings
+
+
+def _why_no_cuda() -> str:
+    import torch
+
+    if shutil.which("nvidia-smi") is None:
+        return " (there is no NVIDIA driver here)"
+    return f" (there is an NVIDIA driver; torch {torch.__version__} was built for CUDA {torch.version.cuda})"
+
+
+def _weights() -> list[Finding]:
+    from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url
+
+    file = imagenet_file()
+    if not file.exists():
+        return [Finding("warning", "ImageNet weights", f"not here yet: the first run downloads {imagenet_url()}; for a node "
+                        f"without internet put that file at {file} (its SHA-256 begins with {file.stem.rsplit('-', 1)[1]}), "
+                        "or use --weights FILE or --weights none")]
+    if not checksum_ok(file):
+        return [Finding("warning", "ImageNet weights", f"{file} is damaged (wrong checksum): the next run downloads it anew")]
+    return [Finding("ok", "ImageNet weights", f"{file}, checksum right")]
+
+
+def _settings() -> list[Finding]:
+    from noodle_tui.settings import load_settings, masked
+
+    try:
+        settings = load_settings()
+    except NoodleError as error:
+        return [Finding("error", "settings", str(error))]
+    findings = [Finding("warning", "settings", text) for text in settings.warnings]
+    if settings.apikey is None:
+        return [*findings, Finding("ok", "Comet", "no key in settings.json or COMET_API_KEY; only --comet needs one")]
+    return [*findings, Finding("ok", "Comet", f"key {masked(settings.apikey)}")]
+
+
+def _disk(save_dir: Path) -> list[Finding]:
+    place = save_dir.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 2**20
+    if not os.access(place, os.W_OK):
+        return [Finding("error", "disk", f"{place}: no right to write there; choose another --save-dir")]
+    level = "ok" if free > 10 * RUN_FOLDER_MB else "warning" if free > RUN_FOLDER_MB else "error"
+    return [Finding(level, "disk", f"{free / 1024:.1f} GiB free for {save_dir}; a run takes about {RUN_FOLDER_MB} MB")]
+
+
+def _terminal() -> list[Finding]:
+    console = Console()
+    size = shutil.get_terminal_size()
+    colours = {"truecolor": "16 million colours", "256": "256 colours", "standard": "16 colours", None: "no colours"}
+    encoding = (sys.stdout.encoding or "").lower()
+    findings = [Finding("ok" if size.columns >= 60 and size.lines >= 20 else "warning", "terminal",
+                        f"{os.environ.get('TERM', 'no TERM')}, {colours.get(console.color_system, console.color_system)}, "
+                        f"{size.columns} x {size.lines} (the app wants 60 x 20 at least)")]
+    if "utf" not in encoding:
+        findings.append(Finding("warning", "terminal", f"its encoding is {encoding or 'unknown'}, curves need UTF-8: "
+                                "export LC_ALL=C.UTF-8"))
+    return findings
+
+
+def print_findings(findings: list[Finding]) -> int:
+    """One line a finding; 1 if one is an error."""
+    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    width = max(len(f.what) for f in findings)
+    for finding in findings:
+        console.print(Text(f"{MARKS[finding.level]} {finding.what:{width}}  {finding.text}"))
+    return 1 if any(f.level == "error" for f in findings) else 0

@@ -1,0 +1,297 @@
+"""What a run says, and the state that follows from it.
+
+The trainer emits events; the console, the run folder, Comet, TensorBoard and the app only listen. `RunState` is folded from
+events, whether they come from a thread of this process or from the `events.jsonl` of a job on another node: watching a run,
+attaching to it again, and looking at last week's are one code path.
+"""
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from noodle_tui.stats import wilson_interval
+
+STAGES = ("rejig", "weights", "decode", "train", "evaluate", "save")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    time: float = field(default_factory=time.time)  # seconds since 1970
+
+
+@dataclass(frozen=True)
+class RunStarted(Event):
+    name: str
+    folder: str
+    config: dict[str, Any]  # RunConfig as JSON
+    n_epochs: int
+    pid: int
+    host: str
+    resumed_at: int = 0  # epochs that were already done
+
+
+@dataclass(frozen=True)
+class StageStarted(Event):
+    stage: str  # one of STAGES
+    text: str
+    total: int | None = None  # images, bytes or batches; None where nobody knows
+
+
+@dataclass(frozen=True)
+class StageProgress(Event):
+    stage: str
+    done: int
+    total: int | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class StageDone(Event):
+    stage: str
+    seconds: float
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class DataReady(Event):
+    classes: list[str]  # in the order of the model's outputs
+    train_counts: list[int]  # images a class
+    val_counts: list[int]
+    people: int  # 0 where names tell none
+    people_in_both: int
+    skipped: int
+    fingerprint: str
+    where: str  # where the pixels are kept, in words
+
+
+@dataclass(frozen=True)
+class ModelReady(Event):
+    architecture: str
+    weights: str
+    device: str  # e.g. "cuda:0"
+    device_name: str
+    precision: str  # "fp32" or "bf16"
+
+
+@dataclass(frozen=True)
+class EpochDone(Event):
+    epoch: int  # 1 is the first
+    n_epochs: int
+    train_loss: float
+    train_correct: int
+    train_count: int
+    val_loss: float | None  # None in an epoch without validation
+    val_correct: int | None
+    val_count: int
+    lr: float
+    seconds: float
+    images_per_second: float
+    is_best: bool = False  # the best validation accuracy so far; the earlier epoch keeps a tie
+
+    @property
+    def train_accuracy(self) -> float:
+        return self.train_correct / max(self.train_count, 1)
+
+    @property
+    def val_accuracy(self) -> float | None:
+        return None if self.val_correct is None else self.val_correct / max(self.val_count, 1)
+
+    @property
+    def val_interval(self) -> tuple[float, float] | None:
+        return None if self.val_correct is None else wilson_interval(self.val_correct, self.val_count)
+
+
+@dataclass(frozen=True)
+class Saved(Event):
+    what: str  # "checkpoint" or "model"
+    file: str  # its name in the run folder
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Message(Event):
+    level: str  # "info", "warning" or "error"
+    text: str
+
+
+@dataclass(frozen=True)
+class Paused(Event):
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Resumed(Event):
+    epoch: int
+
+
+@dataclass(frozen=True)
+class RunDone(Event):
+    best_epoch: int
+    best_correct: int
+    best_count: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunStopped(Event):
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RunFailed(Event):
+    error: str  # one line: what is wrong and what to do
+    seconds: float
+
+
+Emit = Callable[[Event], None]
+KINDS: dict[str, type[Event]] = {
+    kind.__name__: kind
+    for kind in (RunStarted, StageStarted, StageProgress, StageDone, DataReady, ModelReady, EpochDone, Saved, Message,
+                 Paused, Resumed, RunDone, RunStopped, RunFailed)
+}
+ENDINGS = (RunDone, RunStopped, RunFailed)
+
+
+def to_json(event: Event) -> str:
+    """One line of JSON, "event" first. Numbers that JSON lacks (NaN, infinity) become null."""
+    values = {key: _finite(value) for key, value in asdict(event).items()}
+    return json.dumps({"event": type(event).__name__, **values}, allow_nan=False, default=str)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_json(line: str | bytes) -> Event:
+    """The event of one line. ValueError if it is none: broken JSON, an unknown kind, a missing or mistyped value."""
+    try:
+        values = json.loads(line)
+        kind = KINDS[values.pop("event")]
+        known = {f.name: f.type for f in fields(kind)}
+        event = kind(**{key: _typed(kind.__name__, key, value, known[key])
+                        for key, value in values.items() if key in known})
+    except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
+        raise ValueError(f"not an event: {str(error)[:100]}") from None
+    return event
+
+
+_CHECKS: dict[Any, tuple[type, ...]] = {
+    str: (str,), int: (int,), float: (int, float, type(None)), bool: (bool,),
+    int | None: (int, type(None)), float | None: (int, float, type(None)),
+    list[str]: (list,), list[int]: (list,), dict[str, Any]: (dict,),
+}
+
+
+def _typed(kind: str, key: str, value: Any, wanted: Any) -> Any:
+    allowed = _CHECKS[wanted]
+    if not isinstance(value, allowed) or (bool not in allowed and isinstance(value, bool)):
+        raise ValueError(f"{kind}.{key} can't be {value!r}")
+    if wanted in (list[str], list[int]):
+        item = str if wanted == list[str] else int
+        if not all(isinstance(one, item) for one in value):
+            raise ValueError(f"{kind}.{key} can't be {value!r}")
+    if wanted is float:  # null stands for NaN
+        return math.nan if value is None else float(value)
+    return value
+
+
+@dataclass
+class RunState:
+    """Everything that a screen shows of a run. `apply` is the only thing that changes it."""
+
+    status: str = "starting"  # starting, running, paused, done, stopped, failed; run_folder adds "interrupted"
+    started: RunStarted | None = None
+    data: DataReady | None = None
+    model: ModelReady | None = None
+    stage: str = ""
+    stage_text: str = ""
+    stage_done: int = 0
+    stage_total: int | None = None
+    stages: dict[str, float] = field(default_factory=dict)  # seconds that each finished stage took
+    epochs: list[EpochDone] = field(default_factory=list)
+    best: EpochDone | None = None
+    log: list[Message | Saved | StageDone] = field(default_factory=list)
+    saved_epoch: int = 0
+    error: str = ""
+    ended: RunDone | RunStopped | RunFailed | None = None
+    last_time: float = 0.0
+
+    @property
+    def n_epochs(self) -> int:
+        return self.started.n_epochs if self.started else 0
+
+    @property
+    def epoch(self) -> int:
+        """The last finished epoch; 0 before the first."""
+        return self.epochs[-1].epoch if self.epochs else 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to the last epoch at the pace of the last ten; None before the first epoch and after the end."""
+        if not self.epochs or self.ended:
+            return None
+        recent = self.epochs[-10:]
+        return (self.n_epochs - self.epoch) * sum(e.seconds for e in recent) / len(recent)
+
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
+        self.last_time = event.time
+        match event:
+            case RunStarted():
+                self._start(event)
+            case StageStarted():
+                self.stage, self.stage_text = event.stage, event.text
+                self.stage_done, self.stage_total = 0, event.total
+            case StageProgress():
+                self.stage, self.stage_done = event.stage, event.done
+                self.stage_text = event.text or self.stage_text
+                self.stage_total = event.total if event.total is not None else self.stage_total
+            case StageDone():
+                self.stages[event.stage] = event.seconds
+                self.log.append(event)
+            case DataReady():
+                self.data = event
+            case ModelReady():
+                self.model = event
+            case EpochDone():
+                self._end_epoch(event)
+            case Saved():
+                self.saved_epoch = event.epoch
+                self.log.append(event)
+            case Message():
+                self.log.append(event)
+            case Paused():
+                self.status = "paused"
+            case Resumed():
+                self.status = "running"
+            case RunDone() | RunStopped() | RunFailed():
+                self._end(event)
+
+    def _start(self, event: RunStarted) -> None:
+        """A run that is picked up again starts a second time: what it hadn't saved is done anew."""
+        self.started, self.status, self.ended, self.error = event, "running", None, ""
+        self.epochs = [e for e in self.epochs if e.epoch <= event.resumed_at]
+        self.best = next((e for e in reversed(self.epochs) if e.is_best), None)
+
+    def _end_epoch(self, event: EpochDone) -> None:
+        self.epochs.append(event)
+        if event.is_best:
+            self.best = event
+
+    def _end(self, event: "RunDone | RunStopped | RunFailed") -> None:
+        self.ended = event
+        self.status = {RunDone: "done", RunStopped: "stopped", RunFailed: "failed"}[type(event)]
+        if isinstance(event, RunFailed):
+            self.error = event.error
+
+    @classmethod
+    def fold(cls, events: Iterable[Event]) -> "RunState":
+        """The state after all of these events."""
+        state = cls()
+        for event in events:
+            state.apply(event)
+        return state

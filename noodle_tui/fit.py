@@ -1,0 +1,146 @@
+"""The training loop: the seed's, made fast. It reads top to bottom, and knows nothing of screens, files or Comet."""
+
+import math
+import time
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from noodle_tui.augment import normalise
+from noodle_tui.batches import make_batches
+from noodle_tui.checkpoint import Best, Session
+from noodle_tui.config import RunConfig
+from noodle_tui.control import Control
+from noodle_tui.dataset import Dataset
+from noodle_tui.device import Device
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
+from noodle_tui.step import make_step
+
+EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
+PROGRESS_EVERY = 0.2  # seconds between two reports of progress within an epoch
+
+
+def fit(
+    session: Session,
+    data: Dataset,
+    config: RunConfig,
+    device: Device,
+    *,
+    emit: Emit,
+    control: Control,
+    save: Callable[[Session], None],
+) -> None:
+    """Train `session` from where it stands to config.n_epochs, keeping the weights with the best validation accuracy.
+
+    Each epoch emits an EpochDone; `save` is called at every save point. StopRun between two batches when somebody asked
+    for it (the session can be saved as it then is); NoodleError if a loss is zero or not a number.
+    """
+    model, n = session.model, len(data.train.samples)
+    batches = make_batches(data.train, config.batch_size, config.seed, config.input_size, device)
+    train_step = make_step(model, session.optimizer, batches, session.totals, device)
+    val_pixels = torch.stack(data.val.pixels).to(device.torch_device)
+    val_labels = data.val.labels.to(device.torch_device)
+    n_steps = math.ceil(n / config.batch_size)
+    progress = Progress(emit, total=n_steps)
+
+    for epoch in range(session.epoch + 1, config.n_epochs + 1):
+        began = time.perf_counter()
+        first_step = session.step
+
+        # train
+        model.train()
+        batches.start_epoch(epoch)
+        for step in range(first_step, n_steps):
+            wait_between_batches(session.epoch, control, emit)
+            train_step(batches.inputs(step))
+            session.step = step + 1
+            progress(session.step)
+        train_loss, train_correct = check_loss("training", epoch, session.totals, n, config.lr)
+
+        # validate
+        val_loss = val_correct = None
+        if is_due(epoch, config.test_every, config.n_epochs):
+            wait_between_batches(session.epoch, control, emit)
+            logits = predict_logits(model, val_pixels, device, control)
+            val_totals = torch.stack([F.cross_entropy(logits, val_labels, reduction="sum").double().cpu(),
+                                      (logits.argmax(1) == val_labels).sum().double().cpu()])
+            val_loss, val_correct = check_loss("validation", epoch, val_totals, len(val_labels), config.lr)
+
+        # remember the best
+        is_best = val_correct is not None and (session.best is None or val_correct > session.best.correct)
+        if is_best and val_correct is not None and val_loss is not None:
+            session.best = Best(epoch, val_correct, len(val_labels), val_loss, snapshot(model))
+
+        # say and save
+        seconds = time.perf_counter() - began
+        seen = max(n - first_step * config.batch_size, 0) + (len(val_labels) if val_loss is not None else 0)
+        done = EpochDone(
+            epoch=epoch, n_epochs=config.n_epochs, train_loss=train_loss, train_correct=train_correct, train_count=n,
+            val_loss=val_loss, val_correct=val_correct, val_count=0 if val_loss is None else len(val_labels),
+            lr=session.optimizer.param_groups[0]["lr"], seconds=seconds, images_per_second=seen / seconds, is_best=is_best,
+        )
+        session.epoch, session.step = epoch, 0
+        session.totals.zero_()
+        session.history.append(done)
+        emit(done)
+        if is_due(epoch, config.save_every, config.n_epochs, first=False):
+            save(session)
+
+
+def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:
+    """Whether something that happens every `every` epochs happens after this one; always after the last."""
+    return epoch % every == 0 or epoch == last or (first and epoch == 1)
+
+
+def wait_between_batches(epoch: int, control: Control, emit: Emit) -> None:
+    """Where a stop or a pause takes effect: StopRun, or a wait for the end of the pause."""
+    control.check()
+    if control.pause_requested:
+        emit(Paused(epoch=epoch))
+        control.wait_while_paused()
+        emit(Resumed(epoch=epoch))
+
+
+def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) -> tuple[float, int]:
+    """Mean loss and correct count of a phase. NoodleError if the loss is no number, or zero all through."""
+    loss, correct = totals.tolist()
+    if not math.isfinite(loss):
+        raise NoodleError(f"the {phase} loss is not a number in epoch {epoch}: training diverged; lower --lr (it is {lr:g})")
+    if loss == 0:
+        raise NoodleError(f"the {phase} loss is exactly zero in epoch {epoch}: nothing can be learnt from these labels; look at "
+                          "the class folders")
+    return loss / count, int(correct)
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, pixels: Tensor, device: Device, control: Control | None = None) -> Tensor:
+    """float32 logits [n, k] of transformed images (uint8 [n, 3, size, size]), on the device; the model is left in eval mode."""
+    model.eval()
+    logits = []
+    for batch in pixels.split(EVAL_BATCH):
+        if control is not None:
+            control.check()
+        with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
+            logits.append(model(normalise(batch.to(device.torch_device))).float())
+    return torch.cat(logits)
+
+
+def snapshot(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of the weights as they are now."""
+    return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+
+class Progress:
+    """Reports the batches of an epoch, a few times a second at most."""
+
+    def __init__(self, emit: Emit, total: int):
+        self._emit, self._total, self._last = emit, total, 0.0
+
+    def __call__(self, done: int) -> None:
+        now = time.monotonic()
+        if now - self._last >= PROGRESS_EVERY:
+            self._last = now
+            self._emit(StageProgress(stage="train", done=done, total=self._total))

@@ -1,0 +1,186 @@
+"""Shows a run in the terminal: a live bar where it is one, a plain line an epoch elsewhere, or an event a line as JSON."""
+
+import os
+import sys
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from noodle_tui.events import (
+    DataReady,
+    EpochDone,
+    Event,
+    Message,
+    ModelReady,
+    Paused,
+    Resumed,
+    RunFailed,
+    RunStarted,
+    RunStopped,
+    StageProgress,
+    StageStarted,
+    to_json,
+)
+
+MARKS = {"info": "·", "warning": "!", "error": "x"}
+
+
+class ConsoleListener:
+    """Listens to a run. When nobody reads any more (a closed pipe), it falls silent and the run goes on."""
+
+    def __init__(self, log_every: int = 1, json: bool = False, out: TextIO | None = None):
+        self._json = json
+        self._log_every = log_every
+        self._out = out or sys.stdout
+        self._console = Console(file=self._out, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self._bar = StageBar(self._console) if self._console.is_terminal and not self._console.is_dumb_terminal else None
+        self._silent = False
+
+    def __call__(self, event: Event) -> None:
+        if self._silent:
+            return
+        try:
+            self._show(event)
+        except (BrokenPipeError, OSError):
+            self._fall_silent()
+
+    def say(self, line: str) -> None:
+        """One line of text, above the bar."""
+        if self._silent:
+            return
+        try:
+            self._print(line)
+        except (BrokenPipeError, OSError):
+            self._fall_silent()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def _show(self, event: Event) -> None:
+        if self._json:
+            self._out.write(to_json(event) + "\n")
+            self._out.flush()
+            return
+        if self._bar is not None:
+            self._bar(event)
+        line = in_words(event)
+        if isinstance(event, EpochDone) and not self._is_logged(event):
+            return
+        if isinstance(event, StageStarted) and self._bar is not None:
+            return  # the bar says it
+        if line:
+            self._print(line)
+
+    def _is_logged(self, event: EpochDone) -> bool:
+        return event.epoch in (1, event.n_epochs) or event.epoch % self._log_every == 0
+
+    def _print(self, line: str) -> None:
+        self._console.print(Text(line))
+        if self._bar is None:
+            self._out.flush()
+
+    def _fall_silent(self) -> None:
+        """The reader is gone: also keep Python from failing on its last flush."""
+        self._silent = True
+        if self._out is sys.stdout:
+            with open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), self._out.fileno())
+
+
+class StageBar:
+    """The stage that is going on, as a bar at the bottom of the terminal."""
+
+    def __init__(self, console: Console):
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TimeRemainingColumn(), console=console, transient=True, refresh_per_second=4,
+        )
+        self._task: TaskID | None = None
+        self._n_epochs = 0
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case StageStarted(stage="train"):
+                self._restart("training", max(event.total or 1, 1))
+            case StageStarted():
+                self._restart(event.text, max(event.total or 1, 1))
+            case StageProgress() if self._task is not None and event.stage != "train":
+                self._progress.update(self._task, completed=event.done, total=event.total)
+            case EpochDone() if self._task is not None:
+                self._progress.update(self._task, completed=event.epoch, total=event.n_epochs,
+                                      description=f"epoch {event.epoch}/{event.n_epochs}")
+            case _ if type(event).__name__ in ("RunDone", "RunStopped", "RunFailed"):
+                self.close()
+
+    def _restart(self, text: str, total: int) -> None:
+        if self._task is None:
+            self._progress.start()
+        else:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(text, total=total)
+
+    def close(self) -> None:
+        self._progress.stop()
+        self._task = None
+
+
+def in_words(event: Event) -> str:
+    """One plain line for an event; "" for what needs none."""
+    match event:
+        case RunStarted():
+            again = f", goes on after epoch {event.resumed_at}" if event.resumed_at else ""
+            return f"run {event.name} in {event.folder}{again}"
+        case StageStarted():
+            return event.text
+        case DataReady():
+            return data_in_words(event)
+        case ModelReady():
+            return (f"{event.architecture}, weights {event.weights}, on {event.device_name} ({event.device}) in "
+                    f"{event.precision}")
+        case EpochDone():
+            return epoch_in_words(event)
+        case Message():
+            return f"{MARKS.get(event.level, '·')} {event.text}"
+        case Paused():
+            return f"paused after epoch {event.epoch}; remove the file `pause` from the run folder to go on"
+        case Resumed():
+            return "goes on"
+        case RunStopped():
+            return f"stopped: {event.reason}; all is saved"
+        case RunFailed():
+            return ""  # the command line prints its error
+    return ""
+
+
+def data_in_words(event: DataReady) -> str:
+    def side(counts: list[int]) -> str:
+        each = ", ".join(f"{count} {name}" for name, count in zip(event.classes, counts, strict=True))
+        return f"{sum(counts)} ({each})"
+
+    people = f"; {event.people} people, {event.people_in_both} in both" if event.people else ""
+    skipped = f"; {event.skipped} unreadable images left out" if event.skipped else ""
+    return f"train {side(event.train_counts)}, val {side(event.val_counts)}{people}{skipped}; pixels in {event.where}"
+
+
+def epoch_in_words(event: EpochDone) -> str:
+    width = len(str(event.n_epochs))
+    line = (f"epoch {event.epoch:{width}d}/{event.n_epochs}  train loss {event.train_loss:.4f} acc {event.train_accuracy:.3f}")
+    if event.val_loss is not None and event.val_accuracy is not None:
+        line += f"  val loss {event.val_loss:.4f} acc {event.val_accuracy:.3f} ({event.val_correct}/{event.val_count})"
+    line += f"  {event.seconds:.1f} s  {event.images_per_second:.0f} img/s"
+    return line + ("  * best" if event.is_best else "")
+
+
+def clock(seconds: float) -> str:
+    """'1 min 39 s'"""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {secs} s"
+
+

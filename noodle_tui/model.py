@@ -1,0 +1,50 @@
+"""The network: torchvision's ResNet18 with a new last layer."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torchvision.models import resnet18
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.weights import fetch_imagenet, load_state_dict
+
+ARCHITECTURE = "resnet18"
+
+
+def build_model(
+    weights: str,
+    n_classes: int,
+    seed: int,
+    progress: Callable[[int, int | None], None] = lambda done, total: None,
+    check: Callable[[], None] = lambda: None,
+) -> nn.Module:
+    """ResNet18 with `n_classes` outputs, all layers to be trained, on the CPU, channels last.
+
+    `weights`: "imagenet", "none" or a state-dict file; a head of another size in it is left out, and the new one drawn from
+    `seed`. NoodleError if the weights can't be had or don't fit.
+    """
+    torch.manual_seed(seed)
+    model = resnet18(num_classes=n_classes)
+    if weights == "imagenet":
+        load_backbone(model, load_state_dict(fetch_imagenet(progress, check)), "the ImageNet weights")
+    elif weights != "none":
+        load_backbone(model, load_state_dict(Path(weights)), weights)
+    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def load_backbone(model: nn.Module, state: dict[str, Any], source: str) -> None:
+    """Load a ResNet18 state dict; its last layer only where the sizes agree. NoodleError if it's no ResNet18."""
+    own = model.state_dict()
+    same_head = "fc.weight" in state and state["fc.weight"].shape == own["fc.weight"].shape
+    wanted = {name for name in own if same_head or not name.startswith("fc.")}
+    # num_batches_tracked came late: older files lack it, and nothing but a momentum of None reads it
+    missing = {n for n in wanted - state.keys() if not n.endswith("num_batches_tracked")}
+    foreign = state.keys() - own.keys()
+    misfit = [n for n in wanted & state.keys() if state[n].shape != own[n].shape]
+    for problem, names in (("lacks", missing), ("has the unknown", foreign), ("has another shape in", misfit)):
+        if names:
+            raise NoodleError(f"{source}: not a ResNet18 state dict: it {problem} {min(names)} (and {len(names) - 1} more)")
+    model.load_state_dict({name: state[name] for name in wanted & state.keys()}, strict=False)

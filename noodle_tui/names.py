@@ -1,0 +1,25 @@
+"""What a photo's name says: its class, the person on it, the morph level."""
+
+import re
+from pathlib import PurePosixPath
+
+LEVEL = re.compile(r"_C(\d+)$")
+
+
+def classes_in(name: str, tokens: dict[str, str]) -> list[str]:
+    """The classes whose token occurs in a file's own name (not in its folders'). One is right; none or two mean: skip."""
+    return [label for label, token in tokens.items() if token in name]
+
+
+def person_in(path: str, pattern: re.Pattern[str]) -> str | None:
+    """The person that `pattern` finds in a photo's relative path (posix): its first group, or the whole match."""
+    match = pattern.search(path)
+    if match is None:
+        return None
+    return (match.group(1) if pattern.groups else match.group(0)) or None
+
+
+def level_in(name: str) -> int | None:
+    """The morph level of a name like 34M_Ne_to_Sa_C08.JPG: 8. None where a name has no level."""
+    match = LEVEL.search(PurePosixPath(name).stem)
+    return int(match.group(1)) if match else None

@@ -1,0 +1,102 @@
+"""`--load-dir`: pick a run up where its checkpoint stands, or start a new one from trained weights."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from noodle_tui.config import RunConfig, make_config, options
+from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.run_folder import MODEL
+
+# Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
+# value it would be another run.
+CHANGEABLE = {"n_epochs", "test_every", "save_every", "log_every", "lr", "momentum", "device", "precision", "comet",
+              "comet_weights", "tensorboard", "debug", "data_dir", "stimuli", "rejig_data", "mode", "skip_bad_images"}
+NOT_COMPARED = {"load_dir", "save_dir"}
+
+
+@dataclass(frozen=True)
+class PickedUp:
+    """A run as its checkpoint left it."""
+
+    config: RunConfig  # as stored, with what was given anew
+    content: dict[str, Any]  # see checkpoint.py
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs that were done."""
+        return int(self.content["epoch"])
+
+    @property
+    def comet_key(self) -> str:
+        return str(self.content.get("comet_key", ""))
+
+    @property
+    def times(self) -> int:
+        """How often the run has been picked up, this time included."""
+        return int(self.content.get("times", 0)) + 1
+
+    def check_data(self, fingerprint: str) -> None:
+        """NoodleError if the photos are not those that the checkpoint was trained on."""
+        if fingerprint != self.content["fingerprint"]:
+            raise NoodleError(
+                f"the photos in {self.config.data_dir} are not those that this run was trained on (fingerprint "
+                f"{fingerprint[:12]}, then {str(self.content['fingerprint'])[:12]}): put them back, or start a new run "
+                "from its weights with --load-dir RUN/model.pth"
+            )
+
+
+def folder_to_pick_up(config: RunConfig) -> Path | None:
+    """The run folder with a checkpoint that --load-dir names; None if there is none to go on in.
+
+    UsageError if --load-dir names nothing that can be used.
+    """
+    place = config.load_dir
+    if place is None:
+        return None
+    if place.is_file() and place.name.startswith("checkpoint"):
+        place = place.parent
+    if place.is_dir() and any((place / name).is_file() for name in ("checkpoint.pt", "checkpoint.prev.pt")):
+        return place
+    weights_to_start_from(config)
+    return None
+
+
+def weights_to_start_from(config: RunConfig) -> RunConfig:
+    """The options with --load-dir's model.pth as the weights of a new run."""
+    place = config.load_dir
+    if place is None:
+        return config
+    file = place / MODEL if place.is_dir() else place
+    if not file.is_file():
+        raise UsageError(f"--load-dir {place}: neither a run folder with a checkpoint nor a {MODEL}")
+    return config.model_copy(update={"weights": str(file)})
+
+
+def pick_up(folder: Path, given: RunConfig) -> PickedUp:
+    """Load the checkpoint in `folder`; the options are the stored ones but for those that were given explicitly.
+
+    UsageError if one was given that would make it another run; NoodleError if no checkpoint can be read.
+    """
+    from noodle_tui.checkpoint import load_session
+
+    content, warning = load_session(folder)
+    known = {option.name for option in options()}
+    stored = {key: value for key, value in content["config"].items() if key in known}
+    before = make_config(stored)
+    warnings = [warning] if warning else []
+    changed = {name: getattr(given, name) for name in sorted(given.model_fields_set - NOT_COMPARED)
+               if getattr(given, name) != getattr(before, name)}
+    for option in options():
+        if option.name in changed and option.name not in CHANGEABLE:
+            raise UsageError(
+                f"--{option.flag} {changed[option.name]}: the run in {folder} was started with {getattr(before, option.name)}; "
+                f"leave the option out, or start a new run from its weights with --load-dir {folder / MODEL}"
+            )
+    warnings += [f"picked up with another {name}: {getattr(before, name)} before, {value} now"
+                 for name, value in changed.items()]
+    values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}
+    return PickedUp(make_config(values), content, warnings)
+
+

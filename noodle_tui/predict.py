@@ -1,0 +1,126 @@
+"""A trained model's answers on new images."""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.run_folder import CARD, MODEL
+
+CHUNK = 64  # images decoded and judged at a time: what one evaluation batch takes
+
+
+@dataclass(frozen=True)
+class Answer:
+    path: Path
+    predicted: str  # the class
+    probabilities: dict[str, float]  # a class, in the order of the model's outputs
+
+
+@dataclass
+class PredictOutcome:
+    answers: list[Answer] = field(default_factory=list)
+    failures: list[tuple[Path, str]] = field(default_factory=list)  # what could not be read, and why
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What model.json says that using model.pth needs."""
+
+    classes: list[str]
+    input_size: int
+    precision: str
+
+
+def read_card(folder: Path) -> ModelCard:
+    """The model.json of a run folder. NoodleError if it is missing or not ours."""
+    file = folder / CARD
+    try:
+        if file.stat().st_size > 1_000_000:
+            raise ValueError("it is too large")
+        content = json.loads(file.read_bytes())
+        classes, size, precision = content["classes"], content["input_size"], content["precision"]
+        if not (isinstance(classes, list) and len(classes) >= 2 and all(isinstance(c, str) for c in classes)):
+            raise ValueError("its classes are not a list of names")
+        if not (isinstance(size, int) and 32 <= size <= 1024 and precision in ("fp32", "bf16")):
+            raise ValueError("its input size or precision is out of bounds")
+    except FileNotFoundError:
+        raise NoodleError(f"{folder}: no finished model in it ({CARD} and {MODEL}); see `noodle runs`") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NoodleError(f"{file}: not a model card that can be used ({str(error)[:100]})") from None
+    return ModelCard(classes, size, precision)
+
+
+def predict(
+    model_folder: Path,
+    paths: list[Path],
+    *,
+    device: str = "auto",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    check: Callable[[], None] = lambda: None,
+) -> PredictOutcome:
+    """Classify image files, and all images in folders, with the model in a run folder (or next to a given model.pth).
+
+    The transforms and the precision are those of the run's validation, so that a run's own validation folder gives its own
+    accuracy. NoodleError if the model can't be used or there is no image; a single unreadable file is one of the failures.
+    """
+    folder = model_folder.parent if model_folder.is_file() else model_folder
+    card = read_card(folder)
+    files = list(image_files(paths))
+    if not files:
+        raise NoodleError(f"no image in {', '.join(map(str, paths))}")
+
+    import torch
+    from torchvision.models import resnet18
+
+    from noodle_tui.augment import central_square
+    from noodle_tui.dataset import BadImage, read_image
+    from noodle_tui.device import pick_device
+    from noodle_tui.fit import predict_logits
+    from noodle_tui.weights import load_state_dict
+
+    target = pick_device(device, card.precision)
+    model = resnet18(num_classes=len(card.classes))
+    try:
+        model.load_state_dict(load_state_dict(folder / MODEL))
+    except RuntimeError as error:
+        raise NoodleError(f"{folder / MODEL}: doesn't fit {CARD} ({str(error).splitlines()[0]})") from None
+    model = model.to(target.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    outcome = PredictOutcome()
+    for start in range(0, len(files), CHUNK):
+        readable, images = [], []
+        for file in files[start : start + CHUNK]:
+            check()
+            try:
+                array, _ = read_image(file)
+            except BadImage as bad:
+                outcome.failures.append((file, str(bad)))
+                continue
+            readable.append(file)
+            images.append(central_square(torch.tensor(array).permute(2, 0, 1), card.input_size))
+        if images:
+            rows = predict_logits(model, torch.stack(images), target).softmax(1).tolist()
+            outcome.answers += [
+                Answer(file, card.classes[max(range(len(row)), key=row.__getitem__)],
+                       dict(zip(card.classes, row, strict=True)))
+                for file, row in zip(readable, rows, strict=True)
+            ]
+        progress(min(start + CHUNK, len(files)), len(files))
+    return outcome
+
+
+def image_files(paths: list[Path]) -> Iterator[Path]:
+    """Files as given; of folders, every file with an image's ending, at any depth, sorted. NoodleError for what isn't there."""
+    from noodle_tui.dataset import image_endings
+
+    for path in paths:
+        if path.is_dir():
+            yield from sorted(Path(parent, name) for parent, _, names in os.walk(path) for name in names
+                              if os.path.splitext(name)[1].lower() in image_endings())
+        elif path.exists() or path.is_symlink():
+            yield path
+        else:
+            raise NoodleError(f"{path}: there is no such file or folder")

@@ -1,0 +1,205 @@
+"""Run folders: make, lock, list, read, follow and control them. The one contract between processes.
+
+Nothing here writes metrics (that is `listeners/record.py`) or knows how a run trains.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from noodle_tui.control import PAUSE_FILE, STOP_FILE
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import Event, RunState, from_json
+
+CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
+    "config.json", "events.jsonl", "metrics.csv", "model.pth", "model.json", "run.lock"
+)
+MAX_LINE = 1_000_000  # bytes: a longer line is no event
+
+
+def make_run_folder(save_dir: Path, name: str) -> Path:
+    """A new folder `save_dir`/<name>-<YYYYmmdd-HHMMSS>; -2, -3 … is added where it exists. NoodleError if it can't be made."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    for attempt in range(1, 1000):
+        folder = save_dir / (f"{name}-{stamp}" if attempt == 1 else f"{name}-{stamp}-{attempt}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not save_dir.is_dir():
+                break
+        except OSError as error:
+            raise NoodleError(f"--save-dir {save_dir}: no folder can be made there ({error.strerror})") from None
+    raise NoodleError(f"--save-dir {save_dir}: no folder can be made there")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run's lock. The system lets go of it when the process dies, however it dies. NoodleError if another holds it."""
+    try:
+        file = (folder / LOCK).open("a+")
+    except OSError as error:
+        raise NoodleError(f"{folder}: can't be written to ({error.strerror})") from None
+    with file:
+        try:
+            _lock(file.fileno())
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise NoodleError(f"{folder}: files can't be locked there ({error.strerror}); use another --save-dir") from None
+            file.seek(0)
+            holder = file.read(200).strip() or "holder unknown"
+            raise NoodleError(f"{folder}: a run is already going on in it ({holder})") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
+        file.flush()
+        yield
+
+
+def _lock(descriptor: int) -> None:
+    """Take the lock; a moment's patience, since `is_alive` of some onlooker may hold it for an instant."""
+    for _ in range(20):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether some process holds the run's lock now."""
+    try:
+        with (folder / LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return False
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+
+
+def is_run_folder(folder: Path) -> bool:
+    return (folder / EVENTS).is_file() or (folder / CONFIG).is_file()
+
+
+def list_runs(save_dir: Path) -> list[Path]:
+    """Run folders in `save_dir`, newest first by the time in their name's end, then by name."""
+    try:
+        with os.scandir(save_dir) as entries:
+            found = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise NoodleError(f"{save_dir}: can't be listed ({error.strerror})") from None
+    return sorted((f for f in found if is_run_folder(f)), key=lambda f: (_stamp(f), f.name), reverse=True)
+
+
+def _stamp(folder: Path) -> str:
+    """The YYYYmmdd-HHMMSS of a run folder's name ("" where it has none)."""
+    parts = folder.name.split("-")
+    for day, clock in zip(reversed(parts[:-1]), reversed(parts[1:]), strict=True):
+        if len(day) == 8 and len(clock) == 6 and (day + clock).isdigit():
+            return day + clock
+    return ""
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The options a run was started with. NoodleError if config.json is missing or broken."""
+    file = folder / CONFIG
+    try:
+        if file.stat().st_size > MAX_LINE:
+            raise ValueError("too large")
+        content = json.loads(file.read_bytes())
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise NoodleError(f"{file}: can't be read as a run's options ({str(error)[:100]})") from None
+    return content
+
+
+@dataclass
+class Follower:
+    """Reads a run's events as they are appended; a torn last line waits for its end, a broken one is left out."""
+
+    folder: Path
+    position: int = 0
+    broken_lines: int = 0
+
+    def read(self) -> list[Event]:
+        """Events that came since the last call."""
+        try:
+            with (self.folder / EVENTS).open("rb") as file:
+                if os.fstat(file.fileno()).st_size < self.position:  # rewritten by a resume after a torn line
+                    self.position = 0
+                file.seek(self.position)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content.rfind(b"\n") + 1
+        self.position += whole
+        events = []
+        for line in content[:whole].splitlines():
+            try:
+                events.append(from_json(line))
+            except ValueError:
+                self.broken_lines += 1
+        return events
+
+
+def read_state(folder: Path) -> RunState:
+    """A run's state from its events; "interrupted" where they have no end and nobody holds the lock."""
+    state = RunState.fold(Follower(folder).read())
+    return mark_interrupted(state, folder)
+
+
+def mark_interrupted(state: RunState, folder: Path) -> RunState:
+    """Set the status of a run that died without a word (a kill, a power cut) to "interrupted"."""
+    if state.ended is None and not is_alive(folder):
+        state.status = "interrupted"
+    return state
+
+
+def find_run(save_dir: Path, run: str | None) -> Path:
+    """The run folder that a user means: a path, a name in `save_dir`, or the newest one. NoodleError if there is none."""
+    if run is None:
+        runs = list_runs(save_dir)
+        if not runs:
+            raise NoodleError(f"no runs in {save_dir}; start one with `noodle run`, or name another --save-dir")
+        return next((r for r in runs if is_alive(r)), runs[0])
+    for folder in (Path(run), save_dir / run):
+        if is_run_folder(folder):
+            return folder
+    raise NoodleError(f"{run}: no run folder (there is no {EVENTS} in it); see `noodle runs`")
+
+
+def request_stop(folder: Path) -> None:
+    _request(folder, STOP_FILE)
+
+
+def request_pause(folder: Path) -> None:
+    _request(folder, PAUSE_FILE)
+
+
+def request_resume(folder: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        (folder / PAUSE_FILE).unlink()
+
+
+def clear_requests(folder: Path) -> None:
+    """Forget requests made to an earlier process of this run."""
+    for name in (STOP_FILE, PAUSE_FILE):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _request(folder: Path, name: str) -> None:
+    try:
+        (folder / name).touch()
+    except OSError as error:
+        raise NoodleError(f"{folder / name}: can't be made ({error.strerror})") from None

@@ -1,0 +1,25 @@
+"""The uncertainty of an accuracy."""
+
+from math import sqrt
+
+Z95 = 1.959963984540054  # the normal distribution's 97.5% point
+
+
+def wilson_interval(correct: int, count: int, z: float = Z95) -> tuple[float, float]:
+    """The Wilson score interval of correct/count (95% by default), within [0, 1]; (0, 1) when count is 0.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+    """
+    if count == 0:
+        return 0.0, 1.0
+    p = correct / count
+    centre = p + z * z / (2 * count)
+    spread = z * sqrt(p * (1 - p) / count + z * z / (4 * count * count))
+    scale = 1 + z * z / count
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+
+
+def accuracy_in_words(correct: int, count: int) -> str:
+    """'0.958 (23/24, 95% interval 0.80 to 0.99)'"""
+    low, high = wilson_interval(correct, count)
+    return f"{correct / max(count, 1):.3f} ({correct}/{count}, 95% interval {low:.2f} to {high:.2f})"

@@ -1,0 +1,230 @@
+"""Comet: a run's numbers and options on comet.com, or in an archive in the run folder that `comet upload` takes.
+
+Comet's SDK runs in a process of its own (`comet_process.py`), so that nothing it does can hold up, silence or end the
+training. What it is to send stands in `comet/journal.jsonl` in the run folder until the server has acknowledged it all:
+the archive is made of that, and a resumed run sends what an earlier one couldn't.
+
+Comet gets numbers and options only: no path, file name, code, environment, command line, output or image.
+"""
+
+import contextlib
+import json
+import math
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import noodle_tui
+from noodle_tui.config import RunConfig, options
+from noodle_tui.errors import one_line
+from noodle_tui.events import Emit, EpochDone, Event, Message
+from noodle_tui.listeners.comet_process import JOURNAL
+from noodle_tui.listeners.record import AppendFile
+from noodle_tui.settings import Settings
+
+SILENCE_S = 5.0  # no sign of progress for so long at the run's end, and the archive is made instead
+ARCHIVE_S = 30.0  # making the archive: local work, 1 to 3 s
+SAFE_TEXTS = ("device", "namestr", "classes")  # texts that are no paths; any other text stays here
+
+
+def new_experiment_key() -> str:
+    """A key for one run's experiment, 32 letters and digits. Kept in the checkpoint: a resumed run goes on in it."""
+    return uuid.uuid4().hex
+
+
+def parameters(config: RunConfig) -> dict[str, int | float | str | bool]:
+    """The options that Comet may see: numbers, switches, choices, and texts that can't be a path or a person's name."""
+    values = config.model_dump(mode="json")
+    shown = [o.name for o in options() if o.kind in ("bool", "int", "float", "choice") or o.name in SAFE_TEXTS]
+    sent = {name: " ".join(values[name]) if isinstance(values[name], list) else values[name] for name in shown}
+    return sent | {"weights": config.weights if config.weights in ("imagenet", "none") else "a file"}
+
+
+class CometLogger:
+    """Listens to a run and has Comet's process log it. Nothing raises; only `close` waits, and that briefly.
+
+    `emit` is called from within `__call__` and `close`, in their caller's thread.
+    """
+
+    def __init__(self, config: RunConfig, settings: Settings, run_dir: Path, experiment_key: str, emit: Emit) -> None:
+        self._config = config
+        self._emit = emit
+        self._folder = (run_dir / "comet").absolute()
+        self._key = experiment_key
+        self._task = {
+            "reason": "",  # why not to try online
+            "api_key": settings.apikey.get_secret_value() if settings.apikey else None,
+            "workspace": settings.username,
+            "project": settings.project,
+            "experiment_key": experiment_key,
+            "name": config.namestr,
+            "parameters": parameters(config),
+            "folder": str(self._folder),
+        }
+        if not settings.apikey:
+            self._task["reason"] = "there is no API key in settings.json or COMET_API_KEY"
+        self._to_say = [Message(level="warning", text=text) for text in settings.warnings]
+        self._unlogged: EpochDone | None = None  # the last epoch, if `log_every` left it out
+        self._announced = False
+        self._closed = False
+        # a full disk is the recorder's to tell; what isn't written is tried again with the next line
+        self._journal = AppendFile(self._folder / JOURNAL, lambda file, error: None)
+        self._process: CometProcess | None = None
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / JOURNAL).touch()
+            self._process = CometProcess(self._task)
+        except OSError as error:
+            self._warn(f"Comet can't be started ({one_line(error)}); the run goes on without it")
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event of the run."""
+        if self._closed or isinstance(event, Message):
+            return
+        self._announce()
+        if not isinstance(event, EpochDone):
+            return
+        if event.is_best:
+            self._write(event.epoch, {"best_val_accuracy": event.val_accuracy})
+        self._unlogged = event
+        if event.epoch in (1, event.n_epochs) or event.epoch % self._config.log_every == 0:
+            self._log_epoch()
+
+    def close(
+        self,
+        model_file: Path | None = None,
+        confusion: list[list[int]] | None = None,
+        classes: list[str] | None = None,
+        limit_s: float = 60.0,
+    ) -> None:
+        """Send what is left, with the weights and the confusion matrix (rows are true classes), and end the experiment.
+
+        Waits while Comet gets on, at most `limit_s` seconds; after SILENCE_S without progress, or without a server, an
+        archive is written instead and a message says how to upload it. Doesn't raise; a second call does nothing.
+        """
+        if self._closed:
+            return
+        self._log_epoch()
+        self._closed = True
+        if self._process is None:
+            self._announce()
+            return
+        upload = model_file if self._config.comet_weights and model_file and model_file.is_file() else None
+        last = {"model": str(upload.absolute()) if upload else None, "confusion": confusion, "classes": classes}
+        said = self._process.finish(last, limit_s)
+        self._announce()
+        if "delivered" not in said and "archive" not in said:
+            said |= self._archive_anew(said["offline"], last)
+        self._conclude(said)
+
+    def _log_epoch(self) -> None:
+        event, self._unlogged = self._unlogged, None
+        if event is not None:
+            self._write(event.epoch, {
+                "train_loss": event.train_loss, "train_accuracy": event.train_accuracy,
+                "val_loss": event.val_loss, "val_accuracy": event.val_accuracy,
+            })
+
+    def _write(self, epoch: int, metrics: dict[str, float | None]) -> None:
+        known = {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
+        self._journal.append(json.dumps({"epoch": epoch, "metrics": known}) + "\n")
+
+    def _archive_anew(self, reason: str, last: dict[str, Any]) -> dict[str, str]:
+        """Have a second process write the archive: the first one hung or died."""
+        try:
+            return CometProcess(self._task | {"reason": reason}).finish(last, ARCHIVE_S)
+        except OSError:
+            return {}
+
+    def _announce(self) -> None:
+        """Say what there is to say, and once where the numbers go."""
+        said = self._process.said if self._process else {}
+        if not self._announced and "offline" in said:
+            self._warn(f"Comet can't be used: {said['offline']}; the run goes on and keeps everything for an upload")
+        elif not self._announced and "online" in said:
+            self._info(f"Comet: {said['online']}")
+        self._announced = self._announced or bool(said)
+        while self._to_say:
+            self._emit(self._to_say.pop(0))
+
+    def _conclude(self, said: dict[str, str]) -> None:
+        """Say how it ended, and keep only what Comet hasn't got."""
+        if "delivered" in said:
+            with contextlib.suppress(OSError):  # what stays would only be sent once more by a resumed run
+                (self._folder / JOURNAL).unlink(missing_ok=True)
+                (self._folder / f"{self._key}.zip").unlink(missing_ok=True)
+            self._info("Comet has everything")
+        elif "archive" in said:
+            self._warn(f"Comet didn't get this run ({said['offline']}). Upload it with: "
+                       f"COMET_API_KEY=<your key> comet upload {shlex.quote(said['archive'])}")
+        else:
+            self._warn(f"Comet didn't get this run ({said['offline']}), and no archive could be written to "
+                       f"{self._folder}: is the disk full? The numbers are in metrics.csv")
+        self._announce()
+
+    def _info(self, text: str) -> None:
+        self._to_say.append(Message(level="info", text=text))
+
+    def _warn(self, text: str) -> None:
+        self._to_say.append(Message(level="warning", text=text))
+
+
+class CometProcess:
+    """Comet's process and what it has said so far."""
+
+    def __init__(self, task: dict[str, Any]) -> None:
+        """Start it on the task. OSError if no process can be had."""
+        package = str(Path(noodle_tui.__file__).parents[1])
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._child = subprocess.Popen(
+            [sys.executable, "-P", "-m", "noodle_tui.listeners.comet_process"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+            start_new_session=True,  # Ctrl-C is for the run, which then tells this process
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        )
+        assert self._child.stdin
+        assert self._child.stdout
+        self._stdin, self._stdout = self._child.stdin, self._child.stdout
+        self.said: dict[str, str] = {}  # "online": URL, "offline": reason, "delivered": "", "archive": file
+        self._heard = time.monotonic()
+        self._listener = threading.Thread(target=self._listen, name="comet", daemon=True)
+        self._listener.start()
+        self._tell(task)
+
+    def finish(self, last: dict[str, Any], limit_s: float) -> dict[str, str]:
+        """Tell it that the run has ended, wait while it gets on, kill it otherwise. What it said."""
+        self._tell(last)
+        self._stdin.close()
+        start = time.monotonic()
+        if self.said:  # it has been waiting for the end; otherwise it still tries to connect
+            self._heard = start
+        while self._child.poll() is None and time.monotonic() - start < limit_s:
+            patience = ARCHIVE_S if "offline" in self.said else SILENCE_S
+            if time.monotonic() - self._heard > patience:
+                break
+            time.sleep(0.05)
+        hung = self._child.poll() is None
+        self._child.kill()
+        self._child.wait()
+        self._listener.join(1.0)
+        if not self.said.keys() & {"delivered", "archive"}:
+            self.said.setdefault("offline", "the server doesn't answer" if hung else "Comet's process broke off")
+        return self.said
+
+    def _tell(self, words: dict[str, Any]) -> None:
+        """One line to its stdin. If it has died, its end is noticed by whoever waits for it."""
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.write(json.dumps(words).encode() + b"\n")
+
+    def _listen(self) -> None:
+        for line in self._stdout:
+            word, _, text = line.decode(errors="replace").strip().partition(" ")
+            self._heard = time.monotonic()
+            if word != "progress":
+                self.said[word] = text

@@ -1,0 +1,235 @@
+"""The process that talks to Comet. `listeners/comet.py` starts it, feeds it and, should it hang, kills it.
+
+Comet's SDK brings threads, exit and exception hooks, retries that last minutes and waits that last hours. In a process
+of its own none of that reaches the training, and the cap on waiting is a kill.
+
+stdin   one line of JSON, the task; when the run has ended one more, what is left to send; then the end. The end alone
+        says that the run died: what is known is delivered or archived all the same.
+journal `journal.jsonl` in the task's folder, followed as it grows: {"epoch": n, "metrics": {…}} a line.
+stdout  a line a status: "online URL", "offline REASON", "progress", "delivered", "archive FILE".
+"""
+
+import contextlib
+import functools
+import json
+import logging.handlers
+import os
+import select
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+JOURNAL = "journal.jsonl"
+LAST_WORDS_S = 90  # no longer than this after the end of stdin, whatever happens
+POLL_S = 0.2
+NO_CONNECTION_S = 2.0
+
+# Privacy first (no environment, code, command line, output, host, error reports), then patience in seconds and retries.
+COMET_ENVIRONMENT = {
+    "COMET_DISABLE_AUTO_LOGGING": "1",
+    "COMET_ERROR_TRACKING_ENABLE": "false",
+    "COMET_INTERNAL_SENTRY_DSN": "",
+    "COMET_INTERNAL_REPORTING": "false",
+    "COMET_DISABLE_ANNOUNCEMENT": "true",
+    "COMET_LOGGING_PARAMETERS_IGNORE": "comet:curr_step,comet:curr_epoch",
+    "COMET_LOGGING_CONSOLE": "ERROR",  # stderr leads nowhere; errors are read for the reason why Comet can't be used
+    "COMET_TIMEOUT_HTTP": "4",
+    "COMET_TIMEOUT_API": "4",
+    "COMET_TIMEOUT_CLEANING": "10",
+    "COMET_TIMEOUT_UPLOAD": "60",
+    "COMET_TIMEOUT_FILE_UPLOAD": "20",
+    "COMET_HTTP_SESSION_RETRY_TOTAL": "2",
+    "COMET_HTTP_SESSION_RETRY_BACKOFF_FACTOR": "1",
+    "COMET_GET_OR_ADD_EXPERIMENT_RETRY_TOTAL": "0",
+    # Comet's own offline copy of an online experiment: `write_archive` makes a whole one from the journal instead
+    "COMET_FALLBACK_STREAMER_FALLBACK_TO_OFFLINE_MIN_BACKEND_VERSION": "999.0.0",
+}
+
+ON_ITS_OWN = (  # all that an experiment would log without being asked
+    "auto_output_logging", "log_code", "log_graph", "log_git_metadata", "log_git_patch", "log_env_details",
+    "log_env_gpu", "log_env_cpu", "log_env_host", "log_env_network", "log_env_disk", "parse_args",
+    "auto_param_logging", "auto_metric_logging", "auto_log_co2", "auto_histogram_tensorboard_logging",
+)
+
+
+def main() -> None:
+    """Log online; where that fails, write an archive once the run has ended."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)  # batch systems signal every process of a job; stdin tells us the end
+    os.environ.update(COMET_ENVIRONMENT)
+    task = json.loads(sys.stdin.buffer.readline())
+    reason = task["reason"] or log_online(task)
+    if reason:
+        say("offline", reason)
+        records = list(follow(Path(task["folder"]) / JOURNAL))
+        say("archive", str(write_archive(task, records, last_record())))
+    os._exit(0)  # not through the exit hooks, which wait for uploads that were given up
+
+
+def say(word: str, text: str = "") -> None:
+    """Tell the run."""
+    with contextlib.suppress(BrokenPipeError):  # it has died, and nobody needs to know
+        os.write(1, f"{word} {' '.join(text.split())}\n".encode())
+
+
+def log_online(task: dict[str, Any]) -> str:
+    """Log the journal to Comet while it grows. "" when the server has acknowledged everything, else why not."""
+    from comet_ml.config.config_api import get_backend_address, set_global_experiment
+    from comet_ml.exceptions import CometException, CometRestApiException, InvalidAPIKey
+
+    errors = logging.handlers.BufferingHandler(capacity=1000)
+    logging.getLogger("comet_ml").addHandler(errors)
+    try:
+        experiment = start(task, online=True)
+    except InvalidAPIKey:
+        return "the server refuses the API key"
+    except CometRestApiException as error:
+        status = error.response.status_code
+        return f"the server answers with status {status}" + (": is the API key right?" if status in (401, 403) else "")
+    except OSError:
+        return f"no connection to {urlsplit(get_backend_address()).hostname}"
+    except (CometException, ValueError):
+        return reason_in(errors.buffer, task)
+    if not experiment.alive:
+        return reason_in(errors.buffer, task)
+    say("online", experiment.url or "")
+    experiment.log_parameters(task["parameters"])
+    for record in follow(Path(task["folder"]) / JOURNAL):
+        log(experiment, record)
+    log_last(experiment, last_record())
+    if not deliver(experiment):
+        set_global_experiment(None)  # or else the archive's experiment waits for this one
+        return "the connection was lost"
+    say("delivered")
+    experiment.end()
+    return ""
+
+
+def start(task: dict[str, Any], online: bool, folder: str | None = None) -> Any:
+    """A Comet experiment that logs nothing on its own. The key decides whether it is a new one or goes on."""
+    import comet_ml
+
+    nothing: dict[str, Any] = dict.fromkeys(ON_ITS_OWN, False)
+    return comet_ml.start(
+        api_key=task["api_key"],
+        workspace=task["workspace"],
+        project_name=task["project"],
+        experiment_key=task["experiment_key"],
+        mode="get_or_create",
+        online=online,
+        experiment_config=comet_ml.ExperimentConfig(
+            name=task["name"], offline_directory=folder, display_summary_level=0, **nothing
+        ),
+    )
+
+
+def reason_in(errors: list[logging.LogRecord], task: dict[str, Any]) -> str:
+    """The first line of Comet's first error, cut short and without the key."""
+    lines = [error.getMessage().strip().split("\n")[0] for error in errors if error.levelno >= logging.ERROR]
+    reason = lines[0] if lines else "the experiment can't be started"
+    return (reason.replace(task["api_key"], "…") if task["api_key"] else reason)[:200]
+
+
+def follow(journal: Path) -> Iterator[dict[str, Any]]:
+    """The journal's records as they come, until stdin has something to say and the journal has been read through."""
+    with journal.open("rb") as file:
+        ended = False
+        while True:
+            place = file.tell()
+            line = file.readline()
+            if line.endswith(b"\n"):
+                if (record := whole_record(line)) is not None:
+                    yield record
+                continue
+            file.seek(place)  # half a line: the rest is still to come
+            if ended:
+                return
+            ended = bool(select.select([sys.stdin], [], [], POLL_S)[0])
+
+
+def whole_record(line: bytes) -> dict[str, Any] | None:
+    """A line of the journal; None for one that a killed run left half written (its epoch is done again)."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+@functools.cache  # stdin can be read once only
+def last_record() -> dict[str, Any]:
+    """What the run sends at its end; nothing if it died. From here on the time that is left is counted."""
+    signal.alarm(LAST_WORDS_S)
+    return json.loads(sys.stdin.buffer.readline() or b"{}")
+
+
+def log(experiment: Any, record: dict[str, Any]) -> None:
+    """One record of the journal."""
+    experiment.log_metrics(record["metrics"], step=record["epoch"], epoch=record["epoch"])
+
+
+def log_last(experiment: Any, record: dict[str, Any]) -> None:
+    """The weights and the confusion matrix (rows are the true classes)."""
+    if record.get("model"):
+        experiment.log_asset(record["model"], file_name="classification_model.pth", overwrite=True)
+    if record.get("confusion"):
+        experiment.log_confusion_matrix(matrix=record["confusion"], labels=record["classes"],
+                                        max_categories=len(record["classes"]))
+
+
+def deliver(experiment: Any) -> bool:
+    """Wait until the server has acknowledged everything, saying so at each step forward. False: no connection."""
+    connected, before = time.monotonic(), None
+    while True:
+        experiment.flush(timeout=1)
+        left = undelivered(experiment)
+        if left == (0, 0):
+            return True
+        if left != before:
+            say("progress")
+        before = left
+        if experiment.streamer.has_connection_to_server():
+            connected = time.monotonic()
+        elif time.monotonic() - connected > NO_CONNECTION_S:
+            return False
+
+
+def undelivered(experiment: Any) -> tuple[int, int]:
+    """(messages, bytes of files) that the server hasn't acknowledged yet.
+
+    Comet keeps a row a message in a database of its own and deletes it when the server has answered.
+    """
+    streamer = experiment.streamer
+    (rows,) = streamer.replay_manager.conn.execute("SELECT COUNT(*) FROM messages").fetchone()
+    _, bytes_left, _ = streamer.online_streamer._file_upload_manager.remaining_data()
+    return rows + streamer.messages.qsize(), bytes_left
+
+
+def write_archive(task: dict[str, Any], records: list[dict[str, Any]], last: dict[str, Any]) -> Path:
+    """Everything as one of Comet's offline archives, `<experiment key>.zip`, in place of an earlier one."""
+    folder = Path(task["folder"])
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        experiment = start(task, online=False, folder=made)
+        experiment.log_parameters(task["parameters"])
+        for record in merged(records):
+            log(experiment, record)
+        log_last(experiment, last)
+        experiment.end()
+        (archive,) = Path(made).glob("*.zip")  # ValueError if Comet couldn't write it here
+        return archive.rename(folder / f"{task['experiment_key']}.zip")
+
+
+def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One record an epoch, in order: what a resumed run did again counts once, the last time."""
+    epochs: dict[int, dict[str, float]] = {}
+    for record in records:
+        epochs.setdefault(record["epoch"], {}).update(record["metrics"])
+    return [{"epoch": epoch, "metrics": epochs[epoch]} for epoch in sorted(epochs)]
+
+
+if __name__ == "__main__":
+    main()

@@ -23,3 +23,8 @@ def level_in(name: str) -> int | None:
     """The morph level of a name like 34M_Ne_to_Sa_C08.JPG: 8. None where a name has no level."""
     match = LEVEL.search(PurePosixPath(name).stem)
     return int(match.group(1)) if match else None
+
+
+def printable(text: str) -> str:
+    """The text on one line, with control characters, broken UTF-8 and invisible direction marks written as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

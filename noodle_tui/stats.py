@@ -19,7 +19,13 @@ def wilson_interval(correct: int, count: int, z: float = Z95) -> tuple[float, fl
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
+def interval_in_words(interval: tuple[float, float]) -> str:
+    """'0.80 to 0.99'; three digits where two would look the same."""
+    low, high = interval
+    return f"{low:.2f} to {high:.2f}" if high - low >= 0.05 else f"{low:.3f} to {high:.3f}"
+
+
 def accuracy_in_words(correct: int, count: int) -> str:
     """'0.958 (23/24, 95% interval 0.80 to 0.99)'"""
-    low, high = wilson_interval(correct, count)
-    return f"{correct / max(count, 1):.3f} ({correct}/{count}, 95% interval {low:.2f} to {high:.2f})"
+    interval = interval_in_words(wilson_interval(correct, count))
+    return f"{correct / max(count, 1):.3f} ({correct}/{count}, 95% interval {interval})"

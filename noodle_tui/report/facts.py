@@ -1,0 +1,134 @@
+"""What a report needs to know of a run, and the sentences that follow from it and the evaluation."""
+
+import os
+import platform
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from noodle_tui import __version__
+from noodle_tui.distrust import what_to_distrust
+from noodle_tui.evaluate import Count, Evaluation
+from noodle_tui.events import EpochDone
+from noodle_tui.names import printable
+from noodle_tui.stats import interval_in_words
+
+FORMAT = 1
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What a report needs besides the evaluation. Everything is known from the run's config, data and events."""
+
+    name: str
+    config: dict[str, Any]  # RunConfig.model_dump(mode="json")
+    classes: list[str]  # in the order of the model's outputs
+    epochs: list[EpochDone]  # all that were run, those before a resume too
+    best_epoch: int
+    train_counts: list[int]  # images a class
+    val_counts: list[int]
+    train_people: set[str]
+    val_people: set[str]
+    unknown_people: int  # images of both sides whose name tells no person
+    split_by: str | None  # "file" or "person" as rejig split the data; None where nobody knows
+    skipped: list[tuple[str, str]]  # (file, why)
+    fingerprint: str  # of the data
+    weights: str  # what training started from: "imagenet", "none" or a file, of which the report tells the name only
+    device: str  # e.g. "cuda:0"
+    device_name: str
+    precision: str  # "fp32" or "bf16"
+    environment: dict[str, str]  # environment()
+    started: float  # seconds since 1970
+    finished: float
+    seconds: float  # of work, interruptions not counted
+    resumed: int = 0  # how often the run was picked up again
+    architecture: str = "resnet18"
+
+    @property
+    def validated(self) -> list[tuple[int, int]]:
+        """(epoch, right answers) of each epoch with validation."""
+        return [(e.epoch, e.val_correct) for e in self.epochs if e.val_correct is not None]
+
+    @property
+    def best(self) -> EpochDone | None:
+        """The epoch whose weights were kept."""
+        return next((e for e in self.epochs if e.epoch == self.best_epoch), None)
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine, as far as results depend on them; neither the machine's name nor the user's."""
+    packages = {name: _version(name) for name in ("torch", "torchvision", "numpy", "pillow")}
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"noodle-tui": __version__, "python": platform.python_version(), **packages,
+            "platform": f"{platform.system()} {platform.release()} {platform.machine()}", "cpus": str(cpus)}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def distrust(facts: RunFacts, evaluation: Evaluation) -> list[str]:
+    """`what_to_distrust` of this run."""
+    return what_to_distrust(
+        evaluation=evaluation,
+        split_by=facts.split_by,
+        train_people=facts.train_people,
+        val_people=facts.val_people,
+        unknown_people=facts.unknown_people,
+        train_per_class=facts.train_counts,
+        train_accuracy=facts.best.train_accuracy if facts.best else None,
+        validated=facts.validated,
+        best_epoch=facts.best_epoch,
+        skipped=len(facts.skipped),
+    )
+
+
+def verdict(facts: RunFacts, evaluation: Evaluation) -> str:
+    """'0.958 of the validation images are right (23/24, 95% interval 0.80 to 0.99), best of 40 epochs (epoch 31).'"""
+    overall, n_validated, n_epochs = evaluation.overall, len(facts.validated), len(facts.epochs)
+    numbers = f"{overall.correct}/{overall.count}, 95% interval {interval_in_words(overall.interval)}"
+    if evaluation.people_interval:
+        numbers += f", with people resampled {interval_in_words(evaluation.people_interval)}"
+    if n_validated < 2:
+        when = f"after epoch {facts.best_epoch}"
+    elif n_validated == n_epochs:
+        when = f"best of {n_epochs} epochs (epoch {facts.best_epoch})"
+    else:
+        when = f"best of {n_validated} validated epochs (epoch {facts.best_epoch} of {n_epochs})"
+    return f"{overall.accuracy:.3f} of the validation images are right ({numbers}), {when}."
+
+
+def closing_lines(facts: RunFacts, evaluation: Evaluation, folder: Path) -> list[str]:
+    """The console's last words: the verdict, where the files are, what to distrust. Plain text, one line each."""
+    files = f"model {printable(str(folder / 'model.pth'))}, report {printable(str(folder / 'report.md'))}"
+    return [verdict(facts, evaluation), files, *(f"distrust: {sentence}" for sentence in distrust(facts, evaluation))]
+
+
+def model_card(facts: RunFacts, overall: Count) -> dict[str, Any]:
+    """The content of model.json: all that is needed to use model.pth, and what it is worth."""
+    low, high = overall.interval
+    return {
+        "format": FORMAT,
+        "noodle": __version__,
+        "architecture": facts.architecture,
+        "classes": facts.classes,
+        "input_size": facts.config["input_size"],
+        "mean": list(IMAGENET_MEAN),
+        "std": list(IMAGENET_STD),
+        "precision": facts.precision,
+        "device": facts.device.split(":")[0],
+        "best_epoch": facts.best_epoch,
+        "correct": overall.correct,
+        "count": overall.count,
+        "accuracy": overall.accuracy,
+        "low": low,  # 95% Wilson interval
+        "high": high,
+        "split_by": facts.split_by,
+        "fingerprint": facts.fingerprint,
+    }

@@ -1,0 +1,159 @@
+"""report.md: a run's result for its reader, as a paper's supplement needs it."""
+
+import math
+import re
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import Any
+
+from noodle_tui import __version__
+from noodle_tui.distrust import number_of
+from noodle_tui.evaluate import Count, Evaluation
+from noodle_tui.names import printable
+from noodle_tui.report.as_json import options_without_folders, utc
+from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD, RunFacts, distrust, verdict
+from noodle_tui.stats import interval_in_words
+
+MAX_ROWS = 200  # of people, levels or skipped files; report.json has all
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    return re.sub(r"([\\`*_\[\]<>|#~&])", r"\\\1", printable(text))
+
+
+def _code(text: str) -> str:
+    """A name as code, fenced with more backticks than it holds."""
+    text = printable(text)
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    pad = " " if not text or "`" in text else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table; the first column is text, the others are numbers. Rows beyond MAX_ROWS are counted."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows[:MAX_ROWS]]
+    text = "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return text + (f"\n\n{len(rows) - MAX_ROWS} more are in report.json." if len(rows) > MAX_ROWS else "")
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def _count_row(count: Count) -> list[str]:
+    right, interval = f"{count.correct}/{count.count}", interval_in_words(count.interval)
+    return [_code(count.name), right, _number(count.accuracy), interval]
+
+
+def report_markdown(facts: RunFacts, evaluation: Evaluation) -> str:
+    """The report for a reader, fit for a paper's supplement."""
+    warnings = "\n".join(f"- {_escape(sentence)}" for sentence in distrust(facts, evaluation))
+    sections = [
+        f"# {_code(facts.name)}",
+        verdict(facts, evaluation),
+        "This file names photos and people: it is meant to stay on this machine; look through it before you share it.",
+        "## What to distrust",
+        warnings or "Nothing that the numbers show.",
+        "## Results",
+        _results(evaluation),
+        "## Methods",
+        methods(facts),
+        "## Data",
+        _data(facts),
+        "## Software and options",
+        _table(["what", "value"], [[name, _escape(value)] for name, value in facts.environment.items()]),
+        _table(["option", "value"], [[name, _code(_option_text(value))]
+                                     for name, value in options_without_folders(facts.config).items()]),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _option_text(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list | tuple) else str(value)
+
+
+def _results(evaluation: Evaluation) -> str:
+    overall, n = evaluation.overall, len(evaluation.classes)
+    names = [_code(name) for name in evaluation.classes]
+    people = interval_in_words(evaluation.people_interval) if evaluation.people_interval else "undefined"
+    scores = [
+        ["accuracy", f"{_number(overall.accuracy)} ({overall.correct}/{overall.count})"],
+        ["95% interval (Wilson 1927; takes images for independent)", interval_in_words(overall.interval)],
+        ["95% interval (people resampled; Field and Welsh 2007)", people],
+        [f"always answering {_code(evaluation.majority.name)}", _number(evaluation.majority.accuracy)],
+        ["balanced accuracy", _number(evaluation.balanced_accuracy)],
+        ["log loss (natural logarithm)", _number(evaluation.log_loss)],
+        [f"Brier score (Brier 1950; 0 to {1 if n == 2 else 2})", _number(evaluation.brier)],
+        ["expected calibration error (10 bins; Guo et al. 2017)", _number(evaluation.calibration_error)],
+    ]
+    if n == 2:
+        scores.append([f"area under the ROC curve of {names[1]}", _number(evaluation.roc_auc)])
+    confusion = [[name, *map(str, row)] for name, row in zip(names, evaluation.confusion, strict=True)]
+    per_class = [[*_count_row(c.recall), _number(c.precision), _number(c.f1)] for c in evaluation.per_class]
+    bins = [[f"{b.low:.1f} to {b.high:.1f}", str(b.count), _number(b.confidence), _number(b.accuracy)]
+            for b in evaluation.calibration if b.count]
+    worst = [[_code(p.path), names[p.true], names[p.predicted], _number(p.confidence)] for p in evaluation.worst]
+    interval = "95% interval (Wilson)"
+    parts = [
+        _table(["score", "value"], scores),
+        "### Confusion matrix", _table(["true \\ predicted", *names], confusion),
+        "### Per class", _table(["class", "right", "recall", interval, "precision", "F1"], per_class),
+    ]
+    if evaluation.per_person:
+        rows = [_count_row(count) for count in evaluation.per_person]
+        parts += ["### Per person", _table(["person", "right", "accuracy", interval], rows)]
+    if evaluation.per_level:
+        rows = [_count_row(count) for count in evaluation.per_level]
+        parts += ["### Per morph level", _table(["level", "right", "accuracy", interval], rows)]
+    parts += ["### Calibration", _table(["confidence", "images", "mean confidence", "accuracy"], bins)]
+    if worst:
+        parts += ["### Most confident mistakes", _table(["image", "true", "predicted", "probability"], worst)]
+    return "\n\n".join(parts)
+
+
+def _data(facts: RunFacts) -> str:
+    counts = zip(facts.classes, facts.train_counts, facts.val_counts, strict=True)
+    rows = [[_code(name), str(train), str(val)] for name, train, val in counts]
+    rows.append(["people", str(len(facts.train_people)), str(len(facts.val_people))])
+    parts = [
+        _table(["number of", "training", "validation"], rows),
+        f"People on both sides: {len(facts.train_people & facts.val_people)}. Images whose name tells no person: "
+        f"{facts.unknown_people}. Fingerprint of the data: {_code(facts.fingerprint)}. "
+        f"Images left out because they could not be read: {len(facts.skipped)}.",
+    ]
+    if facts.skipped:
+        parts.append(_table(["left out", "why"], [[_code(file), _escape(why)] for file, why in facts.skipped]))
+    return "\n\n".join(parts)
+
+
+def methods(facts: RunFacts) -> str:
+    """The Methods paragraph, in words made from the options as run."""
+    o, env, size = facts.config, facts.environment, facts.config["input_size"]
+    start = {"imagenet": "ImageNet weights (torchvision's IMAGENET1K_V1)", "none": "random weights"}.get(
+        facts.weights, f"the weights {_code(PurePath(facts.weights).name)}")
+    people = "Whole people were held out for validation, stratified by class as nearly as whole people allow"
+    split = {
+        "file": f"Single images were held out for validation, stratified by class (seed {o['seed']}).",
+        "person": f"{people} (seed {o['seed']}).",
+    }.get(facts.split_by or "", "The images came already divided into training and validation.")
+    arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[facts.precision]
+    again = f", interrupted and resumed {number_of(facts.resumed, 'time')}" if facts.resumed else ""
+    sentences = [
+        f"A {facts.architecture} network (torchvision) with {len(facts.classes)} outputs started from {start}; all its",
+        f"layers were trained on {number_of(sum(facts.train_counts), 'image')} for",
+        f"{number_of(len(facts.epochs), 'epoch')} in batches of {o['batch_size']} by stochastic gradient descent on the",
+        f"cross entropy (learning rate {o['lr']:g}, momentum {o['momentum']:g}). Training images were cropped at random",
+        f"(area 8% to 100%, aspect ratio 3/4 to 4/3), resized to {size} x {size} pixels and mirrored with probability",
+        f"1/2; validation images were resized to {size} pixels on the shorter side and cropped in the centre; all were",
+        f"normalised with ImageNet's mean {IMAGENET_MEAN} and standard deviation {IMAGENET_STD}.",
+        split,
+        f"After {len(facts.validated)} of the epochs the network answered the",
+        f"{number_of(sum(facts.val_counts), 'validation image')}; the weights of the epoch with the most right answers",
+        f"were kept (epoch {facts.best_epoch}; the earliest of equals).",
+        f"Order and augmentation follow from the seed {o['seed']}.",
+        f"The arithmetic was {arithmetic} on {_escape(facts.device_name)}; the run took {facts.seconds:.0f}",
+        f"seconds{again}, and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
+        f"Python {env['python']}, PyTorch {env['torch']}, torchvision {env['torchvision']}.",
+    ]
+    return " ".join(sentences)

@@ -1,0 +1,317 @@
+import dataclasses
+import math
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics as metrics
+from scipy import stats
+
+from noodle_tui.distrust import what_to_distrust
+from noodle_tui.errors import NoodleError
+from noodle_tui.evaluate import Count, Evaluation, Prediction, evaluate, people_interval
+from noodle_tui.stats import interval_in_words
+
+CLASSES = ["happy", "sad"]
+
+
+def predictions_of(n: int, k: int, seed: int = 1, ties: bool = False) -> list[Prediction]:
+    """Invented answers: better than chance, six people, 20 levels."""
+    random = np.random.default_rng(seed)
+    made = []
+    for i in range(n):
+        true = int(random.integers(k))
+        logits = random.normal(size=k) + 1.5 * (np.arange(k) == true)
+        p = np.exp(logits) / np.exp(logits).sum()
+        if ties:
+            p = np.round(p, 1)
+            p[0] = 1 - p[1:].sum()
+        person, level = f"{random.integers(6):02d}F", int(random.integers(20))
+        made.append(Prediction(f"val/{true}/{person}_{i}_C{level:02d}.JPG", person, level, true, int(p.argmax()),
+                               tuple(float(x) for x in p)))
+    return made
+
+
+def answers(rights: dict[str | None, tuple[int, int]]) -> list[Prediction]:
+    """{person: (right, all)} as predictions of two classes that alternate."""
+    made = []
+    for person, (right, count) in rights.items():
+        for i in range(count):
+            true = i % 2
+            predicted = true if i < right else 1 - true
+            p = (0.9, 0.1) if predicted == 0 else (0.1, 0.9)
+            made.append(Prediction(f"val/{true}/{person}{i}.JPG", person, None, true, predicted, p))
+    return made
+
+
+@pytest.mark.parametrize(("k", "ties"), [(2, False), (2, True), (3, False), (5, False)])
+def test_scores_are_those_of_scikit_learn(k: int, ties: bool):
+    predictions = predictions_of(300, k, ties=ties)
+    names = [f"c{i}" for i in range(k)]
+    result = evaluate(predictions, names)
+    true = [p.true for p in predictions]
+    predicted = [p.predicted for p in predictions]
+    probabilities = np.array([p.probabilities for p in predictions])
+    assert result.overall.accuracy == metrics.accuracy_score(true, predicted)
+    assert result.confusion == metrics.confusion_matrix(true, predicted, labels=range(k)).tolist()
+    precision, recall, f1, support = metrics.precision_recall_fscore_support(true, predicted, labels=range(k))
+    assert [c.recall.name for c in result.per_class] == names
+    np.testing.assert_allclose([c.recall.accuracy for c in result.per_class], recall)
+    np.testing.assert_allclose([c.precision or 0 for c in result.per_class], precision)
+    np.testing.assert_allclose([c.f1 or 0 for c in result.per_class], f1)
+    assert [c.recall.count for c in result.per_class] == support.tolist()  # type: ignore[union-attr]
+    assert result.balanced_accuracy == pytest.approx(metrics.balanced_accuracy_score(true, predicted))
+    assert result.log_loss == pytest.approx(metrics.log_loss(true, probabilities, labels=range(k)))
+    score = metrics.brier_score_loss(true, probabilities[:, 1] if k == 2 else probabilities, labels=range(k))
+    assert result.brier == pytest.approx(score)
+    if k == 2:
+        assert result.roc_auc == pytest.approx(metrics.roc_auc_score(true, probabilities[:, 1]))
+    else:
+        assert result.roc_auc is None
+
+
+def test_calibration_error_by_its_definition():
+    predictions = predictions_of(500, 2, seed=3)
+    result = evaluate(predictions, CLASSES)
+    confidence = np.array([max(p.probabilities) for p in predictions])
+    right = np.array([p.true == p.predicted for p in predictions])
+    bin_of = np.digitize(confidence, np.linspace(0, 1, 11), right=True)
+    expected = sum((bin_of == b).mean() * abs(right[bin_of == b].mean() - confidence[bin_of == b].mean())
+                   for b in np.unique(bin_of))
+    assert result.calibration_error == pytest.approx(expected)
+    assert [b.count for b in result.calibration] == [int((bin_of == b).sum()) for b in range(1, 11)]
+    assert result.calibration[0].accuracy is None  # of two classes the likelier one has 0.5 at least
+
+
+def test_a_probability_of_zero_or_one_has_a_place():
+    sure = [Prediction("val/a", None, None, 0, 1, (0.0, 1.0)), Prediction("val/b", None, None, 0, 0, (1.0, 0.0))]
+    result = evaluate(sure, CLASSES)
+    assert result.calibration[9].count == 2
+    assert result.calibration_error == 0.5
+    assert result.log_loss == pytest.approx(metrics.log_loss([0, 0], [[0.0, 1.0], [1.0, 0.0]], labels=[0, 1]))
+
+
+def test_counts_by_person_and_level():
+    predictions = predictions_of(200, 2)
+    predictions.append(Prediction("val/sad/x.JPG", None, None, 1, 1, (0.2, 0.8)))
+    result = evaluate(predictions, CLASSES)
+    assert sum(c.count for c in result.per_person) == 200
+    assert [c.name for c in result.per_person] == sorted(f"{i:02d}F" for i in range(6))
+    of_03 = [p for p in predictions if p.person == "03F"]
+    count = next(c for c in result.per_person if c.name == "03F")
+    assert (count.correct, count.count) == (sum(p.true == p.predicted for p in of_03), len(of_03))
+    assert [c.name for c in result.per_level] == [str(i) for i in range(20)]  # 2 before 10
+    of_7 = [p for p in predictions if p.level == 7]
+    assert (result.per_level[7].correct, result.per_level[7].count) == (
+        sum(p.true == p.predicted for p in of_7), len(of_7))
+
+
+@pytest.mark.parametrize(("correct", "count"), [(23, 24), (0, 5), (5, 5), (50, 100), (1, 1)])
+def test_the_interval_of_a_count_is_wilsons(correct: int, count: int):
+    low, high = stats.binomtest(correct, count).proportion_ci(0.95, method="wilson")
+    assert Count("x", correct, count).interval == pytest.approx((low, high))
+
+
+def test_nothing_counted_is_no_accuracy():
+    assert math.isnan(Count("x", 0, 0).accuracy)
+
+
+def test_people_interval_is_scipys_bootstrap_of_people():
+    rights = {f"p{i}": (right, count) for i, (right, count) in
+              enumerate([(20, 20), (15, 20), (38, 40), (10, 20), (18, 20), (9, 10), (17, 20), (20, 20)])}
+    right = np.array([r for r, _ in rights.values()])
+    count = np.array([c for _, c in rights.values()])
+    found = people_interval(answers(rights))  # type: ignore[arg-type]
+
+    def accuracy(i: np.ndarray, axis: int = -1) -> np.ndarray:
+        i = i.astype(int)
+        return right[i].sum(axis) / count[i].sum(axis)
+
+    expected = stats.bootstrap((np.arange(len(rights)),), accuracy, n_resamples=20_000,
+                               method="percentile").confidence_interval
+    assert found == pytest.approx((expected.low, expected.high), abs=0.01)
+    assert found is not None
+    low, high = evaluate(answers(rights), CLASSES).overall.interval  # type: ignore[arg-type]
+    assert found[1] - found[0] > high - low, "people differ here, so that the images say less than Wilson thinks"
+    assert people_interval(answers(rights)) == found, "the same every time"  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("rights", [
+    {"a": (3, 4)},  # one person
+    {"a": (3, 4), "b": (1, 4), None: (3, 4)},  # somebody unknown
+    {"a": (4, 4), "b": (6, 6)},  # no difference between people
+])
+def test_people_interval_is_left_out_where_it_would_mislead(rights: dict[str | None, tuple[int, int]]):
+    assert people_interval(answers(rights)) is None
+
+
+def test_worst_are_the_most_confident_mistakes():
+    predictions = predictions_of(300, 3)
+    result = evaluate(predictions, ["a", "b", "c"])
+    wrong = [p for p in predictions if p.true != p.predicted]
+    assert len(wrong) > 20
+    assert len(result.worst) == 20
+    assert [p.confidence for p in result.worst] == sorted((max(p.probabilities) for p in wrong), reverse=True)[:20]
+
+
+def test_undefined_scores_are_none():
+    one_class = [Prediction(f"val/{i}", None, None, 0, 0, (0.9, 0.1)) for i in range(4)]
+    result = evaluate(one_class, CLASSES)
+    assert result.roc_auc is None
+    assert result.per_class[1].precision is None
+    assert result.per_class[1].f1 is None
+    assert math.isnan(result.per_class[1].recall.accuracy)
+    assert result.balanced_accuracy == 1.0  # over the classes that occur
+
+
+@pytest.mark.parametrize(("predictions", "word"), [
+    ([], "empty"),
+    ([Prediction("val/a.JPG", None, None, 2, 0, (0.5, 0.5))], "does not fit"),
+    ([Prediction("val/a.JPG", None, None, 0, 0, (0.5, 0.3, 0.2))], "does not fit"),
+    ([Prediction("val/a.JPG", None, None, 0, 0, (math.nan, 0.5))], "outside 0 to 1"),
+])
+def test_what_can_not_be_scored_is_said_in_one_line(predictions: list[Prediction], word: str):
+    with pytest.raises(NoodleError, match=word) as caught:
+        evaluate(predictions, CLASSES)
+    assert "\n" not in str(caught.value)
+
+
+def test_interval_in_words():
+    assert interval_in_words((0.7976, 0.9926)) == "0.80 to 0.99"
+    assert interval_in_words((0.9011, 0.9048)) == "0.901 to 0.905"
+
+
+# what_to_distrust -----------------------------------------------------------------------------------------------------
+
+def trustworthy() -> tuple[Evaluation, dict[str, Any]]:
+    """A result that leaves nothing to say: 40 people, a thousand images, one epoch tried."""
+    rights: dict[str | None, tuple[int, int]] = {f"p{i:02d}": (24 - i % 3, 26) for i in range(40)}
+    about = {
+        "split_by": "person",
+        "train_people": {f"q{i}" for i in range(200)},
+        "val_people": {f"p{i:02d}" for i in range(40)},
+        "unknown_people": 0,
+        "train_per_class": [2600, 2600],
+        "train_accuracy": 0.9,
+        "validated": [(1, sum(right for right, _ in rights.values()))],
+        "best_epoch": 1,
+        "skipped": 0,
+    }
+    return evaluate(answers(rights), CLASSES), about
+
+
+def doubts(evaluation: Evaluation, about: dict[str, Any], **changes: Any) -> list[str]:
+    return what_to_distrust(evaluation=evaluation, **{**about, **changes})
+
+
+def test_a_sound_result_raises_no_doubt():
+    assert doubts(*trustworthy()) == []
+
+
+def test_people_on_both_sides():
+    evaluation, about = trustworthy()
+    both = about["train_people"] | {"p00", "p01"}
+    [one] = doubts(evaluation, about, train_people=both, split_by="file")
+    assert one == ("2 of 40 people in the validation set are also in training: this accuracy measures memory for known "
+                   "faces; use --split-by person.")
+    [one] = doubts(evaluation, about, train_people=both)
+    assert "not split by person as asked" in one
+
+
+def test_unknown_people():
+    evaluation, about = trustworthy()
+    [one] = doubts(evaluation, about, unknown_people=7)
+    assert one.startswith("7 images have a name that doesn't tell who is on it")
+    [one] = doubts(evaluation, about, unknown_people=7, train_people=set(), val_people=set())
+    assert one.startswith("No image has a name that tells who is on it")
+
+
+def test_the_epoch_chosen_on_the_set_that_it_reports():
+    evaluation, about = trustworthy()
+    best = evaluation.overall.correct
+    [one] = doubts(evaluation, about, validated=[(1, 900), (2, best), (3, best), (4, 910)], best_epoch=2)
+    assert "the best of 4 tried (reached in 2 of them)" in one
+    assert "the last epoch, which nobody chose, has 910/1040" in one
+
+
+def test_still_improving():
+    evaluation, about = trustworthy()
+    found = doubts(evaluation, about, validated=[(1, 900), (5, evaluation.overall.correct)], best_epoch=5)
+    assert found[-1] == "The best epoch is the last (5): it was still getting better; train longer."
+
+
+def test_the_saved_model_answers_otherwise_than_its_epoch():
+    evaluation, about = trustworthy()
+    best = evaluation.overall.correct
+    [one] = doubts(evaluation, about, validated=[(1, best + 1)])
+    assert one.startswith(f"The saved model answers {best}/1040 right, epoch 1 counted {best + 1}/1040")
+
+
+def test_an_accuracy_no_better_than_the_commonest_class():
+    _, about = trustworthy()
+    always_happy = [Prediction(f"val/{i}", f"p{i % 40:02d}", None, int(i % 5 == 0), 0, (0.9, 0.1)) for i in range(1000)]
+    found = doubts(evaluate(always_happy, CLASSES), about, train_per_class=[800, 200], validated=[(1, 800)])
+    assert found[0] == ("The accuracy is not above what always answering 'happy' gives (0.800, 800/1000): nothing "
+                        "shows that the model has learned.")
+    assert "The classes are uneven (training 'happy' 800, 'sad' 200; validation 'happy' 800, 'sad' 200)" in found[1]
+    assert "balanced accuracy (0.500)" in found[1]
+    assert len(found) == 2
+
+
+def test_an_accuracy_that_may_be_luck():
+    _, about = trustworthy()
+    rights: dict[str | None, tuple[int, int]] = {f"p{i:02d}": (14, 26) for i in range(40)}
+    found = doubts(evaluate(answers(rights), CLASSES), about, validated=[(1, 560)], train_accuracy=0.54)
+    assert len(found) == 0  # 560/1040 is just above one half
+    rights = {f"p{i:02d}": (20 if i % 2 else 8, 26) for i in range(40)}  # the same, with people who differ
+    found = doubts(evaluate(answers(rights), CLASSES), about, validated=[(1, 560)], train_accuracy=0.54)
+    assert len(found) == 1
+    assert "reaches down to what always answering 'happy' gives (0.500, 520/1040): this may be luck" in found[0]
+
+
+def test_few_images_and_few_people():
+    _, about = trustworthy()
+    people = {"07F", "09F", "25M", "34M", "36M", "40M"}
+    rights: dict[str | None, tuple[int, int]] = {name: (4 - (name == "34M"), 4) for name in people}
+    evaluation = evaluate(answers(rights), CLASSES)
+    found = doubts(evaluation, about, val_people=people, validated=[(1, 23)])
+    assert evaluation.people_interval is not None
+    resampled = interval_in_words(evaluation.people_interval)
+    assert found[0].startswith("24 validation images of only 6 people, and images of one person are not independent: "
+                               f"with people resampled the 95% interval is {resampled}")
+    assert found[1] == ("24 validation images: the 95% interval is 0.20 wide (0.80 to 0.99), and one image more or "
+                        "less is 0.042.")
+    assert len(found) == 2
+    [one, _] = doubts(evaluate(answers({"a": (23, 24)}), CLASSES), about, val_people={"a"}, validated=[(1, 23)])
+    assert one == "24 validation images of only 1 person: the accuracy on other people is unknown."
+    [one] = doubts(evaluate(answers({"a": (24, 24), "b": (24, 24)}), CLASSES), about, val_people={"a", "b"},
+                   validated=[(1, 48)])
+    assert one.endswith("the 95% interval is too narrow.")
+
+
+def test_overfit():
+    evaluation, about = trustworthy()
+    [one] = doubts(evaluation, about, train_accuracy=1.0)
+    assert one == ("In training the accuracy is 1.000, in validation 0.886: the model has learned its training images "
+                   "by heart.")
+
+
+def test_skipped_images():
+    [one] = doubts(*trustworthy(), skipped=3)
+    assert one == "3 images could not be read and took no part."
+
+
+def test_a_class_name_can_not_write_to_the_terminal():
+    evaluation, about = trustworthy()
+    evil = dataclasses.replace(evaluation, classes=["\x1b[31mred", "sad"])
+    [one] = doubts(evil, about, train_per_class=[10, 90])
+    assert one.isprintable()
+
+
+def test_importing_is_light():
+    heavy = ["torch", "sklearn", "scipy", "numpy", "comet_ml"]
+    code = f"import sys, noodle_tui.evaluate, noodle_tui.report; print([n for n in {heavy} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

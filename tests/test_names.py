@@ -1,0 +1,37 @@
+"""Class, person and level from a photo's name."""
+
+import re
+
+import pytest
+
+from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.names import classes_in, level_in, person_in
+
+TOKENS = {"sad": "_Sa_", "happy": "_Ha_"}
+PERSON = re.compile(DEFAULT_PERSON)
+
+
+@pytest.mark.parametrize(("path", "person"), [
+    ("34/34M_Ne_to_Sa_C08.JPG", "34M"), ("07F_Ne_to_Ha_C00.JPG", "07F"), ("F001_happy.jpg", "F001"),
+    ("a/b_c/x_1.png", "x"), ("plain.jpg", None), ("dir_with/plain.jpg", None), ("_Sa_.jpg", None),
+])
+def test_the_person_is_the_names_part_before_the_first_underscore(path, person):
+    assert person_in(path, PERSON) == person
+
+
+def test_a_pattern_of_ones_own_sees_the_folders():
+    assert person_in("anna/01.jpg", re.compile(r"^([^/]+)/")) == "anna"
+    assert person_in("anna/01.jpg", re.compile(r"an")) == "an"
+
+
+@pytest.mark.parametrize(("name", "labels"), [
+    ("34M_Ne_to_Sa_C08.JPG", ["sad"]), ("34M_Ne_to_Ha_C08.JPG", ["happy"]), ("34M_Ne.JPG", []),
+    ("34M_Sa_Ha_.JPG", ["sad", "happy"]),
+])
+def test_classes_in_a_name(name, labels):
+    assert classes_in(name, TOKENS) == labels
+
+
+@pytest.mark.parametrize(("name", "level"), [("34M_Ne_to_Sa_C08.JPG", 8), ("x_C19.jpg", 19), ("x_C19_y.jpg", None), ("x.jpg", None)])
+def test_level(name, level):
+    assert level_in(name) == level

@@ -1,0 +1,389 @@
+import csv
+import getpass
+import json
+import os
+import re
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from noodle_tui.config import RunConfig
+from noodle_tui.errors import NoodleError
+from noodle_tui.evaluate import Evaluation, Prediction, evaluate
+from noodle_tui.events import EpochDone
+from noodle_tui.names import printable
+from noodle_tui.report import (
+    RunFacts,
+    closing_lines,
+    environment,
+    model_card,
+    read_predictions,
+    read_report,
+    verdict,
+    write_report,
+)
+from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD
+from noodle_tui.report.markdown import report_markdown
+from noodle_tui.report.predictions import predictions_csv
+
+CLASSES = ["happy", "sad"]
+EVIL = ["new\nline", "carriage\rreturn", 'quote"d, comma', "x\udcff\udc80", "😀" * 60, "[red]markup[/]",
+        "a|b*c_`d`<b>e</b>", "\x1b[31mred\x1b]0;title\x07", "=cmd()", " spaces ", "1.", "\u202egnp"]
+
+
+def epoch(number: int, n_epochs: int, val_correct: int | None, is_best: bool = False) -> EpochDone:
+    return EpochDone(epoch=number, n_epochs=n_epochs, train_loss=0.1, train_correct=200, train_count=216, val_loss=0.2,
+                     val_correct=val_correct, val_count=24, lr=0.001, seconds=0.1, images_per_second=2000.0,
+                     is_best=is_best)
+
+
+def facts_of(**changes: Any) -> RunFacts:
+    """The seed's data: 240 photos of 6 people, split by file."""
+    people = {"07F", "09F", "25M", "34M", "36M", "40M"}
+    epochs = [epoch(i, 40, 23 if i == 31 else 21, i == 31) for i in range(1, 41)]
+    facts = RunFacts(
+        name="neuro_ml", config=RunConfig().model_dump(mode="json"), classes=CLASSES, epochs=epochs, best_epoch=31,
+        train_counts=[108, 108], val_counts=[12, 12], train_people=people, val_people=people, unknown_people=0,
+        split_by="file", skipped=[], fingerprint="sha256:0123", weights="imagenet", device="cuda:0",
+        device_name="NVIDIA H100", precision="bf16", environment=environment(), started=1.7e9, finished=1.7e9 + 12,
+        seconds=12.0,
+    )
+    return replace(facts, **changes)
+
+
+def seed_predictions(person: Callable[[int], str | None] = lambda i: ["07F", "09F", "25M"][i % 3]) -> list[Prediction]:
+    """23 of 24 right."""
+    made = []
+    for i in range(24):
+        true, predicted = i % 2, (i % 2 if i else 1)
+        p = (0.75, 0.25) if predicted == 0 else (0.1, 0.9)
+        name = f"val/{CLASSES[true]}/34M_Ne_to_Sa_C{i % 20:02d}.JPG"
+        made.append(Prediction(name, person(i), i % 20, true, predicted, p))
+    return made
+
+
+def evaluation_of(predictions: list[Prediction] | None = None) -> Evaluation:
+    return evaluate(predictions or seed_predictions(), CLASSES)
+
+
+# words ----------------------------------------------------------------------------------------------------------------
+
+def test_verdict():
+    unknown = evaluation_of(seed_predictions(lambda i: None))
+    assert verdict(facts_of(), unknown) == (
+        "0.958 of the validation images are right (23/24, 95% interval 0.80 to 0.99), best of 40 epochs (epoch 31).")
+    known = verdict(facts_of(), evaluation_of())
+    assert re.search(r"0\.80 to 0\.99, with people resampled 0\.\d\d to 1\.00\), best of", known)
+    sparse = [epoch(i, 40, 23 if i == 30 else 20 if i % 10 == 0 or i == 1 else None) for i in range(1, 41)]
+    assert verdict(facts_of(epochs=sparse, best_epoch=30), unknown).endswith(
+        "best of 5 validated epochs (epoch 30 of 40).")
+    assert verdict(facts_of(epochs=sparse[:1], best_epoch=1), unknown).endswith("after epoch 1.")
+
+
+def test_closing_lines_say_result_place_and_doubts():
+    lines = closing_lines(facts_of(), evaluation_of(), Path("weights/neuro\x1b_ml"))
+    assert lines[0] == verdict(facts_of(), evaluation_of())
+    assert lines[1] == "model weights/neuro\\x1b_ml/model.pth, report weights/neuro\\x1b_ml/report.md"
+    doubts = "\n".join(lines[2:])
+    assert "6 of 6 people in the validation set are also in training" in doubts
+    assert "the best of 40 tried" in doubts
+    assert "24 validation images: the 95% interval is 0.20 wide" in doubts
+    assert all(line.startswith("distrust: ") for line in lines[2:])
+    assert all(line.isprintable() for line in lines)
+
+
+def test_model_card_agrees_with_the_evaluation_and_is_json():
+    card = json.loads(json.dumps(model_card(facts_of(), evaluation_of().overall), allow_nan=False))
+    assert (card["correct"], card["count"], card["best_epoch"]) == (23, 24, 31)
+    assert card["accuracy"] == 23 / 24
+    assert (card["low"], card["high"]) == pytest.approx((0.7976, 0.9926), abs=1e-4)
+    assert card["classes"] == CLASSES
+    assert (card["architecture"], card["input_size"]) == ("resnet18", 224)
+    assert (card["precision"], card["device"]) == ("bf16", "cuda")
+    assert (card["split_by"], card["fingerprint"]) == ("file", "sha256:0123")
+
+
+def test_normalisation_is_the_one_that_is_trained_with():
+    from noodle_tui import augment
+
+    card = model_card(facts_of(), evaluation_of().overall)
+    assert tuple(card["mean"]) == IMAGENET_MEAN == augment.IMAGENET_MEAN
+    assert tuple(card["std"]) == IMAGENET_STD == augment.IMAGENET_STD
+
+
+def test_environment_names_versions_but_neither_machine_nor_user():
+    import numpy as np
+    import PIL
+
+    env = environment()
+    assert env["numpy"] == np.__version__
+    assert env["pillow"] == PIL.__version__
+    assert int(env["cpus"]) >= 1
+    text = " ".join(env.values())
+    assert socket.gethostname() not in text
+    assert not re.search(rf"\b{re.escape(getpass.getuser())}\b", text)
+
+
+# predictions.csv ------------------------------------------------------------------------------------------------------
+
+def evil_predictions() -> list[Prediction]:
+    return [Prediction(f"val/sad/{name}.JPG", name, i if i % 2 else None, i % 2, 0, (2 / 3, 1 / 3))
+            for i, name in enumerate(EVIL)]
+
+
+def test_predictions_come_back_as_they_were(tmp_path: Path):
+    predictions = evil_predictions()
+    write_report(tmp_path, facts_of(), evaluation_of(predictions), predictions)
+    assert read_predictions(tmp_path) == (CLASSES, predictions)
+    assert b"x\xff\x80.JPG" in (tmp_path / "predictions.csv").read_bytes()  # the file name's own bytes
+    with (tmp_path / "predictions.csv").open(newline="", errors="surrogateescape") as file:  # any CSV reader will do
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["path", "person", "level", "true", "predicted", "p_happy", "p_sad"]
+    assert [row["person"] for row in rows] == EVIL
+    assert (rows[1]["level"], rows[1]["true"], rows[1]["predicted"]) == ("1", "sad", "happy")
+    assert rows[1]["p_sad"] == str(1 / 3)
+
+
+def test_the_evaluation_can_be_had_again_from_predictions(tmp_path: Path):
+    write_report(tmp_path, facts_of(), evaluation_of(), seed_predictions())
+    classes, predictions = read_predictions(tmp_path)
+    assert evaluate(predictions, classes) == evaluation_of()
+
+
+HEADER = "path,person,level,true,predicted,p_happy,p_sad\n"
+
+
+@pytest.mark.parametrize(("content", "word"), [
+    ("", "columns"),
+    ("a,b\n1,2\n", "columns"),
+    (HEADER.replace("p_sad", "p_happy"), "columns"),
+    (HEADER + "val/a,,1,happy,sad,0.5\n", "line 2: 6 columns"),
+    (HEADER + "val/a,,1,happy,sad,0.5,0.5\nval/a,,1,happy,angry,0.5,0.5\n", "line 3"),
+    (HEADER + "val/a,,x,happy,sad,0.5,0.5\n", "line 2"),
+    (HEADER + "val/a,,1,happy,sad,0.5,nan\n", "within 0 to 1"),
+    (HEADER + "val/a,,1,happy,sad,0.5,1e300\n", "within 0 to 1"),
+    (HEADER + "../../etc/passwd,,1,happy,sad,0.5,0.5\n", "leaves the data folder"),
+    (HEADER + "/etc/passwd,,1,happy,sad,0.5,0.5\n", "leaves the data folder"),
+    (HEADER + '"val/a\n', "line 2"),
+    (HEADER + "val/" + "a" * 200_000 + ",,1,happy,sad,0.5,0.5\n", "line 2"),
+])
+def test_broken_predictions_are_refused_in_a_line(tmp_path: Path, content: str, word: str):
+    (tmp_path / "predictions.csv").write_text(content)
+    with pytest.raises(NoodleError, match=word) as caught:
+        read_predictions(tmp_path)
+    assert str(caught.value).isprintable()
+
+
+# report.json ----------------------------------------------------------------------------------------------------------
+
+def test_report_json_holds_the_numbers(tmp_path: Path):
+    evaluation = evaluation_of()
+    write_report(tmp_path, facts_of(skipped=[("bad\udcff.JPG", "the file is empty")]), evaluation, seed_predictions())
+    report = read_report(tmp_path)
+    result = report["result"]
+    assert report["verdict"] == verdict(facts_of(), evaluation)
+    assert any("6 of 6 people" in sentence for sentence in report["distrust"])
+    assert result["confusion"] == evaluation.confusion == [[11, 1], [0, 12]]
+    assert (result["overall"]["correct"], result["overall"]["count"]) == (23, 24)
+    assert (result["overall"]["low"], result["overall"]["high"]) == evaluation.overall.interval
+    assert [(c["name"], c["correct"], c["count"]) for c in result["per_person"]] == [
+        ("07F", 7, 8), ("09F", 8, 8), ("25M", 8, 8)]
+    assert [(c["name"], c["count"]) for c in result["per_level"]][:5] == [(str(i), 2 if i < 4 else 1) for i in range(5)]
+    assert result["worst"] == [{"path": "val/happy/34M_Ne_to_Sa_C00.JPG", "person": "07F", "level": 0, "true": "happy",
+                                "predicted": "sad", "probability": 0.9}]
+    assert report["data"]["people_in_both"] == 6
+    assert report["data"]["skipped"] == [{"file": "bad\udcff.JPG", "reason": "the file is empty"}]
+    assert report["training"]["epochs_validated"] == 40
+    assert report["training"]["finished"] == "2023-11-14T22:13:32+00:00"
+    assert report["training"]["options"]["lr"] == 0.001
+    assert report["environment"] == environment()
+
+
+def test_no_folder_of_the_user_gets_into_the_report(tmp_path: Path):
+    home = Path("/home/jane.doe/faces")
+    config = RunConfig(stimuli=home / "st", data_dir=home / "cl", save_dir=home / "w", load_dir=home / "r",
+                       weights=str(home / "mine.pth")).model_dump(mode="json")
+    write_report(tmp_path, facts_of(config=config, weights=config["weights"]), evaluation_of(), seed_predictions())
+    training = read_report(tmp_path)["training"]
+    assert training["weights"] == training["options"]["weights"] == "mine.pth"
+    assert "started from the weights `mine.pth`" in (tmp_path / "report.md").read_text()
+    for name in ("report.json", "report.md", "predictions.csv"):
+        assert "jane" not in (tmp_path / name).read_text()
+
+
+def test_a_giant_report_is_not_read(tmp_path: Path):
+    (tmp_path / "report.json").touch()
+    os.truncate(tmp_path / "report.json", 65 * 2**20)
+    with pytest.raises(NoodleError, match="larger than 64 MiB"):
+        read_report(tmp_path)
+
+
+def hostile(change: Callable[[Any], Any]) -> Callable[[Path], None]:
+    def damage(file: Path) -> None:
+        report = json.loads(file.read_text())
+        change(report)
+        file.write_text(json.dumps(report))
+    return damage
+
+
+@pytest.mark.parametrize("damage", [
+    lambda file: file.unlink(),
+    lambda file: file.write_text(""),
+    lambda file: file.write_text(file.read_text()[:-30]),
+    lambda file: file.write_bytes(b"\xff\xfe\xfd\x1b[31m"),
+    lambda file: file.write_text("[" * 100_000),
+    lambda file: file.write_text("[]"),
+    lambda file: file.write_text(file.read_text().replace('"count": 24', '"count": ' + "9" * 5000, 1)),
+    lambda file: (file.unlink(), file.mkdir()),
+    lambda file: (file.unlink(), os.mkfifo(file)),
+    lambda file: (file.unlink(), file.symlink_to("/dev/zero")),
+    lambda file: (file.rename(file.with_name("else")), file.symlink_to(file.with_name("else"))),
+    hostile(lambda r: r.pop("verdict")),
+    hostile(lambda r: r.update(format=99)),
+    hostile(lambda r: r["result"].update(confusion=[[1, 2, 3], [4, 5, 6]])),
+    hostile(lambda r: r["result"]["overall"].update(correct="23")),
+    hostile(lambda r: r["result"]["overall"].update(correct=True)),
+    hostile(lambda r: r["result"]["overall"].update(correct=-1)),
+    hostile(lambda r: r["result"].update(brier=float("nan"))),
+    hostile(lambda r: r["result"]["worst"][0].update(path="../../../etc/passwd")),
+    hostile(lambda r: r.update(classes=["happy", None])),
+    hostile(lambda r: r.update(verdict={"\x1b[2J": 1})),
+])
+def test_a_broken_report_is_refused_in_a_line(tmp_path: Path, damage: Callable[[Path], Any]):
+    write_report(tmp_path, facts_of(), evaluation_of(), seed_predictions())
+    damage(tmp_path / "report.json")
+    with pytest.raises(NoodleError) as caught:
+        read_report(tmp_path)
+    assert str(caught.value).isprintable()
+    assert "report.json" in str(caught.value)
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3))
+
+
+@pytest.fixture(scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("run")
+    write_report(folder, facts_of(), evaluation_of(), seed_predictions())
+    return folder, (folder / "report.json").read_text()
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_report_with_any_value_swapped_is_read_or_refused(finished_run: tuple[Path, str], data: st.DataObject):
+    folder, text = finished_run
+    report = json.loads(text)
+    place = report
+    while True:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        if not isinstance(place[key], dict | list) or not place[key] or data.draw(st.booleans()):
+            break
+        place = place[key]
+    place[key] = data.draw(JSON)
+    (folder / "report.json").write_text(json.dumps(report))
+    refused = ""
+    try:
+        read_report(folder)
+    except NoodleError as error:
+        refused = str(error)
+    assert refused.isprintable()
+
+
+def test_a_disk_that_refuses_is_said_in_a_line(tmp_path: Path):
+    with pytest.raises(NoodleError, match=r"predictions\.csv can't be written: No such file or directory") as caught:
+        write_report(tmp_path / "gone", facts_of(), evaluation_of(), seed_predictions())
+    assert caught.value.exit_code == 1
+
+
+# report.md ------------------------------------------------------------------------------------------------------------
+
+def cells_and_kinds(markdown: str) -> tuple[list[list[str]], set[str]]:
+    """The tables' rows as a renderer shows them, and the kinds of all inline tokens."""
+    rows: list[list[str]] = []
+    kinds: set[str] = set()
+    for token in MarkdownIt("commonmark").enable("table").parse(markdown):
+        if token.type == "tr_open":
+            rows.append([])
+        if token.type == "inline":
+            kinds |= {child.type for child in token.children or []}
+            rows[-1:] = [[*row, "".join(child.content for child in token.children or [])] for row in rows[-1:]]
+        if token.type == "table_close":
+            rows.append([])
+        if token.type.startswith("html"):
+            kinds.add(token.type)
+    return rows, kinds
+
+
+def test_names_stand_in_the_report_as_they_are():
+    predictions = evil_predictions()
+    facts = facts_of(name="a*b_<i>|c", skipped=[(name, "not <an> *image*") for name in EVIL])
+    markdown = report_markdown(facts, evaluation_of(predictions))
+    markdown.encode()  # no half characters
+    rows, kinds = cells_and_kinds(markdown)
+    assert not kinds & {"html_inline", "html_block", "link_open", "image", "em_open", "strong_open"}
+    shown = {row[0] for row in rows if row}
+    for name in EVIL:
+        assert printable(name).strip() in {cell.strip() for cell in shown}
+    people = [row for row in rows if len(row) == 4 and row[0].strip() in {printable(n).strip() for n in EVIL}]
+    assert len(people) >= len(EVIL)
+    left_out = [row for row in rows if len(row) == 2 and row[1] == "not <an> *image*"]
+    assert len(left_out) == len(EVIL)
+
+
+def test_the_report_tells_results_methods_and_doubts():
+    markdown = report_markdown(facts_of(), evaluation_of())
+    rows, _ = cells_and_kinds(markdown)
+    for row in (
+        ["accuracy", "0.958 (23/24)"], ["95% interval (Wilson 1927; takes images for independent)", "0.80 to 0.99"],
+        ["happy", "11", "1"], ["sad", "0", "12"], ["07F", "7/8", "0.875", "0.53 to 0.98"],
+        ["0", "1/2", "0.500", "0.09 to 0.91"], ["val/happy/34M_Ne_to_Sa_C00.JPG", "happy", "sad", "0.900"],
+        ["happy", "108", "12"], ["people", "6", "6"], ["momentum", "0.9"], ["numpy", environment()["numpy"]],
+    ):
+        assert row in rows, row
+    text = " ".join(markdown.split())
+    for words in (
+        "- 6 of 6 people in the validation set are also in training",
+        "started from ImageNet weights", "trained on 216 images for 40 epochs in batches of 24",
+        "learning rate 0.001, momentum 0.9", "resized to 224 x 224 pixels", "Single images were held out",
+        "epoch 31; the earliest of equals", "bfloat16 mixed precision on NVIDIA H100", "seed 42",
+        f"PyTorch {environment()['torch']}", "Fingerprint of the data: `sha256:0123`", "stay on this machine",
+    ):
+        assert words in text, words
+
+
+def test_methods_follow_the_options():
+    config = RunConfig(lr=0.05, batch_size=8, input_size=128, seed=7).model_dump(mode="json")
+    facts = facts_of(config=config, split_by="person", weights="none", precision="fp32", resumed=2)
+    by_person = report_markdown(facts, evaluation_of())
+    for words in ("random weights", "batches of 8", "learning rate 0.05", "resized to 128 x 128", "seed 7",
+                  "Whole people were held", "32-bit floating point", "resumed 2 times"):
+        assert words in by_person, words
+    assert "came already divided" in report_markdown(facts_of(split_by=None), evaluation_of())
+
+
+def test_long_tables_are_cut_and_counted():
+    skipped = [(f"{i}.JPG", "the file is empty") for i in range(450)]
+    markdown = report_markdown(facts_of(skipped=skipped), evaluation_of())
+    assert "`199.JPG`" in markdown
+    assert "`200.JPG`" not in markdown
+    assert "250 more are in report.json." in markdown
+
+
+def test_three_classes_have_a_report(tmp_path: Path):
+    predictions = [Prediction(f"val/{i}", None, None, i % 3, i % 3, (0.2, 0.3, 0.5)) for i in range(9)]
+    evaluation = evaluate(predictions, ["a", "b", "c"])
+    facts = facts_of(classes=["a", "b", "c"], train_counts=[3, 3, 3], val_counts=[3, 3, 3], train_people=set(),
+                     val_people=set(), unknown_people=18)
+    write_report(tmp_path, facts, evaluation, predictions)
+    assert read_report(tmp_path)["result"]["roc_auc"] is None
+    assert read_report(tmp_path)["result"]["people_interval"] is None
+    assert "ROC" not in (tmp_path / "report.md").read_text()
+    assert predictions_csv(["a", "b", "c"], predictions).startswith(b'"path","person","level","true","predicted","p_a"')

@@ -1,0 +1,20 @@
+"""Wilson's interval, against scipy's."""
+
+import pytest
+from scipy.stats import binomtest
+
+from noodle_tui.stats import accuracy_in_words, wilson_interval
+
+
+@pytest.mark.parametrize(("correct", "count"), [(0, 1), (1, 1), (23, 24), (0, 24), (24, 24), (12, 24), (999, 1000), (5, 100_000)])
+def test_wilson_is_scipys(correct, count):
+    expected = binomtest(correct, count).proportion_ci(0.95, "wilson")
+    assert wilson_interval(correct, count) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_nothing_counted_is_nothing_known():
+    assert wilson_interval(0, 0) == (0, 1)
+
+
+def test_words():
+    assert accuracy_in_words(23, 24) == "0.958 (23/24, 95% interval 0.80 to 0.99)"

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from noodle_tui.errors import UsageError
 
 DATA, TRAINING, LOGGING = "Data", "Training", "Logging"
-DEFAULT_PERSON = r"([^_/]+)_[^/]*$"
+DEFAULT_PERSON = r"(?:^|/)([^_/]+)_[^/]*$"  # 34/34M_Ne_to_Sa_C08.JPG: 34M
 
 
 def option(default: Any, group: str, help: str, flag: str | None = None, **bounds: Any) -> Any:

@@ -1,0 +1,68 @@
+"""RunConfig: defaults of the seed, bounds, and errors in words."""
+
+from pathlib import Path
+
+import pytest
+
+from noodle_tui.config import RunConfig, class_tokens, make_config, options
+from noodle_tui.errors import UsageError
+
+SEED = {"debug": False, "comet": False, "namestr": "neuro_ml", "data_dir": Path("Resources/classify"), "load_dir": None,
+        "save_dir": Path("weights"), "batch_size": 24, "n_epochs": 40, "rejig_data": False}
+
+
+def test_defaults_are_the_seeds():
+    config = RunConfig()
+    assert {name: getattr(config, name) for name in SEED} == SEED
+    assert (config.lr, config.momentum, config.seed, config.input_size) == (0.001, 0.9, 42, 224)
+    assert (config.test_every, config.save_every, config.log_every) == (1, 5, 1)
+    assert class_tokens(config.classes) == {"sad": "_Sa_", "happy": "_Ha_"}
+
+
+@pytest.mark.parametrize(("name", "value", "says"), [
+    ("n_epochs", "0", "--n-epochs: 0 is out of bounds: at least 1"),
+    ("n_epochs", "many", "--n-epochs: 'many' is not a whole number"),
+    ("batch_size", "1.5", "--batch-size: '1.5' is not a whole number"),
+    ("batch_size", "70000", "--batch-size: 70000 is out of bounds"),
+    ("lr", "-1", "--lr: -1 is out of bounds: more than 0"),
+    ("lr", "nan", "--lr: nan is out of bounds"),
+    ("momentum", "1", "--momentum: 1 is out of bounds: at least 0, less than 1"),
+    ("val_fraction", "0", "--val-fraction: 0 is out of bounds: more than 0, less than 1"),
+    ("seed", "-1", "--seed: -1 is out of bounds"),
+    ("input_size", "31", "--input-size: 31 is out of bounds"),
+    ("split_by", "colour", "--split-by: 'colour' is none of file, person"),
+    ("mode", "burn", "--mode: 'burn' is none of move, copy, link"),
+    ("precision", "fp8", "--precision: 'fp8' is none of auto, fp32, bf16"),
+    ("device", "tpu", "--device: 'tpu' is none of auto, cuda, cuda:N, mps, cpu"),
+    ("person", "(", "--person: '(' is not a regular expression"),
+    ("namestr", "a/b", "--namestr: use 1 to 100 characters, no slash"),
+    ("classes", ["sad"], "--class: 'sad' is not NAME=TOKEN"),
+    ("classes", ["sad=_Sa_"], "--class: at least two classes are needed"),
+    ("classes", ["a=x", "a=y"], "--class: the class 'a' is given twice"),
+    ("classes", ["a=x", "b=x"], "--class: the token 'x' is given to two classes"),
+    ("classes", ["../a=x", "b=y"], "--class: '../a=x' is not NAME=TOKEN"),
+    ("n_epoch", "4", "there is no option 'n_epoch'"),
+])
+def test_each_bad_value_is_one_sentence_that_names_it(name, value, says):
+    with pytest.raises(UsageError) as error:
+        make_config({name: value})
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+    assert error.value.exit_code == 2
+
+
+def test_an_unset_option_is_known_to_be_unset():
+    """Picking a run up takes unset options from the stored run."""
+    assert make_config({"n_epochs": "40"}).model_fields_set == {"n_epochs"}
+
+
+def test_every_option_has_what_flag_form_and_table_need():
+    for option in options():
+        assert option.help and option.group in ("Data", "Training", "Logging"), option.name
+        assert RunConfig.model_fields[option.name].default == option.default
+    assert {o.name: o.flag for o in options()}["classes"] == "class"
+
+
+def test_json_round_trip():
+    config = make_config({"classes": ["a=x", "b=y"], "load_dir": "w/x", "lr": 0.01})
+    assert RunConfig(**config.model_dump(mode="json")) == config

@@ -1,0 +1,122 @@
+"""Events survive JSON; RunState follows from them alone."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from noodle_tui.events import (
+    KINDS,
+    DataReady,
+    EpochDone,
+    Message,
+    ModelReady,
+    Paused,
+    Resumed,
+    RunDone,
+    RunFailed,
+    RunStarted,
+    RunState,
+    RunStopped,
+    Saved,
+    StageDone,
+    StageProgress,
+    StageStarted,
+    from_json,
+    to_json,
+)
+
+
+def started(n_epochs: int = 3, resumed_at: int = 0) -> RunStarted:
+    return RunStarted(name="x", folder="w/x", config={"lr": 0.1}, n_epochs=n_epochs, pid=1, host="h", resumed_at=resumed_at)
+
+
+def epoch(number: int, correct: int | None = 5, is_best: bool = False, seconds: float = 2.0) -> EpochDone:
+    return EpochDone(epoch=number, n_epochs=3, train_loss=0.5, train_correct=7, train_count=10,
+                     val_loss=None if correct is None else 0.4, val_correct=correct, val_count=0 if correct is None else 8,
+                     lr=0.001, seconds=seconds, images_per_second=5.0, is_best=is_best)
+
+
+EXAMPLES = [
+    started(), StageStarted(stage="decode", text="reading"), StageProgress(stage="decode", done=1, total=2),
+    StageDone(stage="decode", seconds=1.5), Message(level="warning", text="[red]x[/]\n\udc80"),
+    DataReady(classes=["a", "b"], train_counts=[1, 2], val_counts=[3, 4], people=5, people_in_both=1, skipped=0,
+              fingerprint="f", where="memory"),
+    ModelReady(architecture="resnet18", weights="none", device="cpu", device_name="CPU", precision="fp32"),
+    epoch(1, is_best=True), epoch(2, None), Saved(what="model", file="model.pth", epoch=1), Paused(epoch=1), Resumed(epoch=1),
+    RunDone(best_epoch=1, best_correct=5, best_count=8, seconds=9.0), RunStopped(reason="asked", seconds=1.0),
+    RunFailed(error="no", seconds=1.0),
+]
+
+
+def test_there_is_an_example_of_each_kind():
+    assert {type(e).__name__ for e in EXAMPLES} == set(KINDS)
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=lambda e: type(e).__name__)
+def test_json_round_trip(event):
+    line = to_json(event)
+    assert "\n" not in line
+    assert from_json(line) == event
+
+
+def test_not_a_number_becomes_null_and_comes_back():
+    bad = dataclasses.replace(epoch(1), train_loss=math.nan, val_loss=math.inf)
+    values = json.loads(to_json(bad))
+    assert values["train_loss"] is None and values["val_loss"] is None
+    back = from_json(to_json(bad))
+    assert isinstance(back, EpochDone) and math.isnan(back.train_loss) and back.val_loss is None
+
+
+@given(st.one_of(st.binary(), st.text(), st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(sorted(KINDS)),
+    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["event", "time", "epoch", "classes", "config"]), inner),
+).map(json.dumps)))
+def test_anything_else_is_a_value_error(line):
+    try:
+        event = from_json(line)
+    except ValueError:
+        return
+    assert type(event).__name__ in KINDS
+
+
+@pytest.mark.parametrize("change", [{"epoch": "1"}, {"epoch": True}, {"is_best": 1}, {"train_loss": "x"}, {"val_correct": 1.5}])
+def test_a_mistyped_value_is_refused(change):
+    values = json.loads(to_json(epoch(1))) | change
+    with pytest.raises(ValueError, match=next(iter(change))):
+        from_json(json.dumps(values))
+
+
+def test_a_whole_run_folds_into_its_state():
+    state = RunState.fold([started(), EXAMPLES[5], EXAMPLES[6], StageStarted(stage="train", text="training", total=3),
+                           epoch(1, 5, is_best=True, seconds=1.0), epoch(2, 5, seconds=3.0)])
+    assert (state.status, state.epoch, state.n_epochs, state.stage) == ("running", 2, 3, "train")
+    assert state.best is not None and state.best.epoch == 1
+    assert state.seconds_left == pytest.approx(2.0)
+    state.apply(Paused(epoch=2))
+    assert state.status == "paused"
+    state.apply(Resumed(epoch=2))
+    state.apply(RunDone(best_epoch=1, best_correct=5, best_count=8, seconds=4.0))
+    assert (state.status, state.seconds_left) == ("done", None)
+
+
+def test_a_run_picked_up_forgets_the_epochs_that_it_had_not_saved():
+    events = [started(), epoch(1, 3, True), epoch(2, 4, True), epoch(3, 6, True), started(resumed_at=2), epoch(3, 4)]
+    state = RunState.fold(events)
+    assert [e.epoch for e in state.epochs] == [1, 2, 3]
+    assert state.best is not None and state.best.epoch == 2
+
+
+def test_a_failure_keeps_its_line():
+    state = RunState.fold([started(), RunFailed(error="the disk is full", seconds=1)])
+    assert (state.status, state.error) == ("failed", "the disk is full")
+
+
+def test_an_epoch_knows_its_accuracy_and_interval():
+    assert epoch(1).val_accuracy == 5 / 8
+    low, high = epoch(1).val_interval or (0, 0)
+    assert low < 5 / 8 < high
+    assert epoch(1, None).val_accuracy is None and epoch(1, None).val_interval is None

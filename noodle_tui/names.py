@@ -1,7 +1,6 @@
 """What a photo's name says: its class, the person on it, the morph level."""
 
 import re
-from pathlib import PurePosixPath
 
 LEVEL = re.compile(r"_C(\d+)$")
 
@@ -21,7 +20,8 @@ def person_in(path: str, pattern: re.Pattern[str]) -> str | None:
 
 def level_in(name: str) -> int | None:
     """The morph level of a name like 34M_Ne_to_Sa_C08.JPG: 8. None where a name has no level."""
-    match = LEVEL.search(PurePosixPath(name).stem)
+    base = name.rpartition("/")[2]  # a path object would cost more than all the rest
+    match = LEVEL.search(base.rpartition(".")[0] or base)
     return int(match.group(1)) if match else None
 
 

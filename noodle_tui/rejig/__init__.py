@@ -1,0 +1,21 @@
+"""Stimuli to train/val x class folders: plan, apply, undo.
+
+    plan.py       what would be done (scan.py finds photos, split.py decides who is held out, target_names.py names them,
+                  words.py says it)
+    apply.py      does it: link or copy into a staging folder, publish with one rename, only then unlink the sources
+    undo.py       takes it back, and clears up after a rejig that was killed
+    manifest.py   rejig.csv and rejig.json in the data folder: where each photo came from
+    disk.py       locks, links, copies
+"""
+
+from noodle_tui.rejig.apply import apply_rejig
+from noodle_tui.rejig.manifest import PlannedFile, manifest_by_target, read_manifest, split_by
+from noodle_tui.rejig.plan import RejigPlan, plan_rejig
+from noodle_tui.rejig.scan import SkippedFile
+from noodle_tui.rejig.undo import undo_rejig
+from noodle_tui.rejig.words import plan_in_words
+
+__all__ = [
+    "PlannedFile", "RejigPlan", "SkippedFile", "apply_rejig", "manifest_by_target", "plan_in_words", "plan_rejig",
+    "read_manifest", "split_by", "undo_rejig",
+]

@@ -1,0 +1,114 @@
+"""Doing what a plan says, so that a kill at any point leaves every photo whole.
+
+    1. link or copy every photo into a hidden staging folder next to the data folder, and the manifest with them
+    2. publish: one rename (of an existing data folder: renamed aside first, taken apart afterwards)
+    3. only then unlink the sources of moved photos
+
+Killed in 1 or within 2: the next call rolls back (undo.recover). Killed later: the next plan and apply finish.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.rejig.disk import errors_in_words, fsync, link_or_copy, locked, printable, same_photo
+from noodle_tui.rejig.manifest import manifest_stamp, write_manifest
+from noodle_tui.rejig.plan import RejigPlan
+from noodle_tui.rejig.scan import Check, Progress
+from noodle_tui.rejig.undo import aside_folder, clear_aside, nothing, recover_locked, staging_folder
+
+
+def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check = nothing) -> None:
+    """Arrange the data folder as planned. Does nothing where the plan is `already_done`.
+
+    `progress` is called with (photos done, photos in all); `check` between photos, and may raise StopRun: then either
+    nothing has changed, or the photos stand in the data folder and the next rejig removes the rest of the sources.
+    Raises NoodleError: another rejig is at work on the folder, the folder or a photo has changed since the plan, no
+    room, no right to write. Every photo is whole then, in its old place or in its new one.
+    """
+    if plan.already_done:
+        return
+    with errors_in_words(f"rejig {printable(str(plan.data_dir))}"):
+        plan.data_dir.parent.mkdir(parents=True, exist_ok=True)
+        with locked(plan.data_dir):
+            recover_locked(plan.data_dir)
+            if manifest_stamp(plan.data_dir) != plan.before:
+                raise NoodleError(f"{printable(str(plan.data_dir))} has changed since this plan was made: "
+                                  "call noodle rejig again")
+            if not plan.arranged:
+                _refuse_full_disk(plan)
+                _publish(plan, _stage(plan, progress, check))
+            if plan.mode == "move":
+                _remove_sources(plan, check)
+
+
+def _refuse_full_disk(plan: RejigPlan) -> None:
+    """Before anything is copied: is there room for it?"""
+    there = plan.data_dir.parent
+    if plan.mode == "link" or (plan.mode == "move" and os.stat(plan.stimuli).st_dev == os.stat(there).st_dev):
+        return
+    # What stands in the data folder already is hard-linked.
+    to_copy = [path for path in plan.photos.paths if path not in plan.standing_at]
+    needed = sum(os.stat(plan.stimuli / path).st_size for path in to_copy)
+    free = shutil.disk_usage(there).free
+    if needed > free:
+        raise NoodleError(f"no room for {needed / 2**30:.2f} GiB of photos in {printable(str(there))} "
+                          f"({free / 2**30:.2f} GiB are free): make room, choose another --data-dir or --mode link")
+
+
+def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
+    """Put the whole arrangement together in the staging folder. If anything goes wrong it is removed again."""
+    staging = staging_folder(plan.data_dir)
+    folders = sorted({f"{staging}/{file.split}/{file.label}" for file in plan.files})
+    try:
+        for folder in folders:
+            os.makedirs(folder)
+        for done, (file, path) in enumerate(zip(plan.files, plan.photos.paths, strict=True), start=1):
+            check()
+            _bring(plan, file.source, plan.standing_at.get(path), f"{staging}/{file.target}")
+            if done % 100 == 0 or done == len(plan.files):
+                progress(done, len(plan.files))
+        write_manifest(staging, plan.data_dir, plan.stimuli, plan.files, plan.options)
+        for folder in [*folders, *(f"{staging}/{split}" for split in ("train", "val")), str(staging)]:
+            fsync(folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)  # the next rejig would remove what is left
+        raise
+    return staging
+
+
+def _bring(plan: RejigPlan, source: str, standing_at: str | None, target: str) -> None:
+    origin = standing_at or source
+    try:
+        if plan.mode == "link":
+            os.symlink(source, target)
+        elif plan.mode == "move" or (plan.before_mode == "copy" and standing_at):
+            link_or_copy(origin, target)
+        else:
+            shutil.copy2(origin, target)
+    except FileNotFoundError:
+        if os.path.lexists(origin):
+            raise
+        raise NoodleError(f"{printable(origin)} was there when the plan was made and is gone now: call noodle rejig "
+                          "again") from None
+
+
+def _publish(plan: RejigPlan, staging: Path) -> None:
+    data_dir, aside = plan.data_dir, aside_folder(plan.data_dir)
+    if data_dir.is_dir():
+        os.chmod(staging, data_dir.stat().st_mode & 0o7777)
+        if any(data_dir.iterdir()):
+            os.rename(data_dir, aside)
+    os.rename(staging, data_dir)
+    fsync(str(data_dir.parent))
+    if os.path.lexists(aside):
+        clear_aside(data_dir)
+
+
+def _remove_sources(plan: RejigPlan, check: Check) -> None:
+    """The photos are published and on the disk: now they may leave the stimuli. A source that differs stays."""
+    for file in plan.files:
+        check()
+        if os.path.lexists(file.source) and same_photo(file.source, f"{plan.data_dir}/{file.target}"):
+            os.unlink(file.source)

@@ -1,0 +1,116 @@
+"""What rejig does to a disk: locks, links, copies that are whole, and errors in words."""
+
+import errno
+import fcntl
+import filecmp
+import os
+import re
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from zlib import crc32
+
+from noodle_tui.errors import NoodleError
+
+# Two places are on different filesystems, or this one has no hard links: then a copy has to do.
+NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+
+
+def printable(text: str) -> str:
+    """A name as it may be shown: control characters and bytes that aren't UTF-8 are escaped, all else is kept."""
+    return text if text.isprintable() else repr(text)[1:-1]
+
+
+@contextmanager
+def errors_in_words(what: str) -> Iterator[None]:
+    """Turn an OSError into a NoodleError of one line: "can't <what>: No space left on device: 'file'"."""
+    try:
+        yield
+    except OSError as error:
+        place = f": {printable(os.fsdecode(error.filename))}" if error.filename is not None else ""
+        raise NoodleError(f"can't {what}: {error.strerror or error}{place}") from error
+
+
+@contextmanager
+def locked(data_dir: Path) -> Iterator[None]:
+    """Hold the lock of a data folder: a hidden file next to it. NoodleError, at once, if another process holds it."""
+    path = data_dir.parent / f".{data_dir.name}.rejig-lock"
+    lock = _take_lock(path, data_dir)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while we hold it: nobody else's can stand there
+        os.close(lock)
+
+
+def _take_lock(path: Path, data_dir: Path) -> int:
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = re.match(rb"process \d+ on [\w.-]+", os.pread(lock, 200, 0))
+            os.close(lock)
+            who = f" ({holder[0].decode()})" if holder else ""
+            raise NoodleError(f"another noodle rejig{who} is at work on {printable(str(data_dir))}: "
+                              "wait until it is done") from None
+        except OSError:
+            os.close(lock)
+            raise
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), os.lstat(path)):
+                os.ftruncate(lock, 0)
+                os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+                return lock
+        os.close(lock)  # its last holder removed it between our open and our lock: try the new one
+
+
+def link_or_copy(source: str, target: str) -> None:
+    """Make `target` (which mustn't exist) the same photo as `source`: a hard link, or else a synced copy."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
+        shutil.copy2(source, target)
+        fsync(target)
+
+
+def move_back(photo: str, place: str) -> None:
+    """Move a photo to a place where nothing stands. A kill leaves it whole in one place or in both, never half."""
+    try:
+        os.link(photo, place)
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
+        half = os.path.join(os.path.dirname(place), f".rejig-{crc32(os.fsencode(place)):08x}.part")
+        shutil.copy2(photo, half)
+        fsync(half)
+        os.rename(half, place)
+    os.unlink(photo)
+
+
+def same_photo(one: str, other: str) -> bool:
+    """Are these the same regular file, or two files of the same bytes?"""
+    a, b = os.lstat(one), os.lstat(other)
+    if os.path.samestat(a, b):
+        return True
+    if not (stat.S_ISREG(a.st_mode) and stat.S_ISREG(b.st_mode) and a.st_size == b.st_size):
+        return False
+    filecmp.clear_cache()
+    return filecmp.cmp(one, other, shallow=False)
+
+
+def fsync(path: str) -> None:
+    """Wait until a file's bytes, or a folder's entries, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some network filesystems can't sync a folder
+            raise
+    finally:
+        os.close(handle)

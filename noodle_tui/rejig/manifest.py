@@ -1,0 +1,174 @@
+"""The manifest in a data folder: `rejig.csv`, a row a photo, and `rejig.json`, how it was made.
+
+It may come from somebody else: every value is checked, and none can lead out of the data folder or the stimuli.
+"""
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.rejig.disk import fsync, printable
+
+CSV_NAME, JSON_NAME = "rejig.csv", "rejig.json"
+COLUMNS = ["source", "target", "class", "split", "person", "level"]
+SPLITS = ("train", "val")
+MODES = ("move", "copy", "link")
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFile:
+    """One photo: where it came from, and where in the data folder it stands."""
+
+    source: str  # absolute: its original place
+    target: str  # posix, relative to the data folder: "train/sad/34M_Ne_to_Sa_C08.JPG"
+    label: str
+    split: str  # "train" or "val"
+    person: str | None
+    level: int | None
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What rejig has put into a data folder."""
+
+    mode: str
+    stimuli: str  # the folder that all sources are in, as it is found from here today
+    files: tuple[PlannedFile, ...]
+    stamp: Stamp  # changes whenever the manifest is written anew
+
+    def relative(self, file: PlannedFile) -> str:
+        """A photo's posix path below the stimuli."""
+        return file.source[len(self.stimuli) + 1:]
+
+
+def read_manifest(data_dir: Path) -> list[PlannedFile] | None:
+    """The photos of a data folder that rejig made; None if there is no manifest. NoodleError if it is broken."""
+    manifest = load_manifest(data_dir)
+    return None if manifest is None else list(manifest.files)
+
+
+def manifest_by_target(data_dir: Path) -> dict[str, PlannedFile]:
+    """{"train/sad/34M_Ne_to_Sa_C08.JPG": its row}; empty if there is no manifest. NoodleError if it is broken."""
+    return {file.target: file for file in read_manifest(data_dir) or ()}
+
+
+def split_by(data_dir: Path) -> str | None:
+    """Whether rejig held out "file"s or "person"s; None if it didn't make this folder. NoodleError if rejig.json is broken."""
+    if manifest_stamp(data_dir) is None:
+        return None
+    try:
+        value = _read_options(data_dir / JSON_NAME).get("split_by")
+    except (ValueError, OSError, RecursionError) as error:
+        raise NoodleError(f"{printable(str(data_dir / JSON_NAME))} is broken: {printable(str(error))[:200]}") from None
+    return value if value in ("file", "person") else None
+
+
+def load_manifest(data_dir: Path) -> Manifest | None:
+    """The whole manifest; None if there is no rejig.csv. NoodleError if it is broken.
+
+    A project that was moved or copied to another place keeps working: the stimuli are looked for where they lie as seen
+    from the data folder, and only then at the absolute path that was recorded.
+    """
+    stamp = manifest_stamp(data_dir)
+    if stamp is None:
+        return None
+    table, options = data_dir / CSV_NAME, data_dir / JSON_NAME
+    try:
+        made = _read_options(options)
+        stimuli = _stimuli_today(data_dir, made)
+        files = tuple(_read_rows(table, made["files"], made["stimuli"], stimuli))
+        if len(files) != made["files"]:
+            raise ValueError(f"{len(files)} rows where {JSON_NAME} says {made['files']}")
+        if len({file.target for file in files}) < len(files) or len({file.source for file in files}) < len(files):
+            raise ValueError("a photo is named twice")
+    except (ValueError, csv.Error, RecursionError, OSError) as error:
+        reason = printable(str(error))[:200]
+        raise NoodleError(f"the manifest {printable(str(table))} is broken ({reason}): put back {CSV_NAME} and "
+                          f"{JSON_NAME} as noodle rejig wrote them, or choose another --data-dir") from None
+    return Manifest(made["mode"], stimuli, files, stamp)
+
+
+def manifest_stamp(data_dir: Path) -> Stamp | None:
+    """Something that changes whenever the manifest does; None where there is none."""
+    try:
+        found = os.lstat(data_dir / CSV_NAME)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def write_manifest(folder: Path, data_dir: Path, stimuli: Path, files: Sequence[PlannedFile],
+                   options: dict[str, Any]) -> None:
+    """Write both files into `folder`, which is to become `data_dir`, and wait until they are on the disk."""
+    table = folder / CSV_NAME
+    # surrogateescape: names that aren't UTF-8 come back byte for byte
+    with open(table, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        rows = csv.writer(stream)  # its \r\n line ends see to it that a \r or \n in a name is quoted
+        rows.writerow(COLUMNS)
+        rows.writerows((file.source, file.target, file.label, file.split, file.person or "",
+                        "" if file.level is None else file.level) for file in files)
+    made = {"version": 1, **options, "stimuli": str(stimuli), "stimuli_from_here": os.path.relpath(stimuli, data_dir),
+            "files": len(files)}
+    (folder / JSON_NAME).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    fsync(str(table))
+    fsync(str(folder / JSON_NAME))
+
+
+def _read_options(path: Path) -> dict[str, Any]:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > 1_000_000:
+        raise ValueError(f"{path.name} is missing or no file of rejig's")
+    made = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(made, dict) or made.get("version") != 1:
+        raise ValueError(f"{path.name} is not of version 1")
+    for key, kind in {"mode": str, "stimuli": str, "stimuli_from_here": str, "files": int}.items():
+        if not isinstance(made.get(key), kind):
+            raise ValueError(f"{path.name}: {key!r} is missing or mistyped")
+    if made["mode"] not in MODES:
+        raise ValueError(f"{path.name}: no mode {made['mode'][:20]!r}")
+    if not os.path.isabs(made["stimuli"]) or os.path.normpath(made["stimuli"]) != made["stimuli"]:
+        raise ValueError(f"{path.name}: stimuli is no absolute path")
+    return made
+
+
+def _stimuli_today(data_dir: Path, made: dict[str, Any]) -> str:
+    seen_from_here = os.path.normpath(os.path.join(os.path.realpath(data_dir), made["stimuli_from_here"]))
+    return seen_from_here if os.path.isdir(seen_from_here) else made["stimuli"]
+
+
+def _read_rows(table: Path, count: int, recorded: str, stimuli: str) -> Iterator[PlannedFile]:
+    if table.is_symlink() or not table.is_file():
+        raise ValueError("it is no regular file")
+    with open(table, encoding="utf-8", errors="surrogateescape", newline="") as stream:
+        rows = csv.reader(stream, strict=True)
+        if next(rows, None) != COLUMNS:
+            raise ValueError(f"its columns aren't {','.join(COLUMNS)}")
+        for number, row in enumerate(rows, start=1):
+            if number > count:
+                raise ValueError(f"more rows than the {count} that {JSON_NAME} says")
+            yield _read_row(row, number, recorded, stimuli)
+
+
+def _read_row(row: list[str], number: int, recorded: str, stimuli: str) -> PlannedFile:
+    if len(row) != len(COLUMNS):
+        raise ValueError(f"row {number} has {len(row)} columns")
+    source, target, label, split, person, level = row
+    parts = target.split("/")
+    if len(parts) != 3 or parts[0] != split or parts[1] != label or split not in SPLITS or not _plain(parts):
+        raise ValueError(f"row {number}: target {target[:100]!r} is not <train or val>/<class>/<name>")
+    relative = source.removeprefix(recorded + "/")
+    if relative == source or not _plain(relative.split("/")):
+        raise ValueError(f"row {number}: source {source[:100]!r} is not inside the stimuli {recorded[:100]!r}")
+    if level and not (level.isascii() and level.isdigit()):
+        raise ValueError(f"row {number}: level {level[:20]!r} is not a whole number")
+    return PlannedFile(f"{stimuli}/{relative}", target, label, split, person or None, int(level) if level else None)
+
+
+def _plain(parts: list[str]) -> bool:
+    """Names of files and folders only: nothing that climbs or stays in place."""
+    return not any(part in ("", ".", "..") or "\0" in part for part in parts)

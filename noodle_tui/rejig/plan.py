@@ -1,0 +1,320 @@
+"""What a rejig would do: which photo goes where, what is skipped and why."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.names import classes_in, level_in, person_in
+from noodle_tui.rejig.disk import errors_in_words, printable, same_photo
+from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
+from noodle_tui.rejig.scan import Check, Progress, SkippedFile, scan, unreadable
+from noodle_tui.rejig.split import hold_out_files, hold_out_people
+from noodle_tui.rejig.target_names import target_names
+from noodle_tui.rejig.undo import nothing, recover, refuse_links
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The photos that take part, in columns, sorted by path: quick to fill with 100,000 of them."""
+
+    paths: list[str]  # posix, relative to the stimuli
+    labels: list[str]
+    people: list[str | None]
+
+
+@dataclass(frozen=True)
+class RejigPlan:
+    """Which photo goes where. `apply_rejig` does it; until then nothing is touched."""
+
+    stimuli: Path  # real and absolute
+    data_dir: Path  # real and absolute
+    mode: str  # "move", "copy" or "link"
+    options: dict[str, Any]  # for rejig.json
+    classes: tuple[str, ...]  # sorted: the order of the class folders
+    photos: Photos
+    held_out: frozenset[int]  # positions in `photos` that go to val
+    skipped: tuple[SkippedFile, ...]
+    standing_at: dict[str, str]  # {path: place in the data folder} of photos that are taken from there, not from stimuli
+    before: Stamp | None  # the manifest that this plan builds on; None: there is none
+    before_mode: str | None
+    arranged: bool  # the data folder is as planned
+    sources_left: int  # moved photos whose source still stands
+    new: int  # photos that the data folder didn't hold
+    leaving: int  # photos in the data folder that leave it, back to where they came from
+
+    @property
+    def already_done(self) -> bool:
+        """Applying this plan changes nothing."""
+        return self.arranged and not self.sources_left
+
+    @cached_property
+    def files(self) -> tuple[PlannedFile, ...]:
+        """A row a photo, sorted by source; worked out when first asked for."""
+        return _files(self.stimuli, self.photos, self.held_out)
+
+    @cached_property
+    def _counts(self) -> Counter[tuple[str, str]]:
+        return Counter((self._split(position), label) for position, label in enumerate(self.photos.labels))
+
+    def _split(self, position: int) -> str:
+        return "val" if position in self.held_out else "train"
+
+    def count(self, split: str, label: str | None = None) -> int:
+        """Photos of a split ("train", "val"), of one class or of all."""
+        return sum(self._counts[split, name] for name in (self.classes if label is None else (label,)))
+
+    def people(self, split: str) -> set[str]:
+        """The people on the photos of a split, as far as names tell them."""
+        return {person for position, person in enumerate(self.photos.people)
+                if person is not None and self._split(position) == split}
+
+    @property
+    def people_in_both(self) -> set[str]:
+        """The people with photos both in train and in val: validation accuracy then measures memory for known faces."""
+        return self.people("train") & self.people("val")
+
+
+def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fraction: float, split_by: str,
+               person: str, mode: str, seed: int = 42, check: Check = nothing, progress: Progress = nothing,
+               verify: bool = True) -> RejigPlan:
+    """Plan which photos below `stimuli` go to `data_dir`/<train or val>/<class>/. Touches nothing, except that what a
+    killed rejig has left half done is finished or rolled back first.
+
+    tokens        {class: token in the file's own name}
+    val_fraction  share of each class that is held out: exact within one photo, or as near as whole people allow
+    split_by      "file" or "person"
+    person        regular expression whose first group, in the path relative to the stimuli, names the person
+    mode          "move", "copy", or "link" (absolute symbolic links to the sources)
+    check         called between files; may raise StopRun
+    progress      called with (files looked at, files in all or None)
+    verify        look at the header of each photo that isn't in the data folder yet; without it, only at its ending
+
+    The same photos and options give the same plan wherever the stimuli lie, and whether photos were moved or not.
+    Raises NoodleError: no such folder, folders inside each other, a data folder that rejig didn't make, a broken
+    manifest, a class without photos, a split without photos of a class, no person in any name (split by person), no
+    right to move.
+    """
+    with errors_in_words(f"plan a rejig of {printable(str(stimuli))}"):
+        stimuli, data_dir = _real_folders(stimuli, data_dir)
+        recover(data_dir)
+        made = _load_before(stimuli, data_dir)
+        if made is None or stimuli.is_dir():
+            images, skipped = scan(str(stimuli), check, progress)
+        else:
+            images, skipped = [], []  # every photo was moved, and the empty folder removed since
+        standing, strangers = dict[str, PlannedFile](), dict[str, PlannedFile]()
+        if made:
+            standing = _standing(data_dir, made, set(images))
+            skipped += _gone(made, standing, images)
+        if made and made.mode == "move":
+            strangers = _strangers(stimuli, data_dir, images, standing)
+            images = [path for path in images if path not in strangers]
+            reason = "another photo was moved from this place before (rename this one)"
+            skipped += [SkippedFile(path, reason) for path in strangers]
+        photos, unnamed = _photos(images, standing, tokens, re.compile(person), split_by)
+        skipped += unnamed
+        if verify:
+            unseen = [path for path in photos.paths if path not in standing]
+            broken = unreadable(str(stimuli), unseen, check, progress)
+            skipped += [SkippedFile(path, reason) for path, reason in broken.items()]
+            photos = _without(photos, broken) if broken else photos
+        _refuse_empty(photos, tokens, stimuli, skipped)
+        held_out = _held_out(photos, val_fraction, split_by, seed)
+        scanned, planned = set(images), set(photos.paths)
+        left = planned & scanned if mode == "move" else set[str]()
+        _refuse_strangers(strangers, planned, mode)
+        standing_at = _standing_at(data_dir, made, mode, photos, standing, scanned, stimuli) if made else {}
+        arranged = (made is not None and made.mode == mode and len(standing_at) == len(photos.paths)
+                    and made.files == _files(stimuli, photos, held_out))
+        if left or not arranged:
+            _refuse_read_only(stimuli, data_dir, left)
+    return RejigPlan(
+        stimuli=stimuli, data_dir=data_dir, mode=mode,
+        options={"mode": mode, "tokens": tokens, "val_fraction": val_fraction, "split_by": split_by, "person": person,
+                 "seed": seed},
+        classes=tuple(sorted(tokens)),
+        photos=photos,
+        held_out=held_out,
+        skipped=tuple(sorted(skipped, key=lambda one: (one.reason, one.path))),
+        standing_at=standing_at,
+        before=made.stamp if made else None,
+        before_mode=made.mode if made else None,
+        arranged=arranged,
+        sources_left=len(left),
+        new=len(planned - standing.keys()),
+        leaving=len(standing.keys() - planned),
+    )
+
+
+def _real_folders(stimuli: Path, data_dir: Path) -> tuple[Path, Path]:
+    if not stimuli.is_dir() and (stimuli.exists() or manifest_stamp(data_dir) is None):
+        problem = "is not a folder" if stimuli.exists() else "does not exist"
+        raise NoodleError(f"the stimuli folder {printable(str(stimuli))} {problem}: give the folder of your photos as "
+                          "--stimuli (noodle demo draws some)")
+    if os.path.lexists(data_dir) and not data_dir.is_dir():
+        raise NoodleError(f"{printable(str(data_dir))} is not a folder: choose another --data-dir")
+    stimuli, data_dir = Path(os.path.realpath(stimuli)), Path(os.path.realpath(data_dir))
+    if stimuli == data_dir or stimuli in data_dir.parents or data_dir in stimuli.parents:
+        raise NoodleError(f"the stimuli {printable(str(stimuli))} and the data folder {printable(str(data_dir))} "
+                          "must not lie inside each other: choose another --data-dir")
+    if data_dir.is_mount():
+        raise NoodleError(f"{printable(str(data_dir))} is a mount point, which can't be replaced by one rename: "
+                          "choose a folder inside it as --data-dir")
+    return stimuli, data_dir
+
+
+def _load_before(stimuli: Path, data_dir: Path) -> Manifest | None:
+    """The manifest of the data folder, if there is one. NoodleError if the folder is somebody else's."""
+    made = load_manifest(data_dir)
+    if made is None:
+        theirs = [split for split in SPLITS if os.path.lexists(data_dir / split)]
+        if theirs:
+            raise NoodleError(f"{printable(str(data_dir / theirs[0]))} was not made by noodle rejig: choose another "
+                              "--data-dir or move it away")
+    elif made.stimuli != str(stimuli):
+        raise NoodleError(f"{printable(str(data_dir))} was made from {printable(made.stimuli)}, not from "
+                          f"{printable(str(stimuli))}: undo it (noodle rejig --undo), or choose another --data-dir")
+    return made
+
+
+def _standing(data_dir: Path, made: Manifest, scanned: set[str]) -> dict[str, PlannedFile]:
+    """{path relative to the stimuli: its row} of the photos that the data folder holds, as rejig put them there."""
+    refuse_links(data_dir, made)
+    folders: dict[str, dict[str, os.DirEntry[str]]] = {}
+    standing: dict[str, PlannedFile] = {}
+    for file in made.files:
+        folder, _, name = file.target.rpartition("/")
+        if folder not in folders:
+            folders[folder] = _entries(data_dir / folder)
+        entry = folders[folder].get(name)
+        if entry is None:
+            continue
+        path = made.relative(file)
+        if made.mode != "link":
+            is_ours = entry.is_file(follow_symlinks=False)
+        else:
+            is_ours = path in scanned and entry.is_symlink() and os.readlink(entry.path) == file.source
+        if is_ours:
+            standing[path] = file
+    return standing
+
+
+def _entries(folder: Path) -> dict[str, os.DirEntry[str]]:
+    return {entry.name: entry for entry in os.scandir(folder)} if folder.is_dir() else {}
+
+
+def _gone(made: Manifest, standing: Mapping[str, PlannedFile], images: Sequence[str]) -> list[SkippedFile]:
+    known = {*images, *standing}
+    paths = (made.relative(file) for file in made.files)
+    return [SkippedFile(path, "removed since the last rejig") for path in paths if path not in known]
+
+
+def _strangers(stimuli: Path, data_dir: Path, images: Sequence[str],
+               standing: Mapping[str, PlannedFile]) -> dict[str, PlannedFile]:
+    """The images that came to stand where other photos were moved away from, with the row of the photo moved."""
+    return {path: standing[path] for path in images if path in standing
+            and not same_photo(f"{stimuli}/{path}", f"{data_dir}/{standing[path].target}")}
+
+
+def _photos(images: Sequence[str], standing: Mapping[str, PlannedFile], tokens: dict[str, str],
+            person: re.Pattern[str], split_by: str) -> tuple[Photos, list[SkippedFile]]:
+    """The photos whose names say all that is needed; and the others, with the reason."""
+    photos, skipped = Photos([], [], []), list[SkippedFile]()
+    for path in sorted({*images, *standing}) if standing else images:
+        labels = classes_in(path[path.rfind("/") + 1:], tokens)
+        if len(labels) == 1:
+            photos.paths.append(path)
+            photos.labels.append(labels[0])
+            photos.people.append(person_in(path, person))
+        elif labels:
+            skipped.append(SkippedFile(path, f"tokens of two classes or more in its name ({', '.join(labels)})"))
+        else:
+            skipped.append(SkippedFile(path, "no class's token in its name"))
+    if split_by == "person" and None in photos.people:
+        nameless = {path for path, who in zip(photos.paths, photos.people, strict=True) if who is None}
+        if len(nameless) == len(photos.paths):
+            raise NoodleError(f"no photo's name tells its person with --person {printable(person.pattern)!r} (e.g. "
+                              f"{printable(photos.paths[0])}): give a regular expression that does, or --split-by file")
+        skipped += [SkippedFile(path, "no person in its name") for path in sorted(nameless)]
+        photos = _without(photos, nameless)
+    return photos, skipped
+
+
+def _without(photos: Photos, paths: Container[str]) -> Photos:
+    kept = [position for position, path in enumerate(photos.paths) if path not in paths]
+    return Photos([photos.paths[position] for position in kept], [photos.labels[position] for position in kept],
+                  [photos.people[position] for position in kept])
+
+
+def _refuse_empty(photos: Photos, tokens: dict[str, str], stimuli: Path, skipped: list[SkippedFile]) -> None:
+    found = set(photos.labels)
+    missing = [label for label in tokens if label not in found]
+    if not missing:
+        return
+    reasons = Counter(one.reason for one in skipped).most_common(3)
+    why = f" (skipped: {', '.join(f'{count} {reason}' for reason, count in reasons)})" if reasons else ""
+    raise NoodleError(f"no photo of class {missing[0]} in {printable(str(stimuli))}: no readable image has "
+                      f"{tokens[missing[0]]!r} in its name{why}; see --stimuli and --class")
+
+
+def _refuse_strangers(strangers: Mapping[str, PlannedFile], planned: set[str], mode: str) -> None:
+    """NoodleError if a moved photo would have to go back to where another photo stands now."""
+    for path, file in strangers.items():
+        if mode != "move" or path not in planned:
+            raise NoodleError(f"{printable(file.target)} would go back to its place in the stimuli, but another "
+                              f"photo stands there: rename {printable(path)} or move it away")
+
+
+def _refuse_read_only(stimuli: Path, data_dir: Path, to_move: Iterable[str]) -> None:
+    for folder in sorted({path.rpartition("/")[0] for path in to_move}):
+        if not os.access(stimuli / folder, os.W_OK | os.X_OK):
+            raise NoodleError(f"photos can't be moved out of {printable(str(stimuli / folder))}, which is "
+                              "read-only: use --mode copy or --mode link")
+    existing = next(folder for folder in data_dir.parents if folder.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise NoodleError(f"no right to write in {printable(str(existing))}: choose another --data-dir")
+
+
+def _held_out(photos: Photos, val_fraction: float, split_by: str, seed: int) -> frozenset[int]:
+    if split_by == "file":
+        return frozenset(hold_out_files(photos.labels, val_fraction, seed))
+    people = hold_out_people(photos.labels, [person or "" for person in photos.people], val_fraction, seed)
+    return frozenset(position for position, person in enumerate(photos.people) if person in people)
+
+
+def _files(stimuli: Path, photos: Photos, held_out: Container[int]) -> tuple[PlannedFile, ...]:
+    files, root = list[PlannedFile](), f"{stimuli}/"
+    rows = zip(photos.paths, photos.labels, photos.people, target_names(photos.paths), strict=True)
+    for position, (path, label, person, name) in enumerate(rows):
+        split = "val" if position in held_out else "train"
+        files.append(PlannedFile(root + path, f"{split}/{label}/{name}", label, split, person, level_in(path)))
+    return tuple(files)
+
+
+def _standing_at(data_dir: Path, made: Manifest, mode: str, photos: Photos, standing: Mapping[str, PlannedFile],
+                 scanned: set[str], stimuli: Path) -> dict[str, str]:
+    """{path: place in the data folder} of the photos taken from there: what stands there will do, or it is all there is."""
+    places = dict[str, str]()
+    for path in photos.paths:
+        if path in standing:
+            here = f"{data_dir}/{standing[path].target}"
+            will_do = made.mode == mode and (mode != "copy" or _is_fresh(here, f"{stimuli}/{path}"))
+            if will_do or path not in scanned:
+                places[path] = here
+    return places
+
+
+def _is_fresh(copy: str, source: str) -> bool:
+    """Is the source still as it was when it was copied? Copies keep its time."""
+    try:
+        now = os.stat(source)
+    except FileNotFoundError:
+        return True  # the copy is all there is
+    then = os.stat(copy)
+    return (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns)

@@ -1,0 +1,107 @@
+"""Finding the photos below the stimuli, and telling whether PIL can read them."""
+
+import os
+import struct
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+
+Check = Callable[[], None]
+Progress = Callable[[int, int | None], None]
+
+# PIL knows these formats but can't decode them by itself: it needs another program, or a handler that nobody installs.
+NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+# What PIL's readers raise on broken files, besides UnidentifiedImageError (an OSError).
+BROKEN = (OSError, ValueError, ArithmeticError, LookupError, SyntaxError, TypeError, AttributeError, EOFError,
+          RuntimeError, AssertionError, MemoryError, struct.error)
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file below the stimuli that takes no part, and why."""
+
+    path: str  # posix, relative to the stimuli
+    reason: str
+
+
+def scan(stimuli: str, check: Check, progress: Progress) -> tuple[list[str], list[SkippedFile]]:
+    """The images below a folder by their endings, at any depth, as sorted relative paths; and what is none.
+
+    Links are not followed, whether to files or to folders: what they lead to is not in the stimuli.
+    """
+    endings = image_endings()
+    images, skipped, folders = list[str](), list[SkippedFile](), [""]
+    while folders:
+        below = folders.pop()
+        try:
+            entries = list(os.scandir(stimuli + "/" + below))
+        except OSError as error:
+            if not below:
+                raise
+            skipped.append(SkippedFile(below[:-1], f"folder can't be read ({error.strerror})"))
+            continue
+        for entry in entries:
+            check()
+            name = entry.name
+            path = below + name
+            if name[name.rfind("."):].lower() in endings and entry.is_file(follow_symlinks=False):
+                images.append(path)
+            elif entry.is_symlink():
+                skipped.append(SkippedFile(path, "a link (links are not followed)"))
+            elif entry.is_dir():
+                folders.append(path + "/")
+            else:
+                skipped.append(SkippedFile(path, "not an image"))
+        progress(len(images), None)
+    images.sort()
+    return images, skipped
+
+
+@cache
+def image_endings() -> frozenset[str]:
+    """The endings, in lower case and with their dot, of the image types that PIL reads here."""
+    from PIL import Image
+
+    endings = Image.registered_extensions()  # loads all of PIL's readers
+    readable = (set(Image.OPEN) | {"MPO"}) - NOT_DECODED  # MPO, a stereo JPEG, is opened by the JPEG reader
+    return frozenset(ending for ending, kind in endings.items() if kind in readable)
+
+
+def unreadable(stimuli: str, paths: list[str], check: Check, progress: Progress) -> dict[str, str]:
+    """{relative path: reason} of the images whose header PIL can't identify. Pixels are not decoded.
+
+    The headers are read in threads, which hides the latency of a network filesystem.
+    """
+    image_endings()  # PIL's readers are loaded once, before there are threads
+    chunks = [paths[start:start + 256] for start in range(0, len(paths), 256)]
+    found, done = dict[str, str](), 0
+    with warnings.catch_warnings(), ThreadPoolExecutor(8) as pool:
+        warnings.simplefilter("ignore")  # PIL warns of odd metadata on stderr, which would tear a screen
+        try:
+            for chunk, reasons in zip(chunks, pool.map(lambda c: [_header(f"{stimuli}/{p}") for p in c], chunks),
+                                      strict=True):
+                check()
+                found.update((path, reason) for path, reason in zip(chunk, reasons, strict=True) if reason)
+                done += len(chunk)
+                progress(done, len(paths))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return found
+
+
+def _header(path: str) -> str | None:
+    """Why PIL can't identify a file; None if it can."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path):
+            return None
+    except Image.DecompressionBombError:
+        return "image of too many pixels"
+    except UnidentifiedImageError:
+        return "unreadable image"
+    except BROKEN as error:
+        detail = error.strerror if isinstance(error, OSError) else None
+        return f"unreadable image ({detail})" if detail else "unreadable image"

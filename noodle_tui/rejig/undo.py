@@ -1,0 +1,197 @@
+"""Taking a rejig back, and clearing up after one that was killed.
+
+A photo may stand in three places: its source, the data folder, and, while an existing data folder is being re-arranged,
+the arrangement before, which was renamed aside (`.<name>.rejig-old`). Whatever is half done is seen from which of them
+exist; there is no journal that could disagree with the disk.
+"""
+
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.rejig.disk import errors_in_words, locked, move_back, printable, same_photo
+from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
+
+Check = Callable[[], None]
+
+
+def nothing(*_: object) -> None:
+    """Where nobody asks for progress or wants to stop."""
+
+
+def staging_folder(data_dir: Path) -> Path:
+    """Where a new arrangement is put together; on the data folder's filesystem, so that one rename publishes it."""
+    return data_dir.parent / f".{data_dir.name}.rejig-new"
+
+
+def aside_folder(data_dir: Path) -> Path:
+    """Where the arrangement before stands while the new one takes its place."""
+    return data_dir.parent / f".{data_dir.name}.rejig-old"
+
+
+def recover(data_dir: Path) -> None:
+    """Finish or roll back what a killed rejig has left; touches nothing otherwise. NoodleError if one is at work."""
+    if _is_whole(data_dir):
+        return
+    with errors_in_words(f"clear up after an interrupted rejig of {printable(str(data_dir))}"), locked(data_dir):
+        recover_locked(data_dir)
+
+
+def _is_whole(data_dir: Path) -> bool:
+    half_undone = os.path.lexists(data_dir / JSON_NAME) and not os.path.lexists(data_dir / CSV_NAME)
+    return not (half_undone or os.path.lexists(staging_folder(data_dir)) or os.path.lexists(aside_folder(data_dir)))
+
+
+def recover_locked(data_dir: Path) -> None:
+    """The same, for whoever holds the lock."""
+    staging, aside = staging_folder(data_dir), aside_folder(data_dir)
+    if os.path.lexists(aside):
+        if not data_dir.exists() or not any(data_dir.iterdir()):
+            os.rename(aside, data_dir)  # killed between the two renames: the one before takes its place again
+        elif manifest_stamp(data_dir) is not None:
+            clear_aside(data_dir)  # killed after the new one was published
+        else:
+            raise NoodleError(f"{printable(str(aside))} holds photos of an interrupted rejig, but {data_dir.name} was "
+                              "replaced since: move it away, then call noodle rejig again")
+    if os.path.lexists(staging):
+        shutil.rmtree(staging)  # never published: every photo in it is still in its place
+    if manifest_stamp(data_dir) is None and os.path.lexists(data_dir / JSON_NAME):
+        os.unlink(data_dir / JSON_NAME)  # the last step of an undo
+        _remove_if_empty(data_dir)
+
+
+def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = nothing) -> int:
+    """Put moved photos back to their sources, remove copies and links; returns how many photos were taken out.
+
+    Only what rejig made is touched: anything else in the data folder stays. Nothing is overwritten. `stimuli`, where
+    given, must be the folder that the photos came from: a manifest from somebody else can't send them elsewhere.
+    `check` is called between files and may raise StopRun; a later undo goes on from there.
+    Raises NoodleError: no manifest or a broken one, another stimuli folder, a new file stands at a photo's old place.
+    """
+    data_dir = Path(os.path.realpath(data_dir))
+    if not data_dir.parent.is_dir():
+        raise NoodleError(f"{printable(str(data_dir))} was not made by noodle rejig: there is nothing to undo")
+    with errors_in_words(f"undo the rejig of {printable(str(data_dir))}"), locked(data_dir):
+        recover_locked(data_dir)
+        made = load_manifest(data_dir)
+        if made is None:
+            raise NoodleError(f"{printable(str(data_dir))} was not made by noodle rejig: there is nothing to undo")
+        if stimuli is not None and os.path.realpath(stimuli) != made.stimuli:
+            raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}: "
+                              "give that folder as --stimuli to put them back there")
+        _refuse_conflicts(data_dir, made)
+        count = take_apart(data_dir, made, check=check)
+        _refuse_conflicts(data_dir, made)  # again: what came to stand at a source meanwhile was left alone
+        os.unlink(data_dir / CSV_NAME)
+        os.unlink(data_dir / JSON_NAME)
+        _remove_if_empty(data_dir)
+    return count
+
+
+def _refuse_conflicts(data_dir: Path, made: Manifest) -> None:
+    if made.mode != "move":
+        return
+    for file in made.files:
+        photo = f"{data_dir}/{file.target}"
+        if os.path.lexists(file.source) and os.path.lexists(photo) and not same_photo(photo, file.source):
+            raise NoodleError(f"another file stands at {printable(file.source)}, where {printable(file.target)} came "
+                              "from: move it away, then undo again")
+
+
+def clear_aside(data_dir: Path) -> None:
+    """Take the arrangement before apart, now that the new one is published; files that rejig didn't make come along."""
+    aside = aside_folder(data_dir)
+    before, now = load_manifest(aside), load_manifest(data_dir)
+    if before is not None and now is not None:
+        take_apart(aside, before, kept={file.source: f"{data_dir}/{file.target}" for file in now.files})
+    for name in (CSV_NAME, JSON_NAME):
+        (aside / name).unlink(missing_ok=True)
+    _carry_over(aside, data_dir)
+
+
+def _carry_over(folder: Path, place: Path) -> None:
+    """Move what is in `folder` into `place`, and remove it. Folders are merged, a name that is taken gets a number."""
+    for entry in list(os.scandir(folder)):
+        target, number = place / entry.name, 0
+        if entry.is_dir(follow_symlinks=False) and target.is_dir() and not target.is_symlink():
+            _carry_over(Path(entry.path), target)
+            continue
+        while os.path.lexists(target):
+            number += 1
+            target = place / f"{number}-{entry.name}"
+        os.rename(entry.path, target)
+    folder.rmdir()
+
+
+def take_apart(folder: Path, made: Manifest, *, kept: dict[str, str] | None = None, check: Check = nothing) -> int:
+    """Empty an arrangement of what rejig put there; returns how many photos that were.
+
+    A photo that also stands at `kept[source]` (the new arrangement) is only unlinked here; one whose source is gone
+    goes back to it, whatever the mode was: the last copy of a photo is never removed. Where another file has come to
+    stand at its source, a moved photo stays where it is.
+    """
+    refuse_links(folder, made)
+    kept, ready, count = kept or {}, set[str](), 0
+    for file in made.files:
+        check()
+        photo = f"{folder}/{file.target}"
+        found = _lstat(photo)
+        if found is None or stat.S_ISLNK(found.st_mode) != (made.mode == "link") or stat.S_ISDIR(found.st_mode):
+            continue  # gone, or no longer what rejig made
+        now = _lstat(kept[file.source]) if file.source in kept else None
+        if made.mode == "link" or (now is not None and os.path.samestat(found, now)):
+            os.unlink(photo)
+            count += 1
+        else:
+            count += _put_back(photo, file, made, ready)
+    for split, label in sorted({(file.split, file.label) for file in made.files}):
+        _remove_if_empty(folder / split / label)
+    for split in SPLITS:
+        _remove_if_empty(folder / split)
+    return count
+
+
+def refuse_links(folder: Path, made: Manifest) -> None:
+    """NoodleError if a folder of the arrangement is a link: what it leads to isn't ours."""
+    for part in sorted({f"{file.split}/{file.label}" for file in made.files}.union(SPLITS)):
+        if (folder / part).is_symlink():
+            raise NoodleError(f"{printable(str(folder / part))} has been replaced by a link, and links are not "
+                              "followed: put the folder back in its place")
+
+
+def _put_back(photo: str, file: PlannedFile, made: Manifest, ready: set[str]) -> bool:
+    standing = _lstat(file.source)
+    if standing is None:
+        home = os.path.dirname(file.source)
+        if home not in ready:
+            _make_home(home, made.stimuli)
+            ready.add(home)
+        move_back(photo, file.source)
+        return True
+    if (made.mode == "copy" and stat.S_ISREG(standing.st_mode)) or same_photo(photo, file.source):
+        os.unlink(photo)
+        return True
+    return False
+
+
+def _make_home(home: str, stimuli: str) -> None:
+    """The folder that a photo goes back to, made again if it is gone; never by way of a link out of the stimuli."""
+    if not Path(os.path.realpath(home)).is_relative_to(os.path.realpath(stimuli)):
+        raise NoodleError(f"{printable(home)} leads out of the stimuli by a link, and links are not followed: "
+                          "put the folder back in its place")
+    os.makedirs(home, exist_ok=True)
+
+
+def _lstat(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except FileNotFoundError:
+        return None
+
+
+def _remove_if_empty(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+        folder.rmdir()

@@ -1,0 +1,54 @@
+"""A plan as plain lines, for `noodle rejig --dry-run` and wherever else there is no screen."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from noodle_tui.rejig.disk import printable
+from noodle_tui.rejig.plan import RejigPlan
+from noodle_tui.rejig.scan import SkippedFile
+
+
+def plan_in_words(plan: RejigPlan) -> list[str]:
+    """The plan as plain lines, for --dry-run: counts by class, split and person; what is skipped and why; leaks."""
+    people = plan.people("train") | plan.people("val")
+    of_people = f" of {len(people)} people" if people else ""
+    verb = {"move": "moved", "copy": "copied", "link": "linked"}[plan.mode]
+    lines = [
+        f"{len(plan.files)} photos{of_people} in {printable(str(plan.stimuli))}, "
+        f"to be {verb} to {printable(str(plan.data_dir))}",
+        *_table(plan),
+    ]
+    if plan.already_done:
+        lines.append("nothing to do: the data folder is arranged so already")
+    elif plan.before is not None:
+        lines.append(f"the data folder is re-arranged: {plan.new} new photos, {plan.leaving} leave it")
+    if people:
+        lines += _leak(plan, people)
+    return lines + _skipped(plan.skipped)
+
+
+def _table(plan: RejigPlan) -> list[str]:
+    width = max(len("class"), *(len(label) for label in plan.classes))
+    rows = [(label, plan.count("train", label), plan.count("val", label)) for label in plan.classes]
+    rows.append(("all", plan.count("train"), plan.count("val")))
+    return [f"  {'class':<{width}}  {'train':>7}  {'val':>7}",
+            *(f"  {label:<{width}}  {train:>7}  {val:>7}" for label, train, val in rows)]
+
+
+def _leak(plan: RejigPlan, people: set[str]) -> list[str]:
+    lines = [f"people: {len(plan.people('train'))} in train, {len(plan.people('val'))} in val"]
+    if both := len(plan.people_in_both):
+        lines.append(f"! {both} of {len(people)} people are in both train and val: validation accuracy then measures "
+                     "memory for known faces; --split-by person holds out whole people")
+    return lines
+
+
+def _skipped(skipped: Sequence[SkippedFile]) -> list[str]:
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for one in skipped:
+        by_reason[one.reason].append(one.path)
+    lines = [f"skipped: {len(skipped)} file{'s' if len(skipped) > 1 else ''}"] if skipped else []
+    for reason, paths in sorted(by_reason.items(), key=lambda item: -len(item[1])):
+        more = ", …" if len(paths) > 5 else ""
+        lines.append(f"  {len(paths)} {reason}: {', '.join(printable(path) for path in paths[:5])}{more}")
+    return lines

@@ -1,0 +1,67 @@
+"""Drawn photos in the seed's naming, and short words for what the tests of rejig do with them."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.rejig import RejigPlan, apply_rejig, plan_rejig
+
+TOKENS = {"sad": "_Sa_", "happy": "_Ha_"}
+PEOPLE = ("07F", "09F", "25M", "34M", "36M", "40M")
+ODD_NAMES = [b"new\nline_Sa_.jpg", b"carriage\r_Sa_.jpg", "\N{GRINNING FACE}_Sa_.jpg".encode(), b"\xff\xfe_Sa_.jpg",
+             b"[red]markup[_Sa_].jpg", b'quote",_Sa_.jpg', b"_Sa_" + b"x" * 247 + b".jpg", b" _Sa_ .jpg"]
+colours = itertools.count(1)
+
+
+def draw(path: Path, kind: str = "JPEG") -> Path:
+    """A photo of its own: no two have the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    colour = next(colours)
+    Image.new("RGB", (8, 10), (colour % 256, colour // 256 % 256, 90)).save(path, kind, comment=str(colour).encode())
+    return path
+
+
+def draw_seed_like(stimuli: Path, people: tuple[str, ...] = PEOPLE, steps: int = 5) -> None:
+    for person, feeling, step in itertools.product(people, ("Ha", "Sa"), range(steps)):
+        draw(stimuli / person[:2] / f"{person}_Ne_to_{feeling}_C{step:02d}.JPG")
+
+
+def make_plan(stimuli: Path, data: Path, **changes) -> RejigPlan:
+    options = {"tokens": TOKENS, "val_fraction": 0.1, "split_by": "file", "person": DEFAULT_PERSON, "mode": "move"}
+    return plan_rejig(stimuli, data, **(options | changes))
+
+
+def rejig(stimuli: Path, data: Path, **changes) -> RejigPlan:
+    plan = make_plan(stimuli, data, **changes)
+    apply_rejig(plan)
+    return plan
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """{relative path: bytes} of every file."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def splits(plan: RejigPlan) -> dict[str, str]:
+    return {Path(file.source).name: file.split for file in plan.files}
+
+
+def error_of(call, *args, **kwargs) -> str:
+    with pytest.raises(NoodleError) as caught:
+        call(*args, **kwargs)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def stop_after(count: int):
+    calls = itertools.count(1)
+
+    def check() -> None:
+        if next(calls) > count:
+            raise StopRun
+
+    return check

@@ -1,0 +1,300 @@
+"""Rejig: apply and undo on real files. The plan, hostile manifests and kills have test files of their own."""
+
+import csv
+import fcntl
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from fake_stimuli import ODD_NAMES, TOKENS, draw, draw_seed_like, error_of, make_plan, rejig, stop_after, tree
+from PIL import Image
+
+from noodle_tui.errors import StopRun
+from noodle_tui.rejig import apply_rejig, manifest_by_target, plan_in_words, read_manifest, undo_rejig
+
+
+@pytest.fixture
+def stimuli(tmp_path: Path) -> Path:
+    draw_seed_like(tmp_path / "stimuli")
+    return tmp_path / "stimuli"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "classify"
+
+
+def test_move_gives_the_seeds_folders_and_a_manifest(stimuli, data):
+    before = tree(stimuli)
+    plan = rejig(stimuli, data)
+    assert sorted(p.name for p in data.iterdir()) == ["rejig.csv", "rejig.json", "train", "val"]
+    assert {(s, c): plan.count(s, c) for s in ("train", "val") for c in plan.classes} == {
+        ("train", "happy"): 27, ("train", "sad"): 27, ("val", "happy"): 3, ("val", "sad"): 3}
+    assert plan.classes == ("happy", "sad")
+    assert not tree(stimuli)
+    assert sorted({**tree(data / "train"), **tree(data / "val")}.values()) == sorted(before.values())
+    row = manifest_by_target(data)[next(f.target for f in plan.files if f.source.endswith("34M_Ne_to_Sa_C03.JPG"))]
+    assert (row.source, row.label, row.person, row.level) == (
+        str(stimuli / "34/34M_Ne_to_Sa_C03.JPG"), "sad", "34M", 3)
+    assert row.target in (f"{s}/sad/34M_Ne_to_Sa_C03.JPG" for s in ("train", "val"))
+    with open(data / "rejig.csv", newline="") as stream:
+        assert next(csv.reader(stream)) == ["source", "target", "class", "split", "person", "level"]
+    assert not [p for p in data.parent.iterdir() if p.name.startswith(".")]
+
+
+def test_copy_and_link_leave_the_stimuli(stimuli, tmp_path):
+    before = tree(stimuli)
+    copied, linked = rejig(stimuli, tmp_path / "copied", mode="copy"), rejig(stimuli, tmp_path / "linked", mode="link")
+    assert tree(stimuli) == before
+    for file in copied.files:
+        assert (tmp_path / "copied" / file.target).read_bytes() == Path(file.source).read_bytes()
+        assert (tmp_path / "copied" / file.target).stat().st_ino != os.stat(file.source).st_ino
+    for file in linked.files:
+        assert os.readlink(tmp_path / "linked" / file.target) == file.source
+
+
+@pytest.mark.parametrize("mode", ["move", "copy", "link"])
+def test_odd_names_go_there_and_back(stimuli, data, mode):
+    for name in ODD_NAMES:
+        for folder in ("a", "b"):  # each twice: so each gets a suffix, and must stay within 255 bytes
+            draw(stimuli / folder / os.fsdecode(name))
+    before = tree(stimuli)
+    plan = rejig(stimuli, data, mode=mode)
+    assert not plan.skipped
+    assert read_manifest(data) == list(plan.files)
+    assert len({file.target.lower() for file in plan.files}) == len(plan.files) == 60 + 2 * len(ODD_NAMES)
+    assert make_plan(stimuli, data, mode=mode).already_done
+    assert undo_rejig(data) == len(plan.files)
+    assert tree(stimuli) == before
+    assert not data.exists()
+
+
+def test_the_same_options_again_change_nothing(stimuli, data):
+    for mode in ("move", "copy", "link"):
+        rejig(stimuli, data, mode=mode)
+        before = {p: p.lstat().st_ctime_ns for p in data.parent.rglob("*")}
+        again = rejig(stimuli, data, mode=mode)
+        assert again.already_done
+        assert {p: p.lstat().st_ctime_ns for p in data.parent.rglob("*")} == before
+        assert "nothing to do" in "\n".join(plan_in_words(again))
+        undo_rejig(data)
+
+
+def test_already_done_although_the_emptied_stimuli_are_gone(stimuli, data):
+    rejig(stimuli, data)
+    for folder in sorted(stimuli.rglob("*"), reverse=True):
+        folder.rmdir()
+    stimuli.rmdir()
+    assert make_plan(stimuli, data).already_done
+    assert undo_rejig(data) == 60
+    assert len(tree(stimuli)) == 60
+
+
+def inodes(data: Path) -> dict[str, int]:
+    return {p.name: p.stat().st_ino for split in ("train", "val") for p in (data / split).rglob("*.JPG")}
+
+
+@pytest.mark.parametrize("mode", ["move", "copy"])
+def test_other_options_rearrange_without_a_second_copy(stimuli, data, mode):
+    rejig(stimuli, data, mode=mode)
+    before = inodes(data)
+    plan = rejig(stimuli, data, mode=mode, split_by="person", val_fraction=0.3)
+    assert inodes(data) == before
+    assert all((data / file.target).stat().st_nlink == 1 for file in plan.files)
+    assert not plan.people_in_both
+    assert read_manifest(data) == list(plan.files)
+    assert sorted(p.name for p in data.parent.iterdir()) == ["classify", "stimuli"]
+
+
+@pytest.mark.parametrize(("first", "then"), itertools.permutations(["move", "copy", "link"], 2))
+def test_another_mode(stimuli, data, first, then):
+    before = tree(stimuli)
+    rejig(stimuli, data, mode=first)
+    rejig(stimuli, data, mode=then, val_fraction=0.2)
+    assert tree(stimuli) == ({} if then == "move" else before)
+    assert sorted({**tree(data / "train"), **tree(data / "val")}.values()) == sorted(before.values())
+    assert make_plan(stimuli, data, mode=then, val_fraction=0.2).already_done
+    undo_rejig(data)
+    assert tree(stimuli) == before
+
+
+def test_new_photos_are_added_and_dropped_classes_go_back(stimuli, data):
+    for number in range(4):
+        draw(stimuli / f"0{number}_An_.jpg")
+    three = {**TOKENS, "angry": "_An_"}
+    rejig(stimuli, data)
+    plan = make_plan(stimuli, data, tokens=three)
+    assert (plan.new, plan.leaving) == (4, 0)
+    assert "4 new photos" in "\n".join(plan_in_words(plan))
+    apply_rejig(plan)
+    assert not tree(stimuli)
+    back = rejig(stimuli, data)
+    assert (back.new, back.leaving) == (0, 4)
+    assert sorted(tree(stimuli)) == [f"0{number}_An_.jpg" for number in range(4)]
+    assert sorted(p.name for p in (data / "train").iterdir()) == ["happy", "sad"]
+
+
+def test_a_changed_source_is_copied_anew_and_the_last_copy_is_never_removed(stimuli, data):
+    rejig(stimuli, data, mode="copy")
+    changed, gone = stimuli / "34/34M_Ne_to_Sa_C03.JPG", stimuli / "34/34M_Ne_to_Sa_C04.JPG"
+    draw(changed)
+    old = gone.read_bytes()
+    gone.unlink()
+    plan = rejig(stimuli, data, mode="copy")
+    assert not plan.already_done
+    targets = {file.source: data / file.target for file in plan.files}
+    assert targets[str(changed)].read_bytes() == changed.read_bytes()
+    assert targets[str(gone)].read_bytes() == old
+    undo_rejig(data)
+    assert gone.read_bytes() == old
+
+
+def test_another_photo_at_a_moved_photos_place(stimuli, data):
+    rejig(stimuli, data)
+    place = stimuli / "34/34M_Ne_to_Sa_C03.JPG"
+    new = draw(place).read_bytes()
+    plan = make_plan(stimuli, data)
+    assert [one.path for one in plan.skipped] == ["34/34M_Ne_to_Sa_C03.JPG"]
+    assert plan.already_done
+    assert "34M_Ne_to_Sa_C03.JPG" in error_of(make_plan, stimuli, data, mode="copy")
+    before = tree(data)
+    assert "34M_Ne_to_Sa_C03.JPG" in error_of(undo_rejig, data)
+    assert tree(data) == before
+    rejig(stimuli, data, val_fraction=0.4)
+    assert place.read_bytes() == new
+    assert len(tree(data / "train")) + len(tree(data / "val")) == 60
+
+
+def test_what_others_put_into_the_data_folder_stays(stimuli, data):
+    (data / "cache").mkdir(parents=True)
+    (data / "README.md").write_text("mine")
+    (data / "cache" / "x.bin").write_text("mine too")
+    rejig(stimuli, data)
+    (data / "train" / "sad" / ".DS_Store").write_text("litter")
+    (data / "train" / "extra").mkdir()
+    (data / "train" / "extra" / "y").write_text("y")
+    rejig(stimuli, data, val_fraction=0.4)
+    undo_rejig(data)
+    assert tree(data) == {"README.md": b"mine", "cache/x.bin": b"mine too", "train/sad/.DS_Store": b"litter",
+                          "train/extra/y": b"y"}
+    assert len(tree(stimuli)) == 60
+
+
+def test_a_project_that_was_moved_keeps_working(stimuli, data, tmp_path):
+    rejig(stimuli, data)
+    (tmp_path / "new").mkdir()
+    for folder in (stimuli, data):
+        folder.rename(tmp_path / "new" / folder.name)
+    stimuli, data = tmp_path / "new" / "stimuli", tmp_path / "new" / "classify"
+    assert make_plan(stimuli, data).already_done
+    undo_rejig(data, stimuli=stimuli)
+    assert len(tree(stimuli)) == 60
+    assert not (tmp_path / "stimuli").exists()
+
+
+def test_two_at_once_one_waits_its_turn(stimuli, data):
+    """Two real processes, started together: one wins, the other says so; no photo is lost."""
+    before = sorted(tree(stimuli).values())
+    code = ("import sys, time\nfrom pathlib import Path\nfrom noodle_tui.rejig import *\n"
+            "from noodle_tui.errors import NoodleError\n"
+            "s, d = Path(sys.argv[1]), Path(sys.argv[2])\n"
+            "p = plan_rejig(s, d, tokens={'sad': '_Sa_', 'happy': '_Ha_'}, val_fraction=.1, split_by='file',"
+            " person='^(..)', mode='move')\n"
+            "print('planned', flush=True); sys.stdin.readline()\n"
+            "try: apply_rejig(p, check=lambda: time.sleep(.002)); print('done')\n"
+            "except NoodleError as e: print(e)\n")
+    both = [subprocess.Popen([sys.executable, "-c", code, stimuli, data], stdin=subprocess.PIPE, text=True,
+                             stdout=subprocess.PIPE, cwd=Path(__file__).parents[1]) for _ in range(2)]
+    for one in both:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "planned\n"
+    for one in both:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    answers = sorted(one.communicate()[0].strip() for one in both)
+    assert sum(answer == "done" for answer in answers) == 1
+    assert "another noodle rejig" in answers[0] or "has changed since this plan" in "".join(answers)
+    assert not tree(stimuli)
+    assert sorted({**tree(data / "train"), **tree(data / "val")}.values()) == before
+
+
+def test_a_lock_that_is_held_is_said_and_a_stale_one_doesnt_block(stimuli, data):
+    plan = make_plan(stimuli, data)
+    lock = data.parent / ".classify.rejig-lock"
+    with open(lock, "w") as holder:
+        holder.write("process 123 on node7\n")
+        holder.flush()
+        fcntl.flock(holder, fcntl.LOCK_EX)
+        assert "another noodle rejig (process 123 on node7) is at work" in error_of(apply_rejig, plan)
+    assert not data.exists()
+    apply_rejig(plan)
+    assert not lock.exists()
+
+
+def test_a_plan_that_was_overtaken_is_refused(stimuli, data):
+    old = make_plan(stimuli, data)
+    rejig(stimuli, data)
+    assert "has changed since this plan was made" in error_of(apply_rejig, old)
+
+
+def test_a_photo_that_vanishes_after_the_plan_rolls_back(stimuli, data):
+    plan = make_plan(stimuli, data)
+    (stimuli / "34/34M_Ne_to_Sa_C03.JPG").unlink()
+    before = tree(data.parent)
+    assert "34M_Ne_to_Sa_C03.JPG was there when the plan was made" in error_of(apply_rejig, plan)
+    assert tree(data.parent) == before
+
+
+@pytest.mark.parametrize("count", [0, 10, 59, 60, 90, 119])
+def test_a_stop_request_leaves_things_whole_and_resumable(stimuli, data, count):
+    before = sorted(tree(stimuli).values())
+    plan = make_plan(stimuli, data)
+    with pytest.raises(StopRun):
+        apply_rejig(plan, check=stop_after(count))
+    assert data.exists() == (count >= 60)
+    rejig(stimuli, data)
+    assert not tree(stimuli)
+    assert sorted({**tree(data / "train"), **tree(data / "val")}.values()) == before
+    with pytest.raises(StopRun):
+        undo_rejig(data, check=stop_after(count % 60))
+    undo_rejig(data)
+    assert sorted(tree(stimuli).values()) == before
+
+
+def test_progress_is_told(stimuli, data):
+    told: list[tuple[int, int | None]] = []
+    plan = make_plan(stimuli, data, progress=lambda done, total: told.append((done, total)))
+    assert (60, None) in told
+    assert told[-1] == (60, 60)
+    told.clear()
+    apply_rejig(plan, progress=lambda done, total: told.append((done, total)))
+    assert told[-1] == (60, 60)
+
+
+def test_a_full_disk_is_said_before_anything_is_copied(stimuli, data, monkeypatch):
+    plan = make_plan(stimuli, data, mode="copy")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
+    assert "no room for" in error_of(apply_rejig, plan)
+    assert not data.exists()
+
+
+def test_a_disk_that_fills_up_leaves_nothing_half_done(stimuli, data):
+    """A real limit on the size of files: copying fails in the middle."""
+    with open(stimuli / "zz_Sa_.jpg", "wb") as big:
+        Image.effect_noise((300, 300), 90).save(big, "JPEG")
+    code = ("import resource, signal, sys\nfrom pathlib import Path\nfrom noodle_tui.rejig import *\n"
+            "from noodle_tui.errors import NoodleError\n"
+            "p = plan_rejig(Path(sys.argv[1]), Path(sys.argv[2]), tokens={'sad': '_Sa_', 'happy': '_Ha_'},"
+            " val_fraction=.1, split_by='file', person='^(..)', mode='copy')\n"
+            "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
+            "try: apply_rejig(p)\nexcept NoodleError as e: print(e)\n")
+    answer = subprocess.run([sys.executable, "-c", code, stimuli, data], capture_output=True, text=True,
+                            cwd=Path(__file__).parents[1])
+    assert "File too large" in answer.stdout, answer.stderr
+    assert answer.stdout.count("\n") == 1
+    assert sorted(p.name for p in data.parent.iterdir()) == ["stimuli"]

@@ -1,0 +1,211 @@
+"""Rejig's plan: which photos, which split, which names, and what is said. On real files."""
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from fake_stimuli import ODD_NAMES, draw, draw_seed_like, error_of, make_plan, rejig, splits, stop_after, tree
+
+from noodle_tui.errors import StopRun
+from noodle_tui.rejig import plan_in_words
+from noodle_tui.rejig.scan import image_endings, unreadable
+
+
+@pytest.fixture
+def stimuli(tmp_path: Path) -> Path:
+    draw_seed_like(tmp_path / "stimuli")
+    return tmp_path / "stimuli"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "classify"
+
+
+def test_planning_touches_nothing(stimuli, data):
+    before = tree(data.parent)
+    make_plan(stimuli, data)
+    assert tree(data.parent) == before
+    assert not data.exists()
+
+
+def test_the_token_is_looked_for_in_the_files_own_name(stimuli, data):
+    draw(stimuli / "_Sa_" / "deep" / "er" / "01F_Ne_to_Ha_C01.jpg")
+    draw(stimuli / "01F_Ne_to_Sa_C01.PnG", "PNG")
+    plan = make_plan(stimuli, data)
+    labels = {Path(file.source).name: file.label for file in plan.files}
+    assert labels["01F_Ne_to_Ha_C01.jpg"] == "happy"
+    assert labels["01F_Ne_to_Sa_C01.PnG"] == "sad"
+
+
+def test_what_is_skipped_and_why(stimuli, data, tmp_path):
+    draw(stimuli / "no_token.jpg")
+    draw(stimuli / "a_Sa_x.jpg")
+    draw(stimuli / "b_Sa__Ha_.jpg")
+    (stimuli / "notes_Sa_.txt").write_text("hello")
+    (stimuli / "zero_Sa_.jpg").touch()
+    (stimuli / "text_Sa_.jpg").write_text("no image")
+    (stimuli / "folder_Sa_.jpg").mkdir()
+    draw(stimuli / "folder_Sa_.jpg" / "in_Sa_side.jpg")
+    (stimuli / "dangling_Sa_.jpg").symlink_to("nowhere")
+    (stimuli / "link_Sa_.jpg").symlink_to(draw(tmp_path / "outside" / "x_Sa_.jpg"))
+    (stimuli / "linked_folder").symlink_to(tmp_path / "outside")
+    os.mkfifo(stimuli / "pipe_Sa_.jpg")
+    plan = make_plan(stimuli, data)
+    assert {one.path: one.reason for one in plan.skipped} == {
+        "no_token.jpg": "no class's token in its name",
+        "b_Sa__Ha_.jpg": "tokens of two classes or more in its name (sad, happy)",
+        "notes_Sa_.txt": "not an image",
+        "pipe_Sa_.jpg": "not an image",
+        "zero_Sa_.jpg": "unreadable image",
+        "text_Sa_.jpg": "unreadable image",
+        "dangling_Sa_.jpg": "a link (links are not followed)",
+        "link_Sa_.jpg": "a link (links are not followed)",
+        "linked_folder": "a link (links are not followed)",
+    }
+    assert plan.count("train") + plan.count("val") == 62  # 60, a_Sa_x.jpg and in_Sa_side.jpg
+    words = "\n".join(plan_in_words(plan))
+    assert "skipped: 9 files" in words
+    assert "2 unreadable image: text_Sa_.jpg, zero_Sa_.jpg" in words
+
+
+def test_a_photo_without_the_right_to_read_is_skipped(stimuli, data):
+    draw(stimuli / "locked_Sa_.jpg").chmod(0)
+    assert len(image_endings()) > 30  # PIL's readers are loaded before the child loses its rights
+    for folder in (stimuli, *stimuli.parents[:3]):  # pytest's folders are closed to others
+        folder.chmod(0o755)
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        if os.getuid() == 0:  # root may read everything
+            os.setuid(65534)
+        found = unreadable(str(stimuli), ["locked_Sa_.jpg"], lambda: None, lambda *_: None)
+        os.write(writer, found["locked_Sa_.jpg"].encode())
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.read(reader, 1000) == b"unreadable image (Permission denied)"
+
+
+def test_odd_names_are_escaped_where_they_are_shown(stimuli, data):
+    for name in ODD_NAMES:
+        (stimuli / os.fsdecode(name)).touch()
+    lines = plan_in_words(make_plan(stimuli, data))
+    assert all(line.isprintable() for line in lines)
+    line = next(line for line in lines if "unreadable" in line)
+    assert "8 unreadable image" in line
+    assert line.endswith(", …")  # five examples
+
+
+def test_same_names_are_kept_apart_and_stay_the_same(stimuli, data):
+    places = ["a/01F_Ne_to_Sa_C01.JPG", "b/01F_Ne_to_Sa_C01.JPG", "c/01f_ne_to_Sa_c01.jpg"]
+    for place in places:
+        draw(stimuli / place)
+    names = {f.source[len(str(stimuli)) + 1:]: Path(f.target).name for f in make_plan(stimuli, data).files}
+    mine = {place: names[place] for place in places}
+    assert len({name.lower() for name in mine.values()}) == 3
+    assert mine[places[0]].startswith("01F_Ne_to_Sa_C01-")
+    assert mine[places[0]].endswith(".JPG")
+    plan = rejig(stimuli, data, val_fraction=0.4)
+    assert {f.source[len(str(stimuli)) + 1:]: Path(f.target).name for f in plan.files} == names
+
+
+def test_the_split_is_stratified_exact_and_seeded(tmp_path, data):
+    stimuli = tmp_path / "stimuli"
+    for number in range(37):
+        draw(stimuli / f"a{number}_Sa_.jpg")
+    for number in range(11):
+        draw(stimuli / f"a{number}_Ha_.jpg")
+    plan = make_plan(stimuli, data, val_fraction=0.3)
+    assert (plan.count("val", "sad"), plan.count("val", "happy")) == (11, 3)
+    assert splits(make_plan(stimuli, data, val_fraction=0.3)) == splits(plan)
+    assert splits(make_plan(stimuli, data, val_fraction=0.3, seed=43)) != splits(plan)
+    tiny = make_plan(stimuli, data, val_fraction=0.001)
+    assert (tiny.count("val", "sad"), tiny.count("val", "happy")) == (1, 1)
+    huge = make_plan(stimuli, data, val_fraction=0.999)
+    assert (huge.count("train", "sad"), huge.count("train", "happy")) == (1, 1)
+
+
+def test_the_split_depends_neither_on_the_place_nor_on_what_was_moved(stimuli, data, tmp_path):
+    first = make_plan(stimuli, data)
+    (tmp_path / "elsewhere").mkdir()
+    draw_seed_like(tmp_path / "elsewhere" / "photos")
+    assert splits(make_plan(tmp_path / "elsewhere" / "photos", data)) == splits(first)
+    rejig(stimuli, data, val_fraction=0.5, seed=1)
+    assert splits(make_plan(stimuli, data)) == splits(first)
+
+
+def test_split_by_person_holds_out_whole_people_near_the_fraction(tmp_path, data):
+    stimuli = tmp_path / "stimuli"
+    draw_seed_like(stimuli, tuple(f"{n:02d}F" for n in range(15)), steps=2)
+    draw_seed_like(stimuli, ("90M", "91M"), steps=5)
+    plan = make_plan(stimuli, data, split_by="person", val_fraction=0.25)
+    assert not plan.people_in_both
+    assert plan.people("val")
+    assert len(plan.people("train") | plan.people("val")) == 17
+    for label in plan.classes:
+        assert plan.count("val", label) / 40 == pytest.approx(0.25, abs=0.001)
+    assert splits(make_plan(stimuli, data, split_by="person", val_fraction=0.25)) == splits(plan)
+
+
+def test_split_by_person_keeps_every_class_on_both_sides_where_people_have_one_class(tmp_path, data):
+    stimuli = tmp_path / "stimuli"
+    for person, feeling in (("1", "Sa"), ("2", "Sa"), ("3", "Ha"), ("4", "Ha"), ("5", "Ha")):
+        draw(stimuli / f"{person}_{feeling}_x.jpg")
+    plan = make_plan(stimuli, data, split_by="person", person=r"^(\d)")
+    assert all(plan.count(split, label) for split in ("train", "val") for label in plan.classes)
+
+
+def test_a_leak_is_said_with_its_numbers(stimuli, data):
+    words = "\n".join(plan_in_words(make_plan(stimuli, data, val_fraction=0.5)))
+    assert "60 photos of 6 people" in words
+    assert "! 6 of 6 people are in both train and val: validation accuracy then measures memory for known faces" in words
+    assert "--split-by person" in words
+    assert "both" not in "\n".join(plan_in_words(make_plan(stimuli, data, split_by="person", val_fraction=0.5)))
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"tokens": {"sad": "_Sa_", "angry": "_An_"}}, "no photo of class angry in"),
+    ({"split_by": "person", "person": r"(nobody)"}, "no photo's name tells its person"),
+    ({"split_by": "person", "person": r"(_Ne_)"}, "are of one person (_Ne_)"),
+])
+def test_options_that_dont_fit_the_photos(stimuli, data, changes, words):
+    assert words in error_of(make_plan, stimuli, data, **changes)
+
+
+def test_folders_that_cant_be_used(stimuli, data, tmp_path):
+    assert "does not exist" in error_of(make_plan, tmp_path / "none", data)
+    assert "is not a folder" in error_of(make_plan, draw(tmp_path / "file.jpg"), data)
+    assert "is not a folder" in error_of(make_plan, stimuli, tmp_path / "file.jpg")
+    for inside in (stimuli, stimuli / "34", stimuli / "new", tmp_path):
+        assert "inside each other" in error_of(make_plan, stimuli, inside)
+    (tmp_path / "alias").symlink_to(stimuli)
+    assert "inside each other" in error_of(make_plan, stimuli, tmp_path / "alias" / "x")
+    draw(data / "val" / "sad" / "x.jpg")
+    assert "was not made by noodle rejig: choose another --data-dir or move it away" in error_of(make_plan, stimuli, data)
+    one = draw(tmp_path / "one" / "a_Sa_.jpg").parent
+    draw(one / "b_Ha_.jpg")
+    assert "only one photo of class happy" in error_of(make_plan, one, tmp_path / "d")
+
+
+def test_a_data_folder_that_was_made_from_other_stimuli_is_refused(stimuli, data, tmp_path):
+    rejig(stimuli, data, mode="copy")
+    draw_seed_like(tmp_path / "other")
+    assert "was made from" in error_of(make_plan, tmp_path / "other", data)
+
+
+def test_planning_can_be_stopped_too(stimuli, data):
+    with pytest.raises(StopRun):
+        make_plan(stimuli, data, check=stop_after(5))
+
+
+def test_broken_headers_are_found_in_threads_without_a_warning(stimuli, data, recwarn):
+    for number, photo in enumerate(sorted(stimuli.rglob("*.JPG"))):
+        if number % 3 == 0:
+            photo.write_bytes(photo.read_bytes()[:number])
+    threads = threading.active_count()
+    plan = make_plan(stimuli, data)
+    assert len(plan.skipped) == 20
+    assert threading.active_count() == threads
+    assert not recwarn.list
+    assert not make_plan(stimuli, data, verify=False).skipped

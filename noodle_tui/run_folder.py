@@ -8,12 +8,13 @@ import errno
 import fcntl
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from noodle_tui.control import PAUSE_FILE, STOP_FILE
 from noodle_tui.errors import NoodleError
@@ -45,7 +46,7 @@ def make_run_folder(save_dir: Path, name: str) -> Path:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the run's lock. The system lets go of it when the process dies, however it dies. NoodleError if another holds it."""
     try:
-        file = (folder / LOCK).open("a+")
+        file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666), "r+")
     except OSError as error:
         raise NoodleError(f"{folder}: can't be written to ({error.strerror})") from None
     with file:
@@ -76,13 +77,28 @@ def _lock(descriptor: int) -> None:
 def is_alive(folder: Path) -> bool:
     """Whether some process holds the run's lock now."""
     try:
-        with (folder / LOCK).open() as file:
+        with open_plain(folder / LOCK) as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             return False
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return False
     except OSError as error:
         return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """Open a plain file; a link, a pipe or a device in a run folder, where reading may never end, is a ValueError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError as error:
+        if path.is_symlink():
+            raise ValueError(f"{path.name} is a link; no run writes that") from None
+        raise error
+    file = os.fdopen(descriptor, "rb", buffering=0)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise ValueError(f"{path.name} is not a plain file; no run writes that")
+    return file
 
 
 def is_run_folder(folder: Path) -> bool:
@@ -135,18 +151,23 @@ class Follower:
     def read(self) -> list[Event]:
         """Events that came since the last call."""
         try:
-            with (self.folder / EVENTS).open("rb") as file:
+            with open_plain(self.folder / EVENTS) as file:
                 if os.fstat(file.fileno()).st_size < self.position:  # rewritten by a resume after a torn line
                     self.position = 0
                 file.seek(self.position)
                 content = file.read()
         except FileNotFoundError:
             return []
+        except ValueError:  # a link or a pipe in the file's place
+            self.broken_lines += 1
+            return []
         whole = content.rfind(b"\n") + 1
         self.position += whole
         events = []
         for line in content[:whole].splitlines():
             try:
+                if len(line) > MAX_LINE:
+                    raise ValueError("a line of this length is no event")
                 events.append(from_json(line))
             except ValueError:
                 self.broken_lines += 1
@@ -196,6 +217,13 @@ def clear_requests(folder: Path) -> None:
     """Forget requests made to an earlier process of this run."""
     for name in (STOP_FILE, PAUSE_FILE):
         (folder / name).unlink(missing_ok=True)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove the half-written files of a process that was killed (see atomic.py). Only for who holds the run's lock."""
+    for file in [*folder.glob(f".{'[0-9a-f]' * 16}.tmp"), folder / "checkpoint.prev.pt.new"]:
+        if file.is_file():
+            file.unlink()
 
 
 def _request(folder: Path, name: str) -> None:

@@ -13,6 +13,15 @@ def survive_hangup() -> None:
     signal.signal(signal.SIGHUP, lambda *_: leave_terminal())
 
 
+def terminal_is_there() -> bool:
+    """Whether stdin is still a living terminal: one that was hung up answers with an error."""
+    try:
+        os.tcgetpgrp(sys.__stdin__.fileno() if sys.__stdin__ else 0)
+    except OSError:
+        return False
+    return True
+
+
 def leave_terminal() -> None:
     """Point stdin, stdout and stderr at nothing: the terminal that they were is gone."""
     nowhere = os.open(os.devnull, os.O_RDWR)

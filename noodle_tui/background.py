@@ -1,0 +1,56 @@
+"""A run in a thread of this process. The thread belongs to no app: it outlives the screen that started it."""
+
+import os
+import sys
+import threading
+from pathlib import Path
+
+from noodle_tui.config import RunConfig
+from noodle_tui.control import Control
+from noodle_tui.errors import one_line
+from noodle_tui.events import ENDINGS, Event, RunFailed, RunStarted, StageProgress
+
+NICENESS = 10  # of the training threads, so that a key is answered at once though all cores train
+
+
+class BackgroundRun:
+    """One run in its thread; started at once. Any number of readers follow its events, each from the beginning."""
+
+    def __init__(self, config: RunConfig):
+        self.control = Control()
+        self.folder: Path | None = None
+        self.events: list[Event] = []  # all but progress; only the thread appends
+        self.progress: StageProgress | None = None  # the newest; older ones interest nobody
+        self._config = config
+        self._thread = threading.Thread(target=self._work, name="run")  # no daemon: the process waits for it
+        self._thread.start()
+
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def _work(self) -> None:
+        _be_nice()
+        try:
+            from noodle_tui.run import run
+
+            run(self._config, [self._listen], self.control)
+        except BaseException as error:  # noqa: BLE001 - the thread's last word; a run that had begun has said it already
+            if not (self.events and isinstance(self.events[-1], ENDINGS)):
+                self._listen(RunFailed(error=one_line(error), seconds=0.0))
+
+    def _listen(self, event: Event) -> None:
+        if isinstance(event, StageProgress):
+            self.progress = event
+            return
+        if isinstance(event, RunStarted):
+            self.folder = Path(event.folder)
+        self.events.append(event)
+
+
+def _be_nice() -> None:
+    """Lower this thread's priority, and so that of the threads it starts (on Linux niceness is per thread)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

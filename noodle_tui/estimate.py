@@ -1,0 +1,122 @@
+"""Rough answers before a run: how long, how much memory, how much disk. Each is said with "about"."""
+
+import csv
+import json
+import random
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from statistics import median
+
+from noodle_tui.config import RunConfig
+from noodle_tui.errors import NoodleError
+from noodle_tui.run_folder import CONFIG, EVENTS, MAX_LINE, METRICS, list_runs
+
+MIB, GIB = 2**20, 2**30
+MODEL_BYTES = 45 * MIB  # ResNet18 in fp32
+# A run folder at its fullest: the model, and three sessions (the last, the one before, the one being written) of weights,
+# momentum and best weights.
+DISK_BYTES = (1 + 3 * 3) * MODEL_BYTES
+ACTIVATION_BYTES = 22 * MIB  # of one 224 x 224 image in fp32, kept for the backward pass: 5.8 million numbers
+START_SECONDS = 6.0  # importing torch, building the network
+DECODED_PER_SECOND = 500  # photos of 562 x 762, one processor
+MEASURED_RUNS = 5  # how many past runs are asked for their speed
+HEADERS = 32  # photos whose size is looked up, of all
+
+# Images a second in training, at 224 pixels a side, as this trainer was measured.
+H100_RATE = 5700.0
+H100_PROCESSORS = 132  # streaming multiprocessors; other cards are scaled by theirs
+MPS_RATE = 250.0
+CPU_RATE = {"fp32": 6.0, "bf16": 16.0}  # per processor
+
+
+@dataclass(frozen=True)
+class Speed:
+    images_per_second: float
+    measured: bool  # by a past run on this device; else from a table
+
+
+def speed(config: RunConfig, device: str, device_name: str, precision: str, processors: int) -> Speed:
+    """How quickly a device trains.
+
+    device is as in ModelReady ("cuda:0"), `processors` its streaming multiprocessors, or the CPU's processors. Asks the last
+    runs in save_dir; without one on the same device the table above, scaled by pixels and processors, has to do.
+    """
+    rates = _measured(config, device_name, precision)
+    if rates:
+        return Speed(median(rates), True)
+    pixels = (224 / config.input_size) ** 2
+    if device.startswith("cuda"):
+        return Speed(H100_RATE * processors / H100_PROCESSORS * pixels * (1.0 if precision == "bf16" else 0.6), False)
+    if device.startswith("mps"):
+        return Speed(MPS_RATE * pixels, False)
+    return Speed(CPU_RATE[precision] * processors * pixels, False)
+
+
+def seconds(config: RunConfig, epochs: int, train: int, val: int, rate: float, processors: int) -> float:
+    """The time of a run of `epochs` epochs over `train` and `val` images at `rate` images a second in training.
+
+    Validation has no backward pass: a third of the work.
+    """
+    validations = ceil(epochs / config.test_every)
+    return (START_SECONDS + (train + val) / (DECODED_PER_SECOND * processors)
+            + (epochs * train + validations * val / 3) / rate)
+
+
+def memory(config: RunConfig, train: int, val: int, photo_bytes: float, precision: str) -> tuple[int, int]:
+    """Bytes of (the decoded photos, the training itself). Photos are kept as they are, validation images at the input size."""
+    pixels = train * photo_bytes + val * 3 * config.input_size**2
+    scale = (config.input_size / 224) ** 2 * (0.5 if precision == "bf16" else 1.0)
+    training = 4 * MODEL_BYTES + min(config.batch_size, train) * ACTIVATION_BYTES * scale
+    return int(pixels), int(training)
+
+
+def photo_bytes(paths: Sequence[Path]) -> float:
+    """Bytes of a decoded photo (3 a pixel), the mean of a few of `paths`; 0 if none can be read."""
+    from PIL import Image
+
+    sizes: list[int] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of very large photos on stderr, which would tear a screen
+        for path in random.Random(0).sample(paths, min(HEADERS, len(paths))):
+            try:
+                with Image.open(path) as image:
+                    sizes.append(3 * image.width * image.height)
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+                continue  # named, with its reason, where the photos are looked at
+    return sum(sizes) / len(sizes) if sizes else 0.0
+
+
+def _measured(config: RunConfig, device_name: str, precision: str) -> list[float]:
+    """Images a second of the last runs in save_dir on this device at this input size; the batch size may differ by a half."""
+    try:
+        runs = list_runs(config.save_dir)[:MEASURED_RUNS]
+    except NoodleError:
+        return []  # save_dir can't be listed: said where the disk is looked at
+    rates = []
+    for folder in runs:
+        try:
+            options = json.loads((folder / CONFIG).read_bytes())
+            alike = (options["input_size"] == config.input_size
+                     and 0.5 <= options["batch_size"] / config.batch_size <= 2)
+            if alike and _device_of(folder) == (device_name, precision):
+                with (folder / METRICS).open(newline="") as table:
+                    epochs = [float(row["images_per_second"]) for row in csv.DictReader(table)]
+                rates.append(median(epochs[1:] or epochs))  # the first epoch warms up
+        except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
+            continue  # a run folder that is unfinished or broken has nothing to say about speed
+    return [rate for rate in rates if rate > 0]
+
+
+def _device_of(folder: Path) -> tuple[str, str]:
+    """Device name and precision of a run, from its ModelReady event. ValueError if it never got that far."""
+    with (folder / EVENTS).open("rb") as lines:
+        for number, line in enumerate(lines):
+            if number > 1000 or len(line) > MAX_LINE:
+                break
+            if b'"device_name"' in line:
+                event = json.loads(line)
+                return str(event["device_name"]), str(event["precision"])
+    raise ValueError("no ModelReady")

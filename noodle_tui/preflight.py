@@ -1,0 +1,256 @@
+"""What a run would do and what it would stumble over, looked up before it starts. Touches nothing but what rejig's plan does.
+
+`preflight` looks in this order: the run to pick up (if any), disk and loggers, photos, then, after torch is imported,
+weights and device. It reports after the quick half, so that a form has counts to show while torch is on its way.
+"""
+
+import importlib.util
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from noodle_tui import estimate
+from noodle_tui.config import RunConfig, options
+from noodle_tui.errors import NoodleError, StopRun, one_line
+from noodle_tui.estimate import GIB, MIB
+from noodle_tui.findings import Finding
+from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
+from noodle_tui.preflight_photos import Photos, look_at_photos
+from noodle_tui.rejig.manifest import manifest_stamp
+from noodle_tui.run_folder import is_alive
+from noodle_tui.settings import load_settings
+
+Found = TypeVar("Found")
+Check = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the run would be computed on."""
+
+    device: str  # as in ModelReady: "cuda:0", "mps", "cpu"
+    name: str
+    precision: str  # "fp32" or "bf16"
+    processors: int  # streaming multiprocessors of a CUDA card, else the CPU's processors
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Rough: say "about"."""
+
+    seconds: float
+    measured: bool  # the speed is a past run's on this device, else a table's
+    photo_bytes: int  # decoded photos
+    training_bytes: int  # weights, momentum, gradients, activations of one batch
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What is known of a run before it starts."""
+
+    config: RunConfig  # as it would run: a picked-up run's own options where none were given
+    findings: tuple[Finding, ...] = ()
+    resumed_at: int | None = None  # whole epochs that the picked-up run has done; None for a new run
+    photos: Photos | None = None
+    made_by_rejig: bool = False  # the data folder as it stands: then rejig can be undone
+    disk_needed: int = estimate.DISK_BYTES
+    disk_free: int | None = None  # bytes where the run folder would be
+    weights: str = ""  # in words
+    machine: Machine | None = None
+    cost: Cost | None = None
+    waiting_for: str = ""  # what is still being looked up, in words; "" when all is known
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        return tuple(finding for finding in self.findings if finding.level == "error")
+
+    def with_findings(self, *more: Finding) -> "Preflight":
+        return replace(self, findings=self.findings + more)
+
+
+def preflight(
+    config: RunConfig,
+    check: Check = lambda: None,
+    report: Callable[[Preflight], None] = lambda result: None,
+    before: Preflight | None = None,
+) -> Preflight:
+    """Look at everything that `config` asks for. Blocks for disk, network and the import of torch: call it in a thread.
+
+    check   called between steps and files; may raise StopRun, which is passed on
+    report  called with what is known so far before something slow
+    before  an earlier result: its photos are taken over where no option that decides about them differs
+    What goes wrong becomes a finding.
+    """
+    result = Preflight(config)
+    if config.load_dir is not None:
+        if "torch" not in sys.modules:
+            report(replace(result, waiting_for="opening the run"))
+        result = _look_at_load_dir(result)
+    check()
+    result = _look_at_disk(_look_at_loggers(_look_at_manifest(result)))
+    result = _look_at_photos(result, check, before)
+    if "torch" not in sys.modules:
+        report(replace(result, waiting_for="loading torch"))
+    check()
+    result = _look_at_machine(result)
+    check()
+    result = _look_at_weights(result)
+    check()
+    return _look_at_cost(result)
+
+
+def _try(result: Preflight, option: str, look: Callable[[], Found]) -> tuple[Preflight, Found | None]:
+    """`look`'s answer; an error meant for people becomes a finding at the option that its text begins with, or `option`."""
+    try:
+        return result, look()
+    except StopRun:
+        raise
+    except (NoodleError, OSError, ImportError, RuntimeError) as error:  # torch speaks of drivers by RuntimeErrors
+        text = one_line(error)
+        named = re.match(r"--([a-z][a-z-]*)", text)
+        flags = {o.flag: o.name for o in options()}
+        return result.with_findings(Finding("error", flags.get(named[1], option) if named else option, text)), None
+
+
+def _look_at_load_dir(result: Preflight) -> Preflight:
+    """Which run would be picked up, or which weights started from."""
+    result, folder = _try(result, "load_dir", lambda: folder_to_pick_up(result.config))
+    if folder is None:
+        if result.errors:
+            return result
+        return replace(result, config=weights_to_start_from(result.config))
+    if is_alive(folder):
+        return result.with_findings(Finding("error", "load_dir", f"{folder}: a run is going on in it; watch or stop it first"))
+    result, run = _try(result, "load_dir", lambda: pick_up(folder, result.config))
+    if run is None:
+        return result
+    result = result.with_findings(*(Finding("warning", "load_dir", text) for text in run.warnings))
+    if run.epoch >= run.config.n_epochs:
+        result = result.with_findings(Finding(
+            "warning", "n_epochs", f"all {run.config.n_epochs} epochs of this run are done: ask for more to train on"))
+    return replace(result, config=run.config, resumed_at=run.epoch)
+
+
+def _look_at_loggers(result: Preflight) -> Preflight:
+    config = result.config
+    findings: list[Finding] = []
+    if config.comet and not config.debug:
+        result, settings = _try(result, "comet", load_settings)
+        if settings is not None:
+            findings += [Finding("warning", "comet", text) for text in settings.warnings]
+            if settings.apikey is None:
+                findings.append(Finding("warning", "comet", "no Comet key in settings.json or COMET_API_KEY: an archive is "
+                                        "written into the run folder, to be uploaded later"))
+    if config.comet and config.debug:
+        findings.append(Finding("info", "comet", "Comet stays off with debug"))
+    if config.debug:
+        findings.append(Finding("info", "debug", "only noodle run --headless opens the debugger; the app can't"))
+    if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
+        findings.append(Finding("error", "tensorboard", "tensorboard is not installed: "
+                                "pip install 'noodle-tui[tensorboard]', or switch it off"))
+    return result.with_findings(*findings)
+
+
+def _look_at_disk(result: Preflight) -> Preflight:
+    """Can the run folder be made, and is there room for it?"""
+    folder = result.config.save_dir
+    place = folder.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        return result.with_findings(Finding("error", "save_dir", f"{place} is not a folder: choose another --save-dir"))
+    if not os.access(place, os.W_OK | os.X_OK):
+        return result.with_findings(Finding("error", "save_dir", f"no right to write in {place}: choose another --save-dir"))
+    free = shutil.disk_usage(place).free
+    needed = estimate.DISK_BYTES
+    if free < needed:
+        result = result.with_findings(Finding(
+            "error", "save_dir", f"{free / MIB:.0f} MiB are free for {folder}, a run needs up to {needed / MIB:.0f}: make "
+            "room, or choose another --save-dir"))
+    return replace(result, disk_free=free)
+
+
+def _look_at_photos(result: Preflight, check: Check, before: Preflight | None) -> Preflight:
+    config = result.config
+    if before is not None and before.photos is not None and before.photos.answers(config):
+        photos = before.photos
+    else:
+        wanted = "stimuli" if config.rejig_data else "data_dir"
+        result, photos = _try(result, wanted, lambda: look_at_photos(config, check))
+    if photos is None:
+        return result
+    return replace(result.with_findings(*photos.findings(config)), photos=photos)
+
+
+def _look_at_manifest(result: Preflight) -> Preflight:
+    return replace(result, made_by_rejig=manifest_stamp(result.config.data_dir) is not None)
+
+
+def _look_at_machine(result: Preflight) -> Preflight:
+    """The device and its precision. Imports torch."""
+    config = result.config
+
+    def look() -> Machine:
+        import torch
+
+        from noodle_tui.device import available_cpus, pick_device
+
+        device = pick_device(config.device, config.precision)
+        kind = device.torch_device.type
+        card = torch.cuda.get_device_properties(device.torch_device) if kind == "cuda" else None
+        return Machine(str(device.torch_device), device.name, device.precision,
+                       card.multi_processor_count if card else available_cpus())
+
+    result, machine = _try(result, "device", look)
+    return replace(result, machine=machine)
+
+
+def _look_at_weights(result: Preflight) -> Preflight:
+    from noodle_tui.preflight_machine import look_at_file, look_for_imagenet
+
+    if result.resumed_at is not None:
+        return replace(result, weights="its own, as the checkpoint left them")
+    weights = result.config.weights
+    if weights == "none":
+        return replace(result, weights="random (from scratch)").with_findings(
+            Finding("info", "weights", "from scratch a few hundred photos teach the network little"))
+    if weights == "imagenet":
+        result, words = _try(result, "weights", look_for_imagenet)
+    else:
+        result, words = _try(result, "weights", lambda: look_at_file(Path(weights)))
+    return replace(result, weights=words or "")
+
+
+def _look_at_cost(result: Preflight) -> Preflight:
+    config, photos, machine = result.config, result.photos, result.machine
+    if photos is None or machine is None:
+        return result
+    from noodle_tui.device import available_cpus
+
+    train, val = sum(photos.train), sum(photos.val)
+    epochs = max(config.n_epochs - (result.resumed_at or 0), 0)
+    speed = estimate.speed(config, machine.device, machine.name, machine.precision, machine.processors)
+    seconds = estimate.seconds(config, epochs, train, val, speed.images_per_second, available_cpus())
+    pixels, training = estimate.memory(config, train, val, photos.photo_bytes, machine.precision)
+    result = replace(result, cost=Cost(seconds, speed.measured, pixels, training))
+    return result.with_findings(*_memory_findings(machine, training))
+
+
+def _memory_findings(machine: Machine, training: int) -> list[Finding]:
+    """Would it fit? Only the training counts: photos that don't fit are kept elsewhere, and read more slowly."""
+    import psutil
+
+    free, place = psutil.virtual_memory().available, "this machine's memory"
+    if machine.device.startswith("cuda"):
+        from noodle_tui.preflight_machine import free_card_memory
+
+        free, place = free_card_memory(machine.device), f"the memory of {machine.name}"
+    if free is None or training < free:
+        return []
+    return [Finding("warning", "batch_size", f"about {training / GIB:.1f} GiB are needed, {free / GIB:.1f} GiB of {place} are "
+                    "free: a smaller batch or input size helps")]

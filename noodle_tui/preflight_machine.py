@@ -1,0 +1,79 @@
+"""Looks at what a run needs from outside: weights, the network to get them, the card's free memory. All may take seconds."""
+
+import socket
+import urllib.parse
+import urllib.request
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url, load_state_dict
+
+CONNECT_TIMEOUT = 3.0  # seconds
+
+
+def look_for_imagenet() -> str:
+    """Where the ImageNet weights would come from, in words. NoodleError if they aren't here and no server is in reach."""
+    file = imagenet_file()
+    if file.exists() and _checksum_ok(file, file.stat().st_mtime_ns, file.stat().st_size):
+        return "ImageNet, on this machine"
+    problem = connection_problem(imagenet_url())
+    if problem:
+        raise NoodleError(f"the ImageNet weights are not on this machine and can't be fetched ({problem}): on one with "
+                          f"internet get {imagenet_url()} and put it at {file}, or take --weights FILE or none")
+    return "ImageNet, to be downloaded (45 MB)"
+
+
+def connection_problem(url: str) -> str:
+    """Why no connection to `url`'s server (or to the proxy that leads there) can be opened; "" if it can."""
+    proxy = urllib.request.getproxies().get(urllib.parse.urlsplit(url).scheme)
+    target = urllib.parse.urlsplit(proxy if proxy and "//" in proxy else f"//{proxy}" if proxy else url)
+    default_port = 443 if target.scheme == "https" else 80
+    try:
+        socket.create_connection((target.hostname or "", target.port or default_port), CONNECT_TIMEOUT).close()
+    except (OSError, ValueError) as error:
+        return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return ""
+
+
+def look_at_file(file: Path) -> str:
+    """A weights file in words. NoodleError if it is missing or no ResNet18's."""
+    if not file.is_file():
+        raise NoodleError(f"--weights {file}: there is no such file; imagenet, none, or a ResNet18 state-dict file is wanted")
+    about = file.stat()
+    _check_fits(file, about.st_mtime_ns, about.st_size)
+    return f"{file.name}, fits"
+
+
+@lru_cache(maxsize=8)
+def _checksum_ok(file: Path, mtime: int, size: int) -> bool:
+    """`checksum_ok`, once for each state of the file."""
+    return checksum_ok(file)
+
+
+@lru_cache(maxsize=8)
+def _check_fits(file: Path, mtime: int, size: int) -> None:
+    """Load the file as a run would, once for each good state of it. NoodleError if it doesn't fit."""
+    from torchvision.models import resnet18
+
+    from noodle_tui.model import load_backbone
+
+    load_backbone(resnet18(num_classes=2), load_state_dict(file), str(file))
+
+
+def free_card_memory(device: str) -> int | None:
+    """Free bytes of a CUDA card, asked from its driver (a context of our own would cost half a GiB). None: it doesn't say."""
+    import torch
+
+    pynvml: Any = import_module("pynvml")  # lazily, and as Any: its types are wrong
+    uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+    try:
+        pynvml.nvmlInit()
+        try:
+            return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByUUID(uuid)).free)
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError:
+        return None  # a slice of a card, or a container that hides the driver: the run will tell

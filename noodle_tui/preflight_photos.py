@@ -1,0 +1,144 @@
+"""The photos that a run would learn from: counts, people, what is left out. From rejig's plan, or from the data folder."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from noodle_tui.config import RunConfig, class_tokens
+from noodle_tui.errors import NoodleError
+from noodle_tui.estimate import photo_bytes
+from noodle_tui.findings import Finding
+from noodle_tui.rejig import RejigPlan, plan_rejig, read_manifest
+from noodle_tui.rejig.scan import unreadable
+from noodle_tui.samples import SPLITS, find_samples
+from noodle_tui.stats import wilson_interval
+
+EXAMPLES = 3  # photos of each class that can be shown
+# The options that decide about photos. `skip_bad_images` is among them: it makes an error of a remark.
+DECIDES = ("stimuli", "data_dir", "rejig_data", "classes", "val_fraction", "split_by", "person", "mode", "seed",
+           "skip_bad_images")
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Counts of the photos that would be trained and validated on."""
+
+    asked: tuple[object, ...]  # the values of DECIDES that these photos are the answer to
+    classes: tuple[str, ...]  # sorted: the order of the model's outputs
+    train: tuple[int, ...]  # a class each
+    val: tuple[int, ...]
+    people: int  # 0 where names tell none
+    people_in_both: int
+    rejig: Literal["off", "done", "needed"]
+    new: int  # photos that rejig would take into the data folder
+    leaving: int  # and that it would put back
+    skipped: tuple[tuple[str, int], ...]  # reason and how many files, the most frequent first
+    photo_bytes: float  # of a decoded photo, the mean of a few
+    examples: tuple[tuple[str, Path], ...]  # class and file of a few photos, to be shown if she asks
+
+    def answers(self, config: RunConfig) -> bool:
+        """Whether a look with this config would find the same, if nobody touched the photos."""
+        return self.asked == _asked(config)
+
+    def findings(self, config: RunConfig) -> list[Finding]:
+        """What is to be weighed before a number made from these photos is believed."""
+        found: list[Finding] = []
+        if self.people_in_both:
+            found.append(Finding(
+                "warning", "split_by", f"{self.people_in_both} of {self.people} people are in both train and val: the accuracy "
+                "then measures memory for known faces; split by person holds out whole people"))
+        if self.people == 0:
+            found.append(Finding("info", "person", "no photo's name tells its person: whether people are in both train and val "
+                                 "can't be seen"))
+        broken = sum(count for reason, count in self.skipped if reason.startswith(("unreadable", "image of too many")))
+        if broken and self.rejig != "needed":
+            level = "warning" if config.skip_bad_images else "error"
+            way_out = "they are left out" if config.skip_bad_images else "mend or remove them, or switch on skip bad images"
+            found.append(Finding(level, "skip_bad_images", f"{broken} image(s) can't be read: {way_out}"))
+        count = sum(self.val)
+        low, high = wilson_interval(round(0.9 * count), count)
+        found.append(Finding("info", "val_fraction", f"on {count} validation photos an accuracy of 0.90 is known as "
+                             f"{low:.2f} to {high:.2f}"))
+        if self.rejig == "off" and config.stimuli.is_dir() and set(class_tokens(config.classes)) != set(self.classes):
+            found.append(Finding("info", "classes", f"the data folder's own classes count: {', '.join(self.classes)}"))
+        return found
+
+
+def look_at_photos(config: RunConfig, check: Callable[[], None] = lambda: None) -> Photos:
+    """What a run with `config` would find. Reads folders and headers, not pixels; call it in a thread.
+
+    check  called between files; may raise StopRun
+    NoodleError says why there is nothing to train on.
+    """
+    if not config.rejig_data:
+        return _of_folder(config, "off", (), check)
+    plan = plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes), val_fraction=config.val_fraction,
+                      split_by=config.split_by, person=config.person, mode=config.mode, seed=config.seed, check=check)
+    skipped = tuple(Counter(one.reason for one in plan.skipped).most_common())
+    return _of_folder(config, "done", skipped, check) if plan.already_done else _of_plan(config, plan, skipped)
+
+
+def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int], ...]) -> Photos:
+    standing = {file.source: config.data_dir / file.target for file in read_manifest(config.data_dir) or ()}
+    here = [standing.get(file.source, Path(file.source)) for file in plan.files]
+    return Photos(
+        asked=_asked(config),
+        classes=plan.classes,
+        train=tuple(plan.count("train", label) for label in plan.classes),
+        val=tuple(plan.count("val", label) for label in plan.classes),
+        people=len(plan.people("train") | plan.people("val")),
+        people_in_both=len(plan.people_in_both),
+        rejig="needed",
+        new=plan.new,
+        leaving=plan.leaving,
+        skipped=skipped,
+        photo_bytes=photo_bytes(here),
+        examples=_examples([(file.label, path) for file, path in zip(plan.files, here, strict=True)]),
+    )
+
+
+def _of_folder(
+    config: RunConfig, rejig: Literal["off", "done"], skipped: tuple[tuple[str, int], ...], check: Callable[[], None]
+) -> Photos:
+    names, splits = find_samples(config.data_dir, config.person)
+    samples = [sample for split in SPLITS for sample in splits[split]]
+    broken = unreadable(str(config.data_dir), [sample.name for sample in samples], check, lambda done, total: None)
+    usable = {split: [s for s in splits[split] if s.name not in broken] for split in SPLITS}
+    counts = {split: Counter(s.label for s in usable[split]) for split in SPLITS}
+    for split in SPLITS:
+        for label, name in enumerate(names):
+            if not counts[split][label]:
+                raise NoodleError(f"{config.data_dir / split / name}: none of its images can be read")
+    people = {split: {s.person for s in usable[split] if s.person is not None} for split in SPLITS}
+    train, val = ([counts[split][label] for label in range(len(names))] for split in SPLITS)
+    return Photos(
+        asked=_asked(config),
+        classes=tuple(names),
+        train=tuple(train),
+        val=tuple(val),
+        people=len(people["train"] | people["val"]),
+        people_in_both=len(people["train"] & people["val"]),
+        rejig=rejig,
+        new=0,
+        leaving=0,
+        skipped=skipped + tuple(Counter(broken.values()).most_common()),
+        photo_bytes=photo_bytes([s.path for s in usable["train"]]),
+        examples=_examples([(names[s.label], s.path) for s in usable["train"] + usable["val"]]),
+    )
+
+
+def _asked(config: RunConfig) -> tuple[object, ...]:
+    return tuple(getattr(config, name) for name in DECIDES)
+
+
+def _examples(photos: Sequence[tuple[str, Path]]) -> tuple[tuple[str, Path], ...]:
+    """EXAMPLES photos of each class, far apart in the list, and each the last of its stretch: where names sort by person and
+    morph level these are different people at full strength."""
+    by_class: dict[str, list[Path]] = {}
+    for label, path in photos:
+        by_class.setdefault(label, []).append(path)
+    return tuple((label, paths[len(paths) * (i + 1) // shown - 1])
+                 for label, paths in sorted(by_class.items())
+                 for shown in [min(EXAMPLES, len(paths))] for i in range(shown))

@@ -1,0 +1,68 @@
+"""The form's last values: one file a working folder, in the user's state folder. Options hold no keys, so no key gets there."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from noodle_tui.atomic import write_atomic
+from noodle_tui.config import Option, options
+
+VERSION = 1
+MAX_BYTES = 64 * 1024
+# Which run to pick up is asked anew each time: else the app, opened again, would go on in an old run instead of a new one.
+NOT_REMEMBERED = {"load_dir"}
+
+
+def remembered_file(folder: Path) -> Path:
+    """Where the values for the working folder `folder` are kept: named by a hash, so that any path will do."""
+    name = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return platformdirs.user_state_path("noodle-tui") / "forms" / f"{name}.json"
+
+
+def remember(values: dict[str, Any], folder: Path) -> None:
+    """Keep `values` ({option: what was typed}) for the working folder. Nobody ever sees half a file. OSError if it can't."""
+    file = remembered_file(folder)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # paths may hold names of people
+    kept = {name: _as_json(value) for name, value in values.items() if name not in NOT_REMEMBERED}
+    write_atomic(file, json.dumps({"version": VERSION, "values": kept}, indent=1) + "\n")
+
+
+def recall(folder: Path) -> tuple[dict[str, Any], str]:
+    """The values kept for the working folder, and a note ("" if all is well): a broken file is left out, and is said to be."""
+    file = remembered_file(folder)
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise ValueError("too large")
+        content = json.loads(file.read_bytes())
+        if not isinstance(content, dict) or content.get("version") != VERSION or not isinstance(content.get("values"), dict):
+            raise ValueError("not of this version")
+    except FileNotFoundError:
+        return {}, ""
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error).split("\n")[0][:80]
+        return {}, f"the last values could not be read ({reason}); these are the defaults"
+    known = {option.name: option for option in options() if option.name not in NOT_REMEMBERED}
+    good = {name: value for name, value in content["values"].items() if name in known and _fits(known[name], value)}
+    left_out = len(content["values"]) - len(good)
+    return good, f"{left_out} of the last values don't fit any more and were left out" if left_out else ""
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    return [str(part) for part in value] if isinstance(value, list | tuple) else str(value)
+
+
+def _fits(option: Option, value: Any) -> bool:
+    """Whether a value is of the form in which `remember` writes the option's."""
+    match option.kind:
+        case "bool":
+            return isinstance(value, bool)
+        case "list":
+            return isinstance(value, list) and all(isinstance(part, str) for part in value)
+        case "choice":
+            return value in option.choices
+    return isinstance(value, str)

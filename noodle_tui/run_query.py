@@ -1,0 +1,106 @@
+"""The filter of a list of runs: `sweep cfg.lr>=1e-3 status:done -acc<0.9`.
+
+Terms are separated by spaces and must all hold; a leading `-` turns one round. A plain word is looked for in the run's
+name and folder. `key:value` looks for a text (equals, for a number), `= != < <= > >=` compare. Keys: KEYS, and any option
+as `cfg.NAME` or NAME. Quotes keep spaces together: `status:done "my run"`.
+"""
+
+import re
+import shlex
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from noodle_tui.config import RunConfig
+from noodle_tui.errors import UsageError
+from noodle_tui.summaries import RunSummary
+
+Test = Callable[[RunSummary], bool]
+
+KEYS: dict[str, Callable[[RunSummary], Any]] = {
+    "name": lambda run: run.name,
+    "folder": lambda run: run.folder.name,
+    "status": lambda run: run.status,
+    "acc": lambda run: run.best_accuracy,
+    "best": lambda run: run.best_epoch or None,
+    "epoch": lambda run: run.epoch,
+    "epochs": lambda run: run.n_epochs,
+    "seconds": lambda run: run.seconds,
+    "started": lambda run: datetime.fromtimestamp(run.started).isoformat(" ", "minutes") if run.started else None,
+    "error": lambda run: run.error or None,
+    "pinned": lambda run: run.pinned,
+}
+_TERM = re.compile(r"(?P<key>[A-Za-z_][A-Za-z_.-]*)(?P<operator>>=|<=|!=|[:=<>])(?P<value>.*)", re.DOTALL)
+
+
+def parse_query(text: str) -> Test:
+    """A function that says whether a run fits the query. UsageError names the term that can't be understood."""
+    try:
+        terms = shlex.split(text)
+    except ValueError:
+        raise UsageError(f"{text}: a quote is open") from None
+    tests = [_test(term) for term in terms]
+    return lambda run: all(test(run) for test in tests)
+
+
+def _test(term: str) -> Test:
+    if term.startswith("-") and len(term) > 1:
+        test = _test(term[1:])
+        return lambda run: not test(run)
+    found = _TERM.fullmatch(term)
+    if found is None:
+        word = term.casefold()
+        return lambda run: word in run.name.casefold() or word in run.folder.name.casefold()
+    read, operator, value = _reader(found["key"]), found["operator"], found["value"]
+    if not value:
+        raise UsageError(f"{term}: a value is missing")
+    return lambda run: _holds(read(run), operator, value)
+
+
+def _reader(key: str) -> Callable[[RunSummary], Any]:
+    if key in KEYS:
+        return KEYS[key]
+    option = key.removeprefix("cfg.").replace("-", "_")
+    if option not in RunConfig.model_fields:
+        raise UsageError(f"{key}: no such key; there are {', '.join(KEYS)} and options, e.g. cfg.lr")
+    return lambda run: run.config.get(option)
+
+
+def _holds(known: Any, operator: str, value: str) -> bool:
+    """Whether a run's value stands in this relation to the one asked for. What a run lacks holds in none but `!=`."""
+    if known is None:
+        return operator == "!="
+    number = _number(value)
+    if isinstance(known, bool):
+        equal = value.casefold() in (("true", "yes", "1", "on") if known else ("false", "no", "0", "off"))
+        return {":": equal, "=": equal, "!=": not equal}.get(operator, False)
+    if isinstance(known, int | float):
+        if number is None:
+            return operator == "!="
+        return _compare(known, operator, number)
+    if isinstance(known, list | tuple):
+        known = ", ".join(map(str, known))
+    text, wanted = str(known).casefold(), value.casefold()
+    return wanted in text if operator == ":" else _compare(text, operator, wanted)
+
+
+def _compare(a: Any, operator: str, b: Any) -> bool:
+    match operator:
+        case ":" | "=":
+            return a == b
+        case "!=":
+            return a != b
+        case "<":
+            return a < b
+        case "<=":
+            return a <= b
+        case ">":
+            return a > b
+    return a >= b
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,86 @@
+"""The images of a data folder, found but not decoded: `train/<class>/` and `val/<class>/`. Without torch, so quickly."""
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.names import level_in, person_in
+from noodle_tui.rejig import manifest_by_target
+from noodle_tui.rejig.scan import image_endings
+
+SPLITS = ("train", "val")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of the data folder."""
+
+    path: Path
+    name: str  # relative to the data folder, e.g. "val/sad/34M_Ne_to_Sa_C08.JPG"
+    label: int
+    person: str | None
+    level: int | None
+
+
+def find_samples(data_dir: Path, person: str) -> tuple[list[str], dict[str, list[Sample]]]:
+    """The classes, and the images of each split, from data_dir/{train,val}/<class>/ at any depth, sorted by name.
+
+    The person comes from rejig's manifest where there is one, else from the regular expression `person`. NoodleError if a
+    folder is missing or empty, or the two splits have different classes.
+    """
+    manifest = manifest_by_target(data_dir)
+    pattern = re.compile(person)
+    folders = {split: _class_folders(data_dir, split) for split in SPLITS}
+    if folders["train"] != folders["val"]:
+        raise NoodleError(
+            f"{data_dir}: train/ has the classes {', '.join(folders['train'])} but val/ has {', '.join(folders['val'])}"
+        )
+    classes = folders["train"]
+    if len(classes) < 2:
+        raise NoodleError(f"{data_dir}/train: there must be a folder for each of at least two classes, found {classes}")
+
+    def sample(split: str, label: int, path: Path) -> Sample:
+        name = path.relative_to(data_dir).as_posix()
+        planned = manifest.get(name)
+        inside = path.relative_to(data_dir / split / classes[label]).as_posix()
+        who = planned.person if planned else person_in(inside, pattern)
+        return Sample(path, name, label, who, level_in(path.name))
+
+    samples = {
+        split: [sample(split, label, path)
+                for label, name in enumerate(classes)
+                for path in _image_files(data_dir / split / name)]
+        for split in SPLITS
+    }
+    return classes, samples
+
+
+def _class_folders(data_dir: Path, split: str) -> list[str]:
+    folder = data_dir / split
+    if not folder.is_dir():
+        raise NoodleError(f"{folder} is missing: sort photos into it with --rejig-data, or name another --data-dir")
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _image_files(folder: Path) -> list[Path]:
+    """What has an image's ending below `folder`, sorted; a folder of such a name too, so that it is told and not passed over.
+
+    NoodleError if there is none, or a folder can't be listed.
+    """
+    endings = image_endings()
+    found = [
+        Path(parent, name)
+        for parent, folders, names in os.walk(folder, onerror=cannot_list)
+        for name in folders + names
+        if os.path.splitext(name)[1].lower() in endings
+    ]
+    if not found:
+        raise NoodleError(f"{folder}: no image in it; each class needs images in train/ and in val/")
+    return sorted(found)
+
+
+def cannot_list(error: OSError) -> None:
+    """For os.walk, which would pass over a folder that it may not list: NoodleError."""
+    raise NoodleError(f"{error.filename}: this folder can't be listed ({error.strerror}): give yourself the right to read it")

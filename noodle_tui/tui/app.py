@@ -1,0 +1,291 @@
+"""The app: themes, breakpoints, and which screen comes next. Thin: a screen's own business stays in its file.
+
+    Setup ──Start──> Live ──> Result          Runs opens any run: Live while it goes on, Result afterwards.
+
+A run that is started here belongs to a `BackgroundRun`, not to the app: when the app goes, the run goes on (see launch.py).
+"""
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from rich.console import RenderableType
+from textual import work
+from textual._compositor import ChopsUpdate
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+
+from noodle_tui.background import BackgroundRun
+from noodle_tui.config import RunConfig
+from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.run_folder import is_alive, list_runs
+from noodle_tui.terminal import leave_terminal, terminal_is_there
+from noodle_tui.tui import chores
+from noodle_tui.tui.exact_update import ExactUpdate
+from noodle_tui.tui.live import LiveScreen
+from noodle_tui.tui.result import ResultScreen
+from noodle_tui.tui.runs import RunsScreen
+from noodle_tui.tui.setup import SetupScreen
+from noodle_tui.tui.sources import BackgroundSource, FolderSource, RunSource
+from noodle_tui.tui.themes import THEMES, variables_for
+from noodle_tui.tui.widgets import too_small
+from noodle_tui.tui.widgets.dialogs import Choice
+
+TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
+ACTIVE = ("starting", "running", "paused")
+
+
+class NoodleApp(App[None]):
+    """noodle-tui. Opens on the screen `first`, on a run that is going on in the save folder, or on Setup."""
+
+    TITLE = "noodle"
+    CSS_PATH = Path(__file__).with_name("noodle.tcss")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "leave", "Quit", show=False),
+        Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
+        Binding("f10", "leave", "Quit", show=False),
+    ]
+    # Classes that every screen carries, for noodle.tcss to fit it to the window.
+    HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (too_small.WIDTH, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (too_small.HEIGHT, "-short"), (34, "-tall")]  # noqa: RUF012
+
+    def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, theme: str = "noodle-dark"):
+        """values: options that fill in the form."""
+        super().__init__()
+        self.background: BackgroundRun | None = None  # the run that was started here last
+        self.setup = SetupScreen(values)
+        self._first = first
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return variables_for(self.current_theme.dark)
+
+    def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
+        super()._display(screen, ExactUpdate.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)
+
+    def on_mount(self) -> None:
+        self._listen_to_signals()
+        self.push_screen(self._first or self.setup)
+        if self._first is None:
+            self._look_for_live_runs(self._save_dir())
+
+    @work(thread=True)
+    def _look_for_live_runs(self, save_dir: Path) -> None:
+        """A run that goes on without a terminal is shown at once; several are listed."""
+        try:
+            alive = [folder for folder in list_runs(save_dir) if is_alive(folder)]
+        except NoodleError:
+            return  # Setup says what is wrong with the folder
+        if len(alive) == 1:
+            self.call_from_thread(self.open_run, alive[0], True)
+        elif alive:
+            self.call_from_thread(self.push_screen, RunsScreen(save_dir))
+
+    # -- the terminal and the system ----------------------------------------------------------------------------------
+
+    def _listen_to_signals(self) -> None:
+        if self.is_headless:
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGHUP, self.hang_up)
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            loop.add_signal_handler(number, self.stop_and_leave, f"stopped by {signal.Signals(number).name}")
+        self.set_interval(TERMINAL_EVERY, self._look_at_terminal)
+
+    def _look_at_terminal(self) -> None:
+        """Some terminals go without SIGHUP."""
+        if not terminal_is_there():
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """The terminal is gone: the app leaves, a run goes on."""
+        leave_terminal()
+        self.exit()
+
+    def stop_and_leave(self, reason: str) -> None:
+        if self.background is not None:
+            self.background.control.stop(reason)
+        self.exit()
+
+    # -- from screen to screen ----------------------------------------------------------------------------------------
+
+    def home(self) -> SetupScreen:
+        """Setup, whatever was above or in place of it."""
+        while len(self.screen_stack) > 2:  # the lowest is Textual's own, the next one ours
+            self.pop_screen()
+        if self.screen is not self.setup:
+            self.switch_screen(self.setup)
+        return self.setup
+
+    def back(self) -> None:
+        """The screen below; from the first one, Setup."""
+        if len(self.screen_stack) > 2:
+            self.pop_screen()
+        else:
+            self.home()
+
+    def _save_dir(self) -> Path:
+        return Path(self.setup.given.get("save_dir", RunConfig().save_dir))
+
+    def is_busy(self) -> bool:
+        return self.background is not None and self.background.alive()
+
+    def start(self, config: RunConfig) -> None:
+        """Start a run in a background thread and show it."""
+        if self.is_busy():
+            self.notify("A run is going on in this app already; stop it first, or start this one with the command (f6).",
+                        title="Not started", severity="warning")
+            return
+        self.background = BackgroundRun(config)
+        self.home()
+        self.push_screen(LiveScreen(BackgroundSource(self.background), title=config.namestr))
+
+    def open_run(self, folder: Path, alive: bool) -> None:
+        if alive:
+            self.push_screen(LiveScreen(self._source(folder), title=folder.name))
+        else:
+            self.push_screen(ResultScreen(folder))
+
+    def _source(self, folder: Path) -> RunSource:
+        mine = self.background is not None and self.background.folder is not None
+        if mine and self.background is not None and self.background.folder == folder:
+            return BackgroundSource(self.background)
+        return FolderSource(folder)
+
+    def on_setup_screen_start(self, message: SetupScreen.Start) -> None:
+        self.start(message.config)
+
+    def on_setup_screen_open_runs(self, message: SetupScreen.OpenRuns) -> None:
+        self.push_screen(RunsScreen(message.save_dir))
+
+    def on_setup_screen_rejig_only(self, message: SetupScreen.RejigOnly) -> None:
+        self._chore(lambda: chores.rejig(message.config))
+
+    def on_setup_screen_undo_rejig(self, message: SetupScreen.UndoRejig) -> None:
+        stimuli = Path(self.setup.given.get("stimuli", RunConfig().stimuli))
+        self._chore(lambda: chores.undo(message.data_dir, stimuli))
+
+    def on_setup_screen_demo(self) -> None:
+        self._draw_demo()
+
+    def on_runs_screen_open(self, message: RunsScreen.Open) -> None:
+        self.open_run(message.folder, message.status in ACTIVE)
+
+    def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
+        self.start(RunConfig(load_dir=message.folder))
+
+    def on_runs_screen_copy_options(self, message: RunsScreen.CopyOptions) -> None:
+        self.copy_options(message.config)
+
+    def on_runs_screen_new_run(self) -> None:
+        self.home()
+
+    def on_runs_screen_back(self) -> None:
+        self.back()
+
+    def on_live_screen_detach(self) -> None:
+        """From the run of this app: leave it, and the terminal. From another one: only its screen."""
+        screen = self.screen
+        if self.is_busy() and isinstance(screen, LiveScreen) and isinstance(screen.source, BackgroundSource):
+            self.exit()
+        else:
+            self.back()
+
+    def on_live_screen_show_result(self, message: LiveScreen.ShowResult) -> None:
+        self.switch_screen(ResultScreen(Path(message.folder)))
+
+    def on_result_screen_back(self) -> None:
+        self.back()
+
+    def on_result_screen_resume(self, message: ResultScreen.Resume) -> None:
+        self.start(RunConfig(load_dir=message.folder))
+
+    def on_result_screen_copy_options(self, message: ResultScreen.CopyOptions) -> None:
+        self.copy_options(message.config)
+
+    def copy_options(self, config: dict[str, Any]) -> None:
+        """A past run's options into Setup, for a new run."""
+        self.home().load_values({name: value for name, value in config.items() if name != "load_dir"})
+
+    # -- chores in threads --------------------------------------------------------------------------------------------
+
+    @work(thread=True, group="chore")
+    def _chore(self, do: "chores.Chore") -> None:
+        try:
+            text, failed = do(), False
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a chore is said; the app stays
+            text, failed = one_line(error), True
+        self.call_from_thread(self._chore_done, text, failed)
+
+    def _chore_done(self, text: str, failed: bool) -> None:
+        self.notify(Content(text).markup, severity="error" if failed else "information", timeout=10 if failed else 5)
+        self.setup.look_again()
+
+    @work(thread=True, group="chore", exclusive=True)
+    def _draw_demo(self) -> None:
+        self.call_from_thread(self.notify, "Drawing photos of invented people …")
+        try:
+            values = chores.draw_demo()
+        except Exception as error:  # noqa: BLE001 - a full disk, say: it is said; the app stays
+            self.call_from_thread(self._chore_done, one_line(error), True)
+            return
+        self.call_from_thread(self.setup.load_values, values)
+        self.call_from_thread(self.notify, "The form is filled in for the demo: ctrl+r starts it.")
+
+    # -- leaving ------------------------------------------------------------------------------------------------------
+
+    @work
+    async def action_leave(self) -> None:
+        """Quit; with a run going on here, ask what becomes of it."""
+        if isinstance(self.screen, Choice):
+            return
+        if not self.is_busy():
+            self.exit()
+            return
+        answer = await self.push_screen_wait(Choice(
+            "A run is going on", "What shall become of it?",
+            (("stay", "Stay here", "esc"), ("detach", "Leave it running (detach)", "d"),
+             ("stop", "Stop & save, then quit", "s")),
+        ))
+        if answer == "detach":
+            self.exit()
+        elif answer == "stop" and self.background is not None:
+            self.background.control.stop()
+            self.notify("Stopping: it finishes its batch and saves …", timeout=60)
+            self._exit_after_run()
+
+    @work(thread=True)
+    def _exit_after_run(self) -> None:
+        if self.background is not None:
+            self.background.join()
+        self.call_from_thread(self.exit)
+
+    def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
+        """The palette: every screen, and everything that the screen can do now."""
+        yield SystemCommand("Setup", "The form: start a new run", self.home)
+        yield SystemCommand("Runs", "All runs of the save folder", self.action_runs)
+        if self.background is not None:
+            yield SystemCommand("Live", "The run that was started here", self.action_live)
+        if not isinstance(screen, ModalScreen):
+            for _, binding, enabled, _ in screen.active_bindings.values():
+                if enabled and binding.description and binding.action != "command_palette":
+                    action = binding.action
+                    yield SystemCommand(binding.description, f"key {self.get_key_display(binding)}",
+                                        lambda action=action: self.call_later(screen.run_action, action))
+        yield SystemCommand("Theme", "Dark, light and other colours", self.action_change_theme)
+        yield SystemCommand("Quit", "Leave; a run that is going on may be left running", self.action_leave)
+
+    def action_runs(self) -> None:
+        self.home()
+        self.push_screen(RunsScreen(self._save_dir()))
+
+    def action_live(self) -> None:
+        if self.background is not None:
+            self.home()
+            self.push_screen(LiveScreen(BackgroundSource(self.background)))

@@ -1,0 +1,38 @@
+"""What the app does besides training, in worker threads: sort photos, put them back, draw a demo. No screen in here."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from noodle_tui.config import RunConfig, class_tokens
+
+Chore = Callable[[], str]  # does it and says in a sentence what was done
+
+
+def rejig(config: RunConfig) -> str:
+    """Sort the stimuli into the data folder. NoodleError if that can't be done."""
+    from noodle_tui.rejig import apply_rejig, plan_rejig
+
+    plan = plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes), val_fraction=config.val_fraction,
+                      split_by=config.split_by, person=config.person, mode=config.mode, seed=config.seed)
+    if plan.already_done:
+        return f"{config.data_dir} is already as asked for; nothing was changed."
+    apply_rejig(plan)
+    return f"{len(plan.files)} photos are sorted into {config.data_dir}."
+
+
+def undo(data_dir: Path, stimuli: Path) -> str:
+    """Put the photos back. NoodleError if something is in their way."""
+    from noodle_tui.rejig import undo_rejig
+
+    count = undo_rejig(data_dir, stimuli=stimuli)
+    return f"{count} photos are taken out of {data_dir}; moved ones are back where they came from."
+
+
+def draw_demo() -> dict[str, Any]:
+    """Draw invented people in a new folder; the options for a run on them."""
+    from noodle_tui.demo import demo_config_values, draw_stimuli, new_demo_folder
+
+    values = demo_config_values(new_demo_folder())
+    draw_stimuli(values["stimuli"])
+    return values

@@ -1,0 +1,57 @@
+"""The filled form as a command line and as a Slurm script, to be copied."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from noodle_tui.config import RunConfig
+from noodle_tui.export import command_line, sbatch_script
+
+
+class CommandLine(ModalScreen[None]):
+    """Shows both; one key copies each, through the terminal (OSC 52: over SSH and tmux, too)."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "copy_command", "Copy the command"),
+        Binding("s", "copy_script", "Copy the script"),
+        Binding("escape,q", "dismiss", "Close"),
+    ]
+
+    def __init__(self, config: RunConfig):
+        super().__init__()
+        self.command, self.script = command_line(config), sbatch_script(config)
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog") as dialog:
+            dialog.border_title = "This run without the app"
+            dialog.border_subtitle = "esc closes"
+            yield Static(Content.styled("In a terminal or a batch job", "bold"))
+            yield Static(Content(self.command), classes="code")
+            yield Static(Content.styled("As a Slurm script: sbatch FILE", "bold"))
+            yield Static(Content(self.script.rstrip()), classes="code")
+            with Horizontal(classes="dialog-buttons"):
+                yield Button("Copy command (c)", id="copy_command", variant="primary", compact=True)
+                yield Button("Copy script (s)", id="copy_script", compact=True)
+
+    async def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        await self.run_action(str(event.button.id))
+
+    def action_copy_command(self) -> None:
+        self._copy(self.command, "the command")
+
+    def action_copy_script(self) -> None:
+        self._copy(self.script, "the script")
+
+    def _copy(self, text: str, what: str) -> None:
+        try:
+            self.app.copy_to_clipboard(text)
+        except UnicodeEncodeError:
+            self.notify("A path in it is not UTF-8: it can't be copied through the terminal.", severity="warning")
+            return
+        self.notify(f"Copied {what}.", timeout=2)

@@ -1,0 +1,269 @@
+"""Several runs in one picture: their curves overlaid, and the options in which they differ."""
+
+from collections.abc import Sequence
+from threading import Event as Flag
+from typing import Any, ClassVar
+
+import numpy as np
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer
+from textual.worker import get_current_worker
+
+from noodle_tui.events import Event, RunState
+from noodle_tui.report import printable
+from noodle_tui.run_folder import Follower, mark_interrupted
+from noodle_tui.summaries import RunSummary
+from noodle_tui.tui import words
+from noodle_tui.tui.curves import Curves, View, smooth
+from noodle_tui.tui.runs_text import LETTERS, in_words
+from noodle_tui.tui.status import MARKS
+from noodle_tui.tui.widgets.dialogs import Help
+from noodle_tui.tui.widgets.drawing import Picture
+from noodle_tui.tui.widgets.overlay import Line, Overlay
+from noodle_tui.tui.widgets.painting import Lines, headed_rule
+from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.widgets.too_small import TooSmall
+
+LOOK_EVERY = 2.0  # seconds between two looks at the runs
+NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
+
+KEYS = (
+    ("The curves", (("t", "validation or training"), ("← →", "read the values at an epoch"), ("l", "loss on a log scale"),
+                    ("m", "smoothing: off, light, strong"), ("+ -", "the last half of the epochs, twice as many"),
+                    ("0", "all epochs"))),
+    ("Anywhere", (("esc", "back to the runs, or put the cursor away"), ("↑ ↓", "scroll the table"), ("?", "this help"))),
+)  # fmt: skip
+
+
+class CompareScreen(Screen[None]):
+    """Loss and accuracy of up to eight runs. Those that go on are followed."""
+
+    CSS_PATH = "compare.tcss"
+    AUTO_FOCUS = "#compare-below"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", key_display="esc"),
+        Binding("t", "phase", "Train/val"),
+        Binding("l", "log_scale", "Log scale"),
+        Binding("m", "smooth", "Smooth"),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
+        Binding("minus", "zoom(-1)", "Zoom out", show=False),
+        Binding("0", "zoom(0)", "All epochs", show=False),
+        Binding("left", "cursor(-1)", "Cursor left", show=False, priority=True),
+        Binding("right", "cursor(1)", "Cursor right", show=False, priority=True),
+    ]
+
+    class News(Message):
+        """What the thread found of run number `number`: new events, or why it can't be read."""
+
+        def __init__(self, number: int, events: Sequence[Event], interrupted: bool, error: str = ""):
+            super().__init__()
+            self.number, self.events, self.interrupted, self.error = number, events, interrupted, error
+
+    def __init__(self, runs: Sequence[RunSummary]):
+        super().__init__()
+        self.runs = runs[: len(LETTERS)]
+        self.states = [RunState() for _ in self.runs]
+        self.curves = [Curves() for _ in self.runs]
+        self.errors = [""] * len(self.runs)
+        self.view = View(smoothing=0.6)  # raw lines of several runs hide each other
+        self.phase = "val"
+        self._left = Flag()
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="compare-title")
+        with Horizontal(id="compare-plots"):
+            yield Overlay(id="compare-loss")
+            yield Overlay(id="compare-accuracy")
+        with VerticalScroll(id="compare-below"):
+            yield Sheet(id="compare-runs")
+            yield Sheet(id="compare-options")
+        yield Footer(compact=True)
+        yield TooSmall()
+
+    def on_mount(self) -> None:
+        configs = [run.config for run in self.runs]
+        differing = differing_options(configs)
+        self.query_one("#compare-options", Sheet).show(
+            lambda width: option_lines(differing, width), "options in which they differ")
+        self._follow()
+
+    def on_unmount(self) -> None:
+        self._left.set()
+
+    def on_resize(self) -> None:
+        self._paint()
+
+    @work(thread=True)
+    def _follow(self) -> None:
+        """Read the runs' events until the screen closes. Runs in a thread: it only posts messages."""
+        worker = get_current_worker()
+        followers = [Follower(run.folder) for run in self.runs]
+        going_on = set(range(len(self.runs)))
+        while going_on and not worker.is_cancelled:
+            for i in sorted(going_on):
+                try:
+                    events = followers[i].read()
+                except OSError as error:
+                    self.post_message(self.News(i, [], False, f"can't be read ({error.strerror})"))
+                    going_on.discard(i)
+                    continue
+                interrupted = self._over(i)
+                if events or interrupted:
+                    self.post_message(self.News(i, events, interrupted))
+                if interrupted or not self.runs[i].alive:
+                    going_on.discard(i)
+            if self._left.wait(LOOK_EVERY):
+                return
+
+    def _over(self, i: int) -> bool:
+        """Whether nobody works on a run that hasn't said its end."""
+        return mark_interrupted(RunState(), self.runs[i].folder).status == "interrupted"
+
+    def on_compare_screen_news(self, message: News) -> None:
+        message.stop()
+        state = self.states[message.number]
+        for event in message.events:
+            state.apply(event)
+        if message.interrupted and state.ended is None:
+            state.status = "interrupted"
+        self.errors[message.number] = message.error
+        self.curves[message.number].update(state.epochs)
+        self._paint()
+
+    # -- the picture --------------------------------------------------------------------------------------------------
+
+    def _last_epoch(self) -> int:
+        return max((state.epoch for state in self.states), default=0)
+
+    def _paint(self) -> None:
+        last = self._last_epoch()
+        first, last = self.view.window(last, last)
+        for what in ("loss", "accuracy"):
+            lines = [line for i in range(len(self.runs)) if (line := self._line(i, what)) is not None]
+            log = self.view.log and what == "loss"
+            picture = Picture((), first, last, cursor=self.view.cursor, log=log,
+                              bounds=(0.0, 1.0) if what == "accuracy" else (-np.inf, np.inf))
+            phase = {"val": "validation", "train": "training"}[self.phase]
+            manner = ", ".join(["log"] * log + [f"smooth {self.view.smoothing}"] * (self.view.smoothing > 0))
+            title = Content.assemble((f"{phase} {what}", "bold"), (f" ({manner})" if manner else "", "$quiet"))
+            self.query_one(f"#compare-{what}", Overlay).show(title, lines, picture)
+        detail = f"│ epoch {self.view.cursor}" if self.view.cursor is not None else f"{len(self.runs)} runs"
+        self.query_one("#compare-title", Lines).show(
+            headed_rule(Content.styled("overlay", "bold"), max(self.size.width - 2, 1), Content.styled(detail, "$quiet")))
+        self.query_one("#compare-runs", Sheet).show(lambda width: [self._legend(i, width) for i in range(len(self.runs))])
+
+    def _line(self, i: int, what: str) -> Line | None:
+        x, y = self.curves[i].column("epoch"), self.curves[i].column(f"{self.phase}_{what}")
+        if self.phase == "val":  # an epoch without validation is no gap
+            measured = np.isfinite(self.curves[i].column("low"))
+            x, y = x[measured], y[measured]
+        return Line(i, LETTERS[i], x, smooth(y, self.view.smoothing)) if len(x) else None
+
+    def _legend(self, i: int, width: int) -> Content:
+        """a ━ name ✓ done   ★ 0.958 23/24 0.80–0.99 epoch 12   loss 0.31 acc 0.92 (at the cursor, or the last)"""
+        run, state = self.runs[i], self.states[i]
+        status = state.status if state.started else run.status
+        mark, colour = MARKS[status]
+        head = Content.assemble((f"{LETTERS[i]} ━ ", self._colour(i)), printable(run.name),
+                                (f"  {mark} {status}", colour))
+        if self.errors[i]:
+            return Content.assemble(head, (f"  {self.errors[i]}", "$error"))
+        best = state.best
+        middle = "not validated yet" if best is None else \
+            f"★ {words.number(best.val_accuracy)}  {best.val_correct}/{best.val_count}  {words.interval(best.val_interval)}"
+        cells = [head.truncate(34, ellipsis=True, pad=True), Content(middle.ljust(32))]
+        if width >= 92:
+            cells.append(Content.styled(self._values(i), "$quiet"))
+        return Content("  ").join(cells)
+
+    def _values(self, i: int) -> str:
+        curves = self.curves[i]
+        n = len(curves.column("epoch"))
+        at = n - 1 if self.view.cursor is None else curves.index(self.view.cursor)
+        if n == 0 or at is None:
+            return ""
+        loss, accuracy = (float(curves.column(f"{self.phase}_{what}")[at]) for what in ("loss", "accuracy"))
+        return f"epoch {int(curves.column('epoch')[at])}: loss {_known(loss)}  accuracy {_known(accuracy)}"
+
+    def _colour(self, i: int) -> str:
+        color = self.query_one("#compare-loss", Overlay).get_component_styles(f"overlay--run{i}").color
+        return f"{color.hex} bold"
+
+    # -- what she can do ----------------------------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        if self.view.cursor is not None:
+            self.view.cursor = None
+            self._paint()
+        else:
+            self.dismiss()
+
+    def action_phase(self) -> None:
+        self.phase = "train" if self.phase == "val" else "val"
+        self._paint()
+
+    def action_log_scale(self) -> None:
+        self.view.log = not self.view.log
+        self._paint()
+
+    def action_smooth(self) -> None:
+        self.view.next_smoothing()
+        self._paint()
+
+    def action_zoom(self, direction: int) -> None:
+        if direction > 0:
+            self.view.zoom_in(self._last_epoch())
+        elif direction < 0:
+            self.view.zoom_out(self._last_epoch())
+        else:
+            self.view.zoom = None
+        self._paint()
+
+    def action_cursor(self, direction: int) -> None:
+        """Move the cursor by an epoch, or by what a column of the plot stands for where that is more."""
+        last = self._last_epoch()
+        cells = self.query_one("#compare-loss", Overlay).cells
+        axes = cells.scales if cells else None
+        step = max(1, round((axes.x.high - axes.x.low) / (axes.width * 2))) if axes else 1
+        start = last + 1 if self.view.cursor is None and direction < 0 else self.view.cursor or 0
+        self.view.cursor = min(max(start + direction * step, 1), max(last, 1))
+        self._paint()
+
+    def action_help(self) -> None:
+        self.app.push_screen(Help("Overlay: keys", KEYS))
+
+
+def _known(value: float) -> str:
+    """A measured value; "–" for an epoch without one."""
+    return words.number(value if np.isfinite(value) else None)
+
+
+def differing_options(configs: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """(option, its value in each run) of the options in which the runs differ; "–" where a run has no such option."""
+    names = dict.fromkeys(name for config in configs for name in config)
+    rows = [(name, [in_words(config.get(name)) for config in configs]) for name in names if name not in NOT_COMPARED]
+    return [(name, values) for name, values in rows if len(set(values)) > 1]
+
+
+def option_lines(differing: Sequence[tuple[str, list[str]]], width: int) -> list[Content]:
+    """The table of `differing_options`: a row an option, a column a run."""
+    if not differing:
+        return [Content.styled("none: the runs differ only in their name, or in nothing", "$quiet")]
+    n_runs = len(differing[0][1])
+    name_width = max(len(printable(name)) for name, _ in differing) + 2
+    widest = max(len(printable(value)) for _, values in differing for value in values) + 2
+    room = max(4, min(widest, (width - name_width) // n_runs))
+    head = [Content(" " * name_width), *(Content.styled(LETTERS[i].ljust(room), "bold") for i in range(n_runs))]
+    rows = [
+        [Content.styled(printable(name).ljust(name_width), "$quiet"),
+         *(Content(printable(value)).truncate(room - 1, ellipsis=True, pad=True) + " " for value in values)]
+        for name, values in differing
+    ]
+    return [Content("").join(line) for line in (head, *rows)]

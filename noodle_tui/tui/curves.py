@@ -1,0 +1,135 @@
+"""A run's epochs as columns of numbers, and what the plots make of them: smoothing, zoom, cursor."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, log
+
+import numpy as np
+
+from noodle_tui.events import EpochDone
+from noodle_tui.tui.widgets.braille import Floats
+from noodle_tui.tui.widgets.drawing import TRAIN, TRAIN_FADED, VALIDATION, VALIDATION_FADED, Band, Curve, Picture
+
+COLUMNS = ("epoch", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "low", "high")
+SMOOTHINGS = (0.0, 0.6, 0.9)
+SHORTEST_ZOOM = 5
+
+
+@dataclass
+class View:
+    """How she wants to see the curves."""
+
+    log: bool = False
+    smoothing: float = 0.0  # weight of the past in the exponential moving average; 0 is none
+    zoom: int | None = None  # show the last _ epochs
+    cursor: int | None = None  # the epoch whose values are read
+
+    def zoom_in(self, n: int) -> None:
+        """Show half as many epochs (of `n` that there are)."""
+        self.zoom = max(SHORTEST_ZOOM, min(self.zoom or n, n) // 2)
+
+    def zoom_out(self, n: int) -> None:
+        """Show twice as many epochs; all, once they fit."""
+        if self.zoom is not None:
+            self.zoom = self.zoom * 2 if self.zoom * 2 < n else None
+
+    def next_smoothing(self) -> None:
+        """Off, light, strong, off."""
+        self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
+
+    def window(self, epoch: int, n_epochs: int) -> tuple[int, int]:
+        """The first and the last epoch to show. A zoomed window moves on by quarters: fewer redraws."""
+        if self.zoom is None:
+            return 1, max(n_epochs, epoch, 2)
+        quarter = max(self.zoom // 4, 1)
+        last = max(min(ceil(epoch / quarter) * quarter, max(n_epochs, epoch)), self.zoom, 2)
+        return last - self.zoom + 1, last
+
+
+class Curves:
+    """The epochs as arrays that grow in place: a redraw costs the same after 100,000 epochs as after ten."""
+
+    def __init__(self) -> None:
+        self._table = np.empty((len(COLUMNS), 256), dtype=np.float64)
+        self._n = 0
+        self._last: EpochDone | None = None
+
+    def update(self, epochs: Sequence[EpochDone]) -> None:
+        """Take in what is new in `epochs`; all of them after a resume took some back."""
+        if self._n and (len(epochs) < self._n or epochs[self._n - 1] is not self._last):
+            self._n = 0
+        while len(epochs) > self._table.shape[1]:
+            self._table = np.concatenate((self._table, np.empty_like(self._table)), axis=1)
+        for i in range(self._n, len(epochs)):
+            self._table[:, i] = _row(epochs[i])
+        self._n = len(epochs)
+        self._last = epochs[-1] if epochs else None
+
+    def column(self, name: str) -> Floats:
+        """The values of one of COLUMNS, an epoch each; NaN where there is none."""
+        return self._table[COLUMNS.index(name), : self._n]
+
+    def index(self, epoch: int) -> int | None:
+        """The position of the epoch nearest to `epoch`; None before the first."""
+        epochs = self.column("epoch")
+        if len(epochs) == 0:
+            return None
+        right = int(np.searchsorted(epochs, epoch))
+        if right == 0 or (right < len(epochs) and epochs[right] - epoch <= epoch - epochs[right - 1]):
+            return right
+        return right - 1
+
+
+def _row(e: EpochDone) -> tuple[float, ...]:
+    low, high = e.val_interval or (np.nan, np.nan)
+    val_loss = np.nan if e.val_loss is None else e.val_loss
+    val_accuracy = np.nan if e.val_accuracy is None else e.val_accuracy
+    return e.epoch, e.train_loss, val_loss, e.train_accuracy, val_accuracy, low, high
+
+
+def smooth(y: Floats, weight: float) -> Floats:
+    """Exponential moving average, corrected for its start as in Adam (Kingma & Ba 2015); NaN stays and isn't counted.
+
+    Written as a weighted mean over the past, cut off where a weight falls below 1e-4: the same in numpy's time.
+    """
+    if weight <= 0 or len(y) == 0:
+        return y
+    kernel = weight ** np.arange(min(ceil(log(1e-4) / log(weight)), len(y)))
+    known = np.isfinite(y)
+    sums = np.convolve(np.where(known, y, 0.0), kernel)[: len(y)]
+    weights = np.convolve(known.astype(np.float64), kernel)[: len(y)]
+    return np.divide(sums, weights, out=np.full(len(y), np.nan), where=known)
+
+
+def loss_picture(curves: Curves, view: View, n_epochs: int, best: EpochDone | None) -> Picture:
+    """Train and validation loss; the best epoch (by validation accuracy) is marked on the validation curve."""
+    star = None if best is None or best.val_loss is None else (float(best.epoch), best.val_loss)
+    return _picture(curves, view, n_epochs, "loss", star)
+
+
+def accuracy_picture(curves: Curves, view: View, n_epochs: int, best: EpochDone | None) -> Picture:
+    """Train and validation accuracy, with the 95% Wilson interval of the latter."""
+    star = None if best is None or best.val_accuracy is None else (float(best.epoch), best.val_accuracy)
+    measured = np.isfinite(curves.column("low"))
+    band = Band(*(curves.column(name)[measured] for name in ("epoch", "low", "high")))
+    return _picture(curves, view, n_epochs, "accuracy", star, band)
+
+
+def _picture(
+    curves: Curves, view: View, n_epochs: int, what: str, star: tuple[float, float] | None, band: Band | None = None
+) -> Picture:
+    epoch = curves.column("epoch")
+    # An epoch without validation isn't a gap in the curve; a validation whose loss is NaN is.
+    measured = np.isfinite(curves.column("low"))
+    lines = [
+        (epoch, curves.column(f"train_{what}"), TRAIN, TRAIN_FADED, True),
+        (epoch[measured], curves.column(f"val_{what}")[measured], VALIDATION, VALIDATION_FADED, False),
+    ]
+    drawn = [Curve(x, smooth(y, view.smoothing), ink, dotted) for x, y, ink, _, dotted in lines]
+    if view.smoothing > 0:
+        drawn += [Curve(x, y, faded, dotted) for x, y, _, faded, dotted in lines]
+    first, last = view.window(int(epoch[-1]) if len(epoch) else 0, n_epochs)
+    return Picture(
+        curves=tuple(drawn), first=first, last=last, band=band, star=star, cursor=view.cursor,
+        log=view.log and what == "loss", bounds=(0.0, 1.0) if what == "accuracy" else (-np.inf, np.inf),
+    )  # fmt: skip

@@ -1,0 +1,85 @@
+"""Starts the app so that a run in it outlives the terminal.
+
+    shell ── noodle-tui (waits) ── its child: the app, and the run's thread
+
+The app runs in a child process. To detach, the child leaves the terminal and its session, and tells the waiting parent, which
+gives the shell its prompt back; the child goes on without a terminal until the run has ended. A hang-up (closed window,
+dropped connection) takes the same way without a word.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from noodle_tui.errors import UsageError
+
+
+def launch(values: dict[str, Any], watch: Path | None = None, mouse: bool = True) -> int:
+    """Open the app, its form filled in with `values` (options of RunConfig), or on the run folder `watch`.
+
+    Returns the exit code: in the parent, once the app has ended or detached; in the child, once its run has ended, too.
+    """
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError("the app needs a terminal; in a script use `noodle run --headless`")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    hears, tells = os.pipe()
+    child = os.fork()  # before torch, Textual or any thread is there
+    if child:
+        os.close(tells)
+        return _wait(child, hears)
+    os.close(hears)
+    return _run_app(values, watch, mouse, tells)
+
+
+def _wait(child: int, hears: int) -> int:
+    """The parent: pass on what the child says when it detaches, or its exit code."""
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        os.kill(child, number)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the app has the keyboard
+    signal.signal(signal.SIGTERM, pass_on)
+    signal.signal(signal.SIGUSR1, pass_on)
+    with os.fdopen(hears, "rb") as pipe:
+        farewell = pipe.read()  # until the child detaches or ends
+    if farewell:
+        sys.stdout.write(farewell.decode())
+        return 0
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+
+
+def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int) -> int:
+    """The child: the app, and then, if a run is still going on, that run without a terminal."""
+    from noodle_tui.tui.app import NoodleApp
+    from noodle_tui.tui.live import LiveScreen
+    from noodle_tui.tui.sources import FolderSource
+
+    app = NoodleApp(values, LiveScreen(FolderSource(watch), title=watch.name) if watch else None)
+    app.run(mouse=mouse)
+    run = app.background
+    if run is None or not run.alive():
+        return app.return_code or 0
+    # From here on nobody watches. SIGTERM still stops and saves.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda n, _: run.control.stop(f"stopped by {signal.Signals(n).name}"))
+    _leave_session()
+    with contextlib.suppress(BrokenPipeError), os.fdopen(tells, "w") as pipe:  # nobody hears it after a hang-up
+        pipe.write(f"The run goes on without this terminal (process {os.getpid()}).\n"
+                   f"See it again with `noodle-tui` or `noodle watch {run.folder or ''}`.\n")
+    run.join()
+    return 0
+
+
+def _leave_session() -> None:
+    """A session of its own, no terminal: nothing that happens to the old one reaches this process."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in range(3):
+        os.dup2(nowhere, stream)
+    os.setsid()

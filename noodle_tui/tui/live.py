@@ -1,0 +1,334 @@
+"""The Live screen: one run, as it goes on. It draws `RunState`, folded from the events of any source."""
+
+import time
+from collections.abc import Sequence
+from itertools import islice
+from threading import Event as Flag
+from typing import ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+from textual.worker import get_current_worker
+
+from noodle_tui.events import Event, RunState
+from noodle_tui.tui import live_text
+from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
+from noodle_tui.tui.machine import machine_text
+from noodle_tui.tui.sources import RunSource
+from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.epoch_table import EpochTable
+from noodle_tui.tui.widgets.event_log import EventLog
+from noodle_tui.tui.widgets.painting import Lines, clean, headed_rule
+from noodle_tui.tui.widgets.plot import Plot
+from noodle_tui.tui.widgets.too_small import TooSmall
+
+READ_EVERY = 0.25  # seconds between two looks at the source
+PAINT_EVERY = 1.0  # seconds between two paintings, at least: an SSH line has to carry them
+MACHINE_EVERY = 3.0  # seconds between two looks at the GPU
+EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds up a key for long
+
+KEYS = (
+    ("The run", (("s", "stop and save; asks first"), ("p", "pause after the current batch, or go on"),
+                 ("d", "detach: leave this screen, the run goes on"), ("r", "its result, once it has ended"),
+                 ("c", "copy the run folder's path"))),
+    ("The curves", (("← →", "read the values at an epoch; or click"), ("esc", "put the cursor away"),
+                    ("l", "loss on a linear or a logarithmic scale"), ("m", "smoothing: off, light, strong"),
+                    ("+ -", "the last half of the epochs, twice as many"), ("0", "all epochs"))),
+    ("Table and log", (("tab", "from one to the other"), ("↑ ↓", "older, newer; page up, page down, home, end"))),
+    ("Anywhere", (("ctrl+p", "command palette"), ("?", "this help"))),
+)  # fmt: skip
+
+
+class LiveScreen(Screen[None]):
+    """A run's stage, curves, epochs and log. Repaints what changed, at most once a second; idle it writes nothing."""
+
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "result", "Result"),
+        Binding("s", "stop", "Stop & save"),
+        Binding("p", "pause", "Pause"),
+        Binding("p", "resume", "Go on"),
+        Binding("d", "detach", "Detach"),
+        Binding("d", "close", "Close"),
+        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("l", "log_scale", "Log y"),
+        Binding("m", "smooth", "Smooth"),
+        Binding("c", "copy", "Copy"),
+        Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
+        Binding("minus", "zoom(-1)", "Zoom out", show=False),
+        Binding("0", "zoom(0)", "All epochs", show=False),
+        Binding("left", "cursor(-1)", "Cursor left", show=False),
+        Binding("right", "cursor(1)", "Cursor right", show=False),
+        Binding("escape", "no_cursor", "No cursor", show=False),
+    ]
+
+    class Detach(Message):
+        """She wants to leave; the run goes on."""
+
+    class ShowResult(Message):
+        """She wants to see the result of the run in `folder`."""
+
+        def __init__(self, folder: str):
+            super().__init__()
+            self.folder = folder
+
+    class News(Message):
+        """What the worker thread found: new events, and whether somebody works on the run."""
+
+        def __init__(self, events: Sequence[Event], alive: bool):
+            super().__init__()
+            self.events, self.alive = events, alive
+
+    class Machine(Message):
+        """What the worker thread read from the machine, where it reads differently than before."""
+
+        def __init__(self, text: str):
+            super().__init__()
+            self.text = text
+
+    def __init__(self, source: RunSource, title: str = "run"):
+        super().__init__()
+        self.source = source
+        self.run_title = title
+        self.state = RunState()
+        self.view = View()
+        self.alive = True
+        self.status = "starting"
+        self._curves = Curves()
+        self._machine = ""
+        self._request = ""  # what the run was asked and hasn't answered yet
+        self._painted_at = 0.0
+        self._paint_is_due = False
+        self._left = Flag()
+
+    def compose(self) -> ComposeResult:
+        yield Lines(id="header")
+        yield Static(id="verdict")
+        with Horizontal(id="plots"):
+            yield Plot(id="loss")
+            yield Plot(id="accuracy")
+        with Vertical(id="below"):
+            yield EpochTable(id="epochs")
+            yield EventLog(id="log")
+        yield Footer(compact=True)
+        yield TooSmall()
+
+    def on_mount(self) -> None:
+        self._paint()
+        self._follow()
+
+    def on_unmount(self) -> None:
+        self._left.set()
+
+    # -- from the source to the state ---------------------------------------------------------------------------------
+
+    @work(thread=True, group="follow")
+    def _follow(self) -> None:
+        """Read the source and the machine until the screen closes. Runs in a thread: it only posts messages."""
+        worker = get_current_worker()
+        alive, machine, machine_due = True, "", 0.0
+        while not (worker.is_cancelled or self._left.wait(READ_EVERY if machine_due else 0)):
+            # Asked before the reading: a run that ends in between has then said all that it will.
+            was_alive, alive = alive, self.source.alive()
+            events = iter(self.source.read())
+            while part := list(islice(events, EVENTS_AT_ONCE)):
+                self.post_message(self.News(part, alive=True))
+            if alive != was_alive:
+                self.post_message(self.News((), alive))
+            if time.monotonic() >= machine_due:
+                machine_due = time.monotonic() + MACHINE_EVERY
+                text = self._read_machine() if alive else ""
+                if text != machine:
+                    machine = text
+                    self.post_message(self.Machine(text))
+
+    def _read_machine(self) -> str:
+        state = self.state
+        host, pid = (state.started.host, state.started.pid) if state.started else ("", 0)
+        return machine_text(state.model.device if state.model else "", host, pid)
+
+    def on_live_screen_news(self, message: News) -> None:
+        message.stop()
+        for event in message.events:
+            self.state.apply(event)
+        self.alive = message.alive
+        self._curves.update(self.state.epochs)
+        status = live_text.status_of(self.state, self.alive)
+        if status != self.status:
+            self.status, self._request = status, ""
+            self.refresh_bindings()
+            self._paint()
+        else:
+            self._paint_soon()
+
+    def on_live_screen_machine(self, message: Machine) -> None:
+        message.stop()
+        self._machine = message.text
+        self._paint_header()
+
+    # -- from the state to the screen ---------------------------------------------------------------------------------
+
+    def _paint_soon(self) -> None:
+        """Paint now if the last time is long enough ago, else when it is."""
+        wait = self._painted_at + PAINT_EVERY - time.monotonic()
+        if wait <= 0:
+            self._paint()
+        elif not self._paint_is_due:
+            self._paint_is_due = True
+            self.set_timer(wait, self._paint)
+
+    def _paint(self) -> None:
+        self._painted_at, self._paint_is_due = time.monotonic(), False
+        verdict = live_text.verdict(self.state, self.status)
+        verdict = None if verdict is None else clean(verdict)
+        box = self.query_one("#verdict", Static)
+        if not box.has_class(f"-{self.status}"):
+            box.set_classes(f"-{self.status}")
+            box.display = verdict is not None
+        if verdict is not None and box.content != verdict:
+            box.update(verdict)
+        self._paint_header()
+        self._paint_plots()
+        best = live_text.best_text(self.state.best) if self.size.width < 120 else Content("")  # the stage line has it
+        self.query_one(EpochTable).show(self.state.epochs, self.state.best, best)
+        self.query_one(EventLog).show(self.state.log)
+
+    def _paint_header(self) -> None:
+        width = max(self.size.width - 2, 1)  # less the padding
+        folder, machine = str(self.source.folder or ""), Content(self._machine)
+        sparks = live_text.sparks_line(self._curves, width)
+        stage = live_text.stage_line(self.state, self.status, self._request, width)
+        name = self.state.started.name if self.state.started else self.run_title
+        detail = machine if width < 98 else Content.styled(folder, "$quiet")
+        rule = headed_rule(Content.styled(name, "bold"), width, detail)
+        stages, facts = live_text.stages_line(self.state, self.status), live_text.facts_line(self.state)
+        stages_and_machine = _at_both_ends(stages, machine, width)
+        self.query_one("#header", Lines).show(rule, stage, sparks, stages_and_machine, facts)
+
+    def _paint_plots(self) -> None:
+        state, view, curves = self.state, self.view, self._curves
+        # A run that has ended fills the plots; while it goes on they leave room for the epochs to come.
+        n_epochs = state.epoch if state.ended or self.status == "interrupted" else state.n_epochs
+        loss = loss_picture(curves, view, n_epochs, state.best)
+        accuracy = accuracy_picture(curves, view, n_epochs, state.best)
+        self.query_one("#loss", Plot).show(*live_text.plot_heading("loss", curves, view), loss)
+        self.query_one("#accuracy", Plot).show(*live_text.plot_heading("accuracy", curves, view), accuracy)
+
+    def on_resize(self) -> None:
+        self._paint()
+
+    # -- what she can do ----------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Which keys the footer shows: those that do something now."""
+        active = self.alive and self.state.ended is None
+        match action:
+            case "stop":
+                return active
+            case "pause":
+                return active and self.status != "paused"
+            case "resume":
+                return active and self.status == "paused"
+            case "detach":
+                return active
+            case "close":
+                return not active
+            case "result":
+                return self.status in ("done", "stopped") and bool(self.state.epochs)
+        return True
+
+    @work
+    async def action_stop(self) -> None:
+        sure = await self.app.push_screen_wait(Question(
+            "Stop this run?",
+            f"It finishes the current batch, saves after epoch {self.state.epoch} of {self.state.n_epochs}, and can be "
+            "picked up again from there.",
+            yes="Stop & save (y)", no="Keep running (n)",
+        ))  # fmt: skip
+        if sure and self.check_action("stop", ()):
+            self.source.stop()
+            self._ask("stopping")
+
+    def action_pause(self) -> None:
+        self.source.pause()
+        self._ask("pausing")
+
+    def action_resume(self) -> None:
+        self.source.resume()
+        self._ask("going on")
+
+    def _ask(self, request: str) -> None:
+        """Show that a request is on its way, until the run has answered."""
+        self._request = request
+        self._paint_header()
+
+    def action_detach(self) -> None:
+        self.post_message(self.Detach())
+
+    def action_close(self) -> None:
+        self.post_message(self.Detach())
+
+    def action_result(self) -> None:
+        self.post_message(self.ShowResult(str(self.source.folder or "")))
+
+    def action_copy(self) -> None:
+        if self.source.folder is None:
+            self.notify("There is no run folder yet.", severity="warning")
+            return
+        self.app.copy_to_clipboard(str(self.source.folder))
+        self.notify(clean(Content(f"Copied {self.source.folder}")).markup, timeout=2)
+
+    def action_help(self) -> None:
+        self.app.push_screen(Help("Live: keys", KEYS))
+
+    def action_log_scale(self) -> None:
+        self.view.log = not self.view.log
+        self._paint_plots()
+
+    def action_smooth(self) -> None:
+        self.view.next_smoothing()
+        self._paint_plots()
+
+    def action_zoom(self, direction: int) -> None:
+        if direction > 0:
+            self.view.zoom_in(max(self.state.n_epochs, self.state.epoch))
+        elif direction < 0:
+            self.view.zoom_out(max(self.state.n_epochs, self.state.epoch))
+        else:
+            self.view.zoom = None
+        self._paint_plots()
+
+    def action_cursor(self, direction: int) -> None:
+        """Move the cursor by an epoch, or by what a column of the plot stands for where that is more."""
+        if not self.state.epochs:
+            return
+        cells = self.query_one("#loss", Plot).cells
+        axes = cells.scales if cells else None
+        step = max(1, round((axes.x.high - axes.x.low) / (axes.width * 2))) if axes else 1
+        start = self.state.epoch + 1 if self.view.cursor is None and direction < 0 else self.view.cursor or 0
+        self._set_cursor(start + direction * step)
+
+    def _set_cursor(self, epoch: int) -> None:
+        epochs = self.state.epochs
+        self.view.cursor = min(max(epoch, epochs[0].epoch), epochs[-1].epoch)
+        self._paint_plots()
+
+    def action_no_cursor(self) -> None:
+        self.view.cursor = None
+        self._paint_plots()
+
+    def on_plot_epoch_clicked(self, message: Plot.EpochClicked) -> None:
+        message.stop()
+        if self.state.epochs:
+            self._set_cursor(message.epoch)
+
+
+def _at_both_ends(left: Content, right: Content, width: int) -> Content:
+    gap = width - left.cell_length - right.cell_length
+    return Content.assemble(left, " " * gap, right) if gap >= 2 else left

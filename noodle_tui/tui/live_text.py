@@ -1,0 +1,186 @@
+"""The Live screen's words: from a run's state to lines of text. Pure functions."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from textual.content import Content
+
+from noodle_tui.events import STAGES, EpochDone, RunDone, RunFailed, RunState, RunStopped
+from noodle_tui.stats import accuracy_in_words
+from noodle_tui.tui import words
+from noodle_tui.tui.curves import Curves, View
+from noodle_tui.tui.status import MARKS
+from noodle_tui.tui.widgets.sparkline import sparkline
+
+Part = str | Content | tuple[str, str]
+
+KEYS = {"train": ("┄ ", "$train"), "val": ("━ ", "$validation")}  # the line styles, everywhere the same
+
+
+def status_of(state: RunState, alive: bool) -> str:
+    """The run's status; one that nobody works on and that never said how it ended was interrupted."""
+    return state.status if alive or state.ended else "interrupted"
+
+
+def stage_line(state: RunState, status: str, request: str, width: int) -> Content:
+    """The state, what it does now, how far it is, how long it still takes, how fast. `request`: what it was asked."""
+    sign, colour = MARKS[status]
+    stage = request or (state.stage if status == "running" else "") or status
+    left: list[Part] = [(f"{sign} {stage}", f"{colour} bold")]
+    if status == "running" and state.stage_text and state.stage != "train" and not request:
+        left.append((f"  {state.stage_text}", "$quiet"))
+    fraction, count = _progress(state, status)
+    right: list[Part] = []
+    if status == "running" and state.seconds_left is not None:
+        right += [("  ETA ", "$quiet"), words.duration(state.seconds_left)]
+    elif state.ended is not None:
+        right += [("  in ", "$quiet"), words.duration(state.ended.seconds)]
+    if state.epochs:
+        right += ["  ", words.rate(state.epochs[-1].images_per_second), (" img/s", "$quiet")]
+    if width >= 120 and state.best is not None:
+        right += ["    ", best_text(state.best)]
+    start, end = Content.assemble(*left, "  ", count, "  "), Content.assemble(*right)
+    room = width - start.cell_length - end.cell_length - 6
+    if room < 6:
+        start = start.truncate(max(width - end.cell_length - 13, 10), ellipsis=True)
+        room = max(width - start.cell_length - end.cell_length - 6, 0)
+    done, rest = words.bar(fraction, room)
+    return Content.assemble(start, (done, colour), (rest, "$rule"), f" {fraction * 100:3.0f}%", end)
+
+
+def _progress(state: RunState, status: str) -> tuple[float, str]:
+    """(fraction, in words) of the current stage; of the whole training while it trains, and once it has ended."""
+    within = state.stage_done / state.stage_total if state.stage_total else 0.0
+    if state.stage in ("train", "") or status in ("done", "stopped", "failed", "interrupted", "paused"):
+        n = max(state.n_epochs, 1)
+        batches = within if state.stage == "train" and within < 1 and state.epoch < n else 0.0
+        return (state.epoch + batches) / n, f"epoch {state.epoch}/{state.n_epochs}"
+    total = f"/{state.stage_total:,}" if state.stage_total else ""
+    return min(within, 1.0), f"{state.stage_done:,}{total}" if state.stage_done or total else ""
+
+
+def stages_line(state: RunState, status: str) -> Content:
+    """All stages in order: done with its time, under way, or still to come."""
+    parts: list[Part] = []
+    ended = status in ("done", "stopped", "failed", "interrupted")
+    for stage in STAGES:
+        parts.append(("  ", ""))
+        if stage == state.stage and not ended:
+            parts.append((f"▸ {stage}", "bold"))
+        elif stage in state.stages:
+            parts += [("✓ ", "$success"), stage, (f" {words.duration(state.stages[stage])}", "$quiet")]
+        else:
+            parts.append((f"· {stage}", "$quiet"))
+    return Content.assemble(*parts[1:])
+
+
+def best_text(best: EpochDone | None) -> Content:
+    """★ 0.958 (23/24, 95% 0.80–0.99) at epoch 12"""
+    if best is None or best.val_correct is None:
+        return Content("")
+    counts = f" ({best.val_correct}/{best.val_count}, 95% {words.interval(best.val_interval)})"
+    accuracy = (f"★ {words.number(best.val_accuracy)}", "$star bold")
+    return Content.assemble(accuracy, counts, (f" at epoch {best.epoch}", "$quiet"))
+
+
+def sparks_line(curves: Curves, width: int) -> Content:
+    """The four series, each as a sparkline with its latest value."""
+    words_of = {"loss": "loss ", "accuracy": "accuracy " if width >= 100 else "acc "}
+    cells = min(max((width - sum(map(len, words_of.values())) - 4 * 9 - 2) // 4, 3), 40)
+    parts: list[Part] = []
+    for what, name in words_of.items():
+        parts.append((("  " if parts else "") + name, "$quiet"))
+        for phase in ("train", "val"):
+            series = curves.column(f"{phase}_{what}")
+            known = series[np.isfinite(series)]
+            last = words.number(float(known[-1])) if len(known) else "–"
+            sign, colour = KEYS[phase]
+            parts += [(sign, colour), (sparkline(known, cells).ljust(cells), f"{colour}-soft"), f" {last:<5} "]
+    return Content.assemble(*parts).rstrip()
+
+
+def facts_line(state: RunState) -> Content:
+    """What is trained, on what, with which images; people on both sides are named as what they are."""
+    parts: list[Part] = []
+    if (model := state.model) is not None:
+        device = model.device_name or model.device
+        parts.append((f"{model.architecture} from {model.weights}  {device} {model.precision}", "$quiet"))
+    if (data := state.data) is not None:
+        counts = f"train {sum(data.train_counts)}  val {sum(data.val_counts)}"
+        parts.append((f"{'   ' if parts else ''}{counts}  {', '.join(data.classes)}", "$quiet"))
+        if data.people:
+            parts.append((f"  {data.people} people", "$quiet"))
+        if data.people_in_both:
+            parts.append((f"  ! {data.people_in_both} in both train and val", "$warning"))
+        if data.skipped:
+            parts.append((f"  ! {data.skipped} images left out", "$warning"))
+    return Content.assemble(*parts)
+
+
+def plot_heading(what: str, curves: Curves, view: View) -> tuple[Content, tuple[Content, ...]]:
+    """A plot's title (with how it is drawn) and its values, the latest or those at the cursor, in words or short."""
+    manner = ["log"] if view.log and what == "loss" else []
+    manner += [f"smooth {view.smoothing}"] if view.smoothing > 0 else []
+    manner += [f"last {view.zoom}"] if view.zoom is not None else []
+    title = Content.assemble((what, "bold"), (f" ({', '.join(manner)})" if manner else "", "$quiet"))
+    n = len(curves.column("epoch"))
+    i = n - 1 if view.cursor is None else curves.index(view.cursor)
+    if i is None or n == 0:
+        return title, ()
+    train, val = (float(curves.column(f"{phase}_{what}")[i]) for phase in ("train", "val"))
+    measured = np.isfinite(curves.column("low")[i])
+    epoch = f"│ epoch {int(curves.column('epoch')[i])}"
+    at = (f"{epoch}  ", "$cursor-line bold") if view.cursor is not None else ""
+    spread = ""
+    if what == "accuracy" and measured:
+        spread = words.interval((float(curves.column("low")[i]), float(curves.column("high")[i])))
+    a, b = words.number(train), words.number(val if measured else None)
+    full = Content.assemble(at, KEYS["train"], ("train ", "$train"), a, "  ", KEYS["val"], ("val ", "$validation"), b,
+                            (f" {spread}" if spread else "", "$quiet"))
+    short = Content.assemble(at, KEYS["train"], a, "  ", KEYS["val"], b, (f" {spread}" if spread else "", "$quiet"))
+    tight = Content.assemble(at, KEYS["train"], a, " ", KEYS["val"], b)
+    return title, (full, short, tight, Content.assemble(KEYS["val"], b))
+
+
+def verdict(state: RunState, status: str) -> Content | None:
+    """How it ended, in a sentence or two, and what to do now; None while it runs."""
+    sign, colour = MARKS[status]
+    head, tail = "", ""
+    match state.ended:
+        case RunDone() as done:
+            head = f"{sign} done in {words.duration(done.seconds)}: best validation accuracy " \
+                   f"{accuracy_in_words(done.best_correct, done.best_count)} at epoch {done.best_epoch}."
+        case RunStopped() as stopped:
+            head = f"{sign} stopped after epoch {state.epoch} of {state.n_epochs}: {stopped.reason}."
+            tail = _pick_up(state)
+        case RunFailed() as failed:
+            head = f"{sign} {failed.error}"
+            tail = _pick_up(state)
+        case None if status == "interrupted":
+            head = f"{sign} interrupted after epoch {state.epoch} of {state.n_epochs}: the process is gone."
+            tail = _pick_up(state)
+    if not head:
+        return None
+    lines: list[Part] = [(head, f"{colour} bold")]
+    if isinstance(state.ended, RunDone):
+        lines += [("\n" + doubt, "$warning") for doubt in doubts(state)]
+    elif state.best is not None:
+        lines += ["\nbest so far: ", best_text(state.best)]
+    if tail:
+        lines.append("\n" + tail)
+    return Content.assemble(*lines)
+
+
+def _pick_up(state: RunState) -> str:
+    if state.started is None or state.saved_epoch == 0:
+        return "Nothing was saved yet."
+    return f"Saved up to epoch {state.saved_epoch}. To go on: noodle run --load-dir {state.started.folder}"
+
+
+def doubts(state: RunState) -> Sequence[str]:
+    """What to distrust in the accuracy of a run that is done."""
+    found = []
+    if state.data is not None and state.data.people_in_both:
+        found.append(f"! {state.data.people_in_both} of {state.data.people} people are in both train and val: "
+                     "for new faces, split by person.")
+    return found

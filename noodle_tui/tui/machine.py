@@ -1,0 +1,61 @@
+"""How busy the machine is that a run lives on: the GPU that it uses, else CPU and memory. Called in a thread worker."""
+
+import os
+import socket
+from importlib import import_module
+from typing import Any
+
+import psutil
+
+GIB = 2**30
+
+
+def machine_text(device: str, host: str, pid: int) -> str:
+    """One line, e.g. "GPU 92%  1.8/80 GiB" or "CPU 87%  RAM 3.1/16 GiB"; for a run on another machine, that one's name.
+
+    device: as in ModelReady ("cuda:0", "cpu"; "" while unknown); host, pid: as in RunStarted.
+    """
+    if host and host != socket.gethostname():
+        return f"on {host}"
+    if device.startswith("cuda"):
+        return gpu_text(device, pid)
+    memory = psutil.virtual_memory()
+    used, total = (memory.total - memory.available) / GIB, memory.total / GIB
+    return f"CPU {psutil.cpu_percent():.0f}%  RAM {used:.1f}/{total:.0f} GiB"
+
+
+def gpu_text(device: str, pid: int) -> str:
+    """Utilisation and memory of the card that process `pid` computes on, through NVIDIA's management library.
+
+    Says what the library says where it can't tell (no driver in this container, a card cut in slices).
+    """
+    pynvml: Any = import_module("pynvml")  # lazily, and as Any: its types are wrong
+    try:
+        pynvml.nvmlInit()
+        try:
+            card = _card(pynvml, device, pid)
+            memory = pynvml.nvmlDeviceGetMemoryInfo(card)
+            text = f"{memory.used / GIB:.1f}/{memory.total / GIB:.0f} GiB"
+            try:
+                busy = f"{pynvml.nvmlDeviceGetUtilizationRates(card).gpu}%"
+            except pynvml.NVMLError_NotSupported:  # a slice of a card has memory of its own, but no utilisation
+                busy = ""
+            return f"GPU {busy}  {text}".replace("   ", "  ")
+        finally:
+            pynvml.nvmlShutdown()
+    except pynvml.NVMLError as error:
+        return f"GPU ? ({error})"
+
+
+def _card(pynvml: Any, device: str, pid: int) -> Any:
+    cards = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+    for card in cards:
+        if any(process.pid == pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(card)):
+            return card
+    # In a container process ids differ: count as CUDA does, through CUDA_VISIBLE_DEVICES.
+    index = int(device.partition(":")[2] or 0)
+    visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
+    if index < len(visible):
+        name = visible[index]
+        return cards[int(name)] if name.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(name)
+    return cards[index]

@@ -1,0 +1,131 @@
+"""A small window over the Result screen: the model's answers on a file or a folder of new photos."""
+
+from pathlib import Path
+from threading import Event as Flag
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from noodle_tui.errors import NoodleError, StopRun, one_line
+from noodle_tui.report import printable
+from noodle_tui.tui import words
+from noodle_tui.tui.widgets.path_completion import PathCompletion
+from noodle_tui.tui.widgets.pick_list import PickList
+
+if TYPE_CHECKING:
+    from noodle_tui.predict import Answer, PredictOutcome
+
+
+class PredictDialog(ModalScreen[None]):
+    """Type a path, press enter, read the answers. The model works in a thread; escape ends it after the current photo."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "ask", "Ask", priority=True),  # before the completion takes it: that has tab
+        Binding("escape", "dismiss", "Close"),
+    ]
+
+    class Progress(Message):
+        """The thread has judged `done` of `total` photos."""
+
+        def __init__(self, done: int, total: int):
+            super().__init__()
+            self.done, self.total = done, total
+
+    class Answered(Message):
+        """The thread is done, or could not be: then `error` says why."""
+
+        def __init__(self, outcome: "PredictOutcome | None", error: str = ""):
+            super().__init__()
+            self.outcome, self.error = outcome, error
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+        self.answers: list[Answer] = []
+        self._busy = False
+        self._gone = Flag()
+
+    def compose(self) -> ComposeResult:
+        with Vertical(id="predict-box") as box:
+            box.border_title = "predict"
+            box.border_subtitle = "enter asks the model   tab completes, then the answers   esc closes"
+            path = Input(placeholder="a photo, or a folder of photos", id="predict-path", compact=True)
+            path.cursor_blink = False
+            yield path
+            yield Static(id="predict-note")
+            yield PickList(id="predict-answers")
+        yield PathCompletion(path, folders_only=False)
+
+    def on_unmount(self) -> None:
+        self._gone.set()
+
+    def action_ask(self) -> None:
+        path = self.query_one("#predict-path", Input).value.strip()
+        if self._busy or not path:
+            return
+        self._busy = True
+        self.query_one(PathCompletion).action_hide()
+        self._note("loading the model …", "$quiet")
+        self._predict(Path(path).expanduser())
+
+    @work(thread=True)
+    def _predict(self, path: Path) -> None:
+        """Judge the photos. Runs in a thread: importing torch alone takes seconds."""
+        from noodle_tui.predict import predict
+
+        def progress(done: int, total: int) -> None:
+            self.post_message(self.Progress(done, total))
+
+        try:
+            outcome = predict(self.folder, [path], progress=progress, check=self._check)
+        except NoodleError as error:
+            self.post_message(self.Answered(None, one_line(error)))
+        except StopRun:
+            pass  # the window is gone: nobody waits for an answer
+        else:
+            self.post_message(self.Answered(outcome))
+
+    def _check(self) -> None:
+        if self._gone.is_set():
+            raise StopRun("the window was closed")
+
+    def on_predict_dialog_progress(self, message: Progress) -> None:
+        message.stop()
+        self._note(f"{message.done} of {message.total} photos", "$quiet")
+
+    def on_predict_dialog_answered(self, message: Answered) -> None:
+        message.stop()
+        self._busy = False
+        if message.outcome is None:
+            self._note(f"✗ {printable(message.error)}", "$error")
+            return
+        self.answers = message.outcome.answers
+        counts: dict[str, int] = {}
+        for answer in self.answers:
+            counts[answer.predicted] = counts.get(answer.predicted, 0) + 1
+        lines = [Content("   ".join(f"{printable(name)} {n}" for name, n in sorted(counts.items())))]
+        failures = message.outcome.failures
+        lines += [Content.styled(f"! {printable(str(path))}: {printable(reason)}", "$warning") for path, reason in failures[:3]]
+        if len(failures) > 3:
+            lines.append(Content.styled(f"! {len(failures) - 3} more could not be read", "$warning"))
+        self.query_one("#predict-note", Static).update(Content("\n").join(lines))
+        self.query_one("#predict-answers", PickList).show(len(self.answers), self._row)
+
+    def _row(self, index: int, width: int) -> Content:
+        """0.97 happy   …/photos/anna.jpg; of a long path the end is kept."""
+        answer = self.answers[index]
+        name = Content(printable(answer.predicted)).truncate(16, ellipsis=True, pad=True)
+        file, left = printable(str(answer.path)), max(width - 26, 8)
+        file = file if len(file) <= left else "…" + file[-(left - 1):]
+        sure = words.number(answer.probabilities[answer.predicted])
+        return Content.assemble(" ", name, (f"  {sure}  ", "bold"), (file, "$quiet"))
+
+    def _note(self, text: str, style: str) -> None:
+        self.query_one("#predict-note", Static).update(Content.styled(text, style))

@@ -1,0 +1,270 @@
+"""The Result screen: what a run that has ended is worth, and what to distrust in it."""
+
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Digits, Footer
+from textual.worker import get_current_worker
+
+from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.report import printable, read_predictions, read_report
+from noodle_tui.run_folder import CARD, MODEL, read_state
+from noodle_tui.tui import live_text, result_text
+from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
+from noodle_tui.tui.predict_dialog import PredictDialog
+from noodle_tui.tui.result_text import KEYS, ResultFacts
+from noodle_tui.tui.widgets.dialogs import Help
+from noodle_tui.tui.widgets.photo import Photo
+from noodle_tui.tui.widgets.pick_list import PickList
+from noodle_tui.tui.widgets.plot import Plot
+from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.widgets.too_small import TooSmall
+
+COLUMNS_AT = 120  # cells of width from which the page has two columns
+MOST_ROWS = 12  # of mistakes in sight
+
+
+class ResultScreen(Screen[None]):
+    """A finished run's report; of one that ended early, what there is. Read once, in a thread."""
+
+    CSS_PATH = "result.tcss"
+    AUTO_FOCUS = "#result-page"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", key_display="esc"),
+        Binding("space,enter", "photo", "Photo"),
+        Binding("p", "predict", "Predict"),
+        Binding("r", "resume", "Resume"),
+        Binding("c", "copy_options", "To Setup"),
+        Binding("y", "copy_path", "Copy path"),
+        Binding("l", "log_scale", "Log scale", show=False),
+        Binding("question_mark", "help", "Help", key_display="?"),
+    ]
+
+    class Back(Message):
+        """She wants to go back to where she came from."""
+
+    class Resume(Message):
+        """She wants the run in `folder` to be picked up where it stands."""
+
+        def __init__(self, folder: Path):
+            super().__init__()
+            self.folder = folder
+
+    class CopyOptions(Message):
+        """She wants Setup to be filled with these options of a past run."""
+
+        def __init__(self, config: dict[str, Any]):
+            super().__init__()
+            self.config = config
+
+    class Read(Message):
+        """The thread has read the folder, or says in one line why it can't."""
+
+        def __init__(self, facts: ResultFacts | None, error: str = ""):
+            super().__init__()
+            self.facts, self.error = facts, error
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+        self.facts: ResultFacts | None = None
+        self.view = View()
+        self._curves = Curves()
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="result-head"):
+            yield Digits(id="result-digits")
+            yield Sheet(id="result-sentence")
+        with VerticalScroll(id="result-page"):
+            with Vertical(id="result-left", classes="result-column"):
+                for name in ("distrust", "confusion", "classes", "people", "levels"):
+                    yield Sheet(id=f"result-{name}")
+            with Vertical(id="result-right", classes="result-column"):
+                yield Sheet(id="result-mistakes-title")
+                yield PickList(id="result-mistakes")
+                yield Photo(id="result-photo")
+                with Horizontal(id="result-curves"):
+                    yield Plot(id="result-loss")
+                    yield Plot(id="result-accuracy")
+                yield Sheet(id="result-files")
+        yield Footer(compact=True)
+        yield TooSmall()
+
+    def on_mount(self) -> None:
+        self.query_one("#result-page").display = False
+        note = Content.styled(f"reading {printable(str(self.folder))} …", "$quiet")
+        self.query_one("#result-sentence", Sheet).show(lambda width: [note])
+        self._read()
+
+    def on_resize(self) -> None:
+        self.set_class(self.size.width >= COLUMNS_AT, "-columns")
+
+    @work(thread=True, exclusive=True, group="read")
+    def _read(self) -> None:
+        worker = get_current_worker()
+        try:
+            message = self.Read(read_facts(self.folder))
+        except (NoodleError, OSError) as error:
+            message = self.Read(None, one_line(error))
+        if not worker.is_cancelled:
+            self.post_message(message)
+
+    def on_result_screen_read(self, message: Read) -> None:
+        message.stop()
+        if message.facts is None:
+            error = Content.styled(f"✗ {printable(message.error)}", "$error")
+            self.query_one("#result-sentence", Sheet).show(lambda width: [error])
+            return
+        self.facts = message.facts
+        self._curves.update(message.facts.state.epochs)
+        with self.app.batch_update():
+            self._fill(message.facts)
+        self.refresh_bindings()
+
+    def _fill(self, facts: ResultFacts) -> None:
+        report = facts.report
+        counts = result_text.accuracy_of(facts)
+        digits = self.query_one("#result-digits", Digits)
+        digits.update(f"{counts[0] / max(counts[1], 1):.3f}" if counts else "")
+        digits.set_class(counts is not None, "-known")
+        self._sheet("sentence").show(lambda width: result_text.head_lines(facts, width))
+        title = "what to distrust" if report else "report"
+        self._sheet("distrust").show(lambda width: result_text.distrust_lines(facts, width), title)
+        self._fill_report(report)
+        self._fill_mistakes(facts)
+        self._paint_curves(facts)
+        self.query_one("#result-curves").display = bool(facts.state.epochs)
+        self._sheet("files").show(lambda width: result_text.file_lines(facts, width), "files")
+        self.query_one("#result-page").display = True
+        self.query_one("#result-page").focus()
+
+    def _sheet(self, name: str) -> Sheet:
+        return self.query_one(f"#result-{name}", Sheet)
+
+    def _fill_report(self, report: dict[str, Any] | None) -> None:
+        for name in ("confusion", "classes", "people", "levels"):
+            self._sheet(name).display = report is not None
+        if report is None:
+            return
+        result, quiet = report["result"], "0 to 1, ├─┤ 95%"
+        self._sheet("confusion").show(
+            lambda width: [*result_text.confusion_lines(report, width), Content(""), *result_text.scores_line(report, width)],
+            "confusion", Content.styled("rows sum to 100%", "$quiet"))
+        for name, key, title in (("classes", "per_class", "recall per class"), ("people", "per_person", "per person"),
+                                 ("levels", "per_level", "per morph level")):
+            self._sheet(name).show(lambda width, key=key: result_text.bar_lines(result[key], width), title,
+                                   Content.styled(quiet, "$quiet"))
+            self._sheet(name).display = bool(result[key])
+
+    def _fill_mistakes(self, facts: ResultFacts) -> None:
+        n, mistakes = len(facts.mistakes), self.query_one("#result-mistakes", PickList)
+        detail = Content.styled("space: the photo" if n else "", "$quiet")
+        if n:
+            title, body = f"mistakes, worst first: {n}", result_text.mistake_header(facts.classes)
+        else:
+            title = "mistakes"
+            body = Content.styled(facts.mistakes_error or "none: every validation image is right", "$quiet")
+        heading = self._sheet("mistakes-title")
+        heading.show(lambda width: [body], title, detail)
+        heading.display = facts.report is not None
+        heading.set_class(n > 0, "-above-rows")
+        mistakes.display = n > 0
+        mistakes.styles.height = min(n, MOST_ROWS)
+        mistakes.show(n, lambda i, width: result_text.mistake_row(facts.mistakes[i], facts.classes, width))
+
+    def _paint_curves(self, facts: ResultFacts) -> None:
+        state, view = facts.state, self.view
+        for what, picture in (("loss", loss_picture), ("accuracy", accuracy_picture)):
+            self.query_one(f"#result-{what}", Plot).show(
+                *live_text.plot_heading(what, self._curves, view), picture(self._curves, view, state.epoch, state.best))
+
+    # -- what she can do ----------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Which keys the footer shows: those that do something now."""
+        facts = self.facts
+        match action:
+            case "photo":
+                return facts is not None and bool(facts.mistakes)
+            case "predict":
+                return facts is not None and {MODEL, CARD} <= {name for name, _ in facts.files}
+            case "resume":
+                return facts is not None and facts.state.status in ("stopped", "failed", "interrupted")
+            case "copy_options":
+                return facts is not None and facts.state.started is not None
+        return True
+
+    @property
+    def _mistakes(self) -> PickList:
+        return self.query_one("#result-mistakes", PickList)
+
+    @on(PickList.Chosen, "#result-mistakes")
+    def action_photo(self) -> None:
+        """The picked mistake's photo, on or off. Off until it is asked for: it shows somebody's face."""
+        photo = self.query_one("#result-photo", Photo)
+        self._mistakes.focus()
+        photo.set_class(not photo.has_class("-shown"), "-shown")
+        self._show_photo()
+
+    @on(PickList.Moved, "#result-mistakes")
+    def _show_photo(self) -> None:
+        photo, facts = self.query_one("#result-photo", Photo), self.facts
+        if facts is None or not photo.has_class("-shown"):
+            photo.show(None)
+            return
+        data_dir = facts.state.started.config.get("data_dir", "") if facts.state.started else ""
+        photo.show(Path(str(data_dir)) / facts.mistakes[self._mistakes.cursor].path)
+        self.call_after_refresh(self._sheet("mistakes-title").scroll_visible, top=True, animate=False)
+
+    def action_predict(self) -> None:
+        self.app.push_screen(PredictDialog(self.folder))
+
+    def action_back(self) -> None:
+        self.post_message(self.Back())
+
+    def action_resume(self) -> None:
+        self.post_message(self.Resume(self.folder))
+
+    def action_copy_options(self) -> None:
+        if self.facts is not None and self.facts.state.started is not None:
+            self.post_message(self.CopyOptions(dict(self.facts.state.started.config)))
+
+    def action_copy_path(self) -> None:
+        self.app.copy_to_clipboard(str(self.folder))
+        self.notify(f"Copied {printable(str(self.folder))}", timeout=2, markup=False)
+
+    def action_log_scale(self) -> None:
+        self.view.log = not self.view.log
+        if self.facts is not None:
+            self._paint_curves(self.facts)
+
+    def action_help(self) -> None:
+        self.app.push_screen(Help("Result: keys", KEYS))
+
+
+def read_facts(folder: Path) -> ResultFacts:
+    """All that the screen shows of a run folder. OSError if the folder can't be read; a part that can't be says so."""
+    report, report_error = None, ""
+    try:
+        report = read_report(folder)
+    except NoodleError as error:
+        report_error = one_line(error)
+    classes, mistakes, mistakes_error = [], [], ""
+    try:
+        classes, predictions = read_predictions(folder)
+        mistakes = sorted((p for p in predictions if p.predicted != p.true), key=lambda p: (-p.confidence, p.path))
+    except NoodleError as error:
+        mistakes_error = one_line(error)
+    with os.scandir(folder) as entries:
+        files = [(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in entries
+                 if entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")]
+    files.sort(key=lambda file: (-file[1], file[0]))
+    return ResultFacts(folder, read_state(folder), report, report_error, classes, mistakes, mistakes_error, files)

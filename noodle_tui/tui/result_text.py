@@ -1,0 +1,237 @@
+"""The Result screen's words and bars: from a report (see report.REPORT_SHAPE) or a run's state to lines. Pure functions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from textual.content import Content
+
+from noodle_tui.evaluate import Prediction
+from noodle_tui.events import RunFailed, RunState, RunStopped
+from noodle_tui.report import printable
+from noodle_tui.stats import wilson_interval
+from noodle_tui.tui import words
+from noodle_tui.tui.status import MARKS
+from noodle_tui.tui.widgets.sheet import paragraph
+
+Part = str | Content | tuple[str, str]
+
+KEYS = (
+    ("The result", (("↑ ↓", "scroll (page up, page down, home, end)"), ("tab", "the worst mistakes, and back"),
+                    ("space", "the picked mistake's photo in the terminal: on, off"),
+                    ("l", "loss on a linear or a logarithmic scale"))),
+    ("The run", (("p", "predict: a file or a folder with this model"), ("r", "resume a run that ended early"),
+                 ("c", "copy its options to Setup"), ("y", "copy the folder's path"))),
+    ("Anywhere", (("esc", "back"), ("ctrl+p", "command palette"), ("?", "this help"))),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ResultFacts:
+    """What the Result screen shows of a run folder."""
+
+    folder: Path
+    state: RunState
+    report: dict[str, Any] | None  # None: `report_error` says why
+    report_error: str
+    classes: list[str]
+    mistakes: list[Prediction]  # all wrong answers, the most confident first
+    mistakes_error: str  # why there are none to show
+    files: list[tuple[str, int]]  # (name, bytes), the largest first
+
+
+def accuracy_of(facts: ResultFacts) -> tuple[int, int] | None:
+    """(correct, count) that the screen is headed by: the report's, else of the best epoch so far."""
+    if facts.report is not None:
+        overall = facts.report["result"]["overall"]
+        return overall["correct"], overall["count"]
+    best = facts.state.best
+    return None if best is None or best.val_correct is None else (best.val_correct, best.val_count)
+
+
+def head_lines(facts: ResultFacts, width: int) -> list[Content]:
+    """Name and state, the verdict in a sentence, and the interval drawn."""
+    state = facts.state
+    mark, colour = MARKS[state.status]
+    name = printable(state.started.name if state.started else facts.folder.name)
+    parts: list[Part] = [(name, "bold"), (f"  {mark} {state.status}", f"{colour} bold")]
+    if state.ended is not None:
+        parts.append((f"  {state.epoch} epochs in {words.duration(state.ended.seconds)}", "$quiet"))
+    if state.model is not None:
+        parts.append((f"  {printable(state.model.device_name or state.model.device)} {state.model.precision}", "$quiet"))
+    lines = [Content.assemble(*parts)]
+    lines += [line.stylize("bold") for line in paragraph(verdict(facts), width)]
+    if (counts := accuracy_of(facts)) is not None:
+        lines.append(whisker_bar(*counts, width))
+    if state.status in ("stopped", "failed", "interrupted"):
+        lines += [line.stylize(colour) for line in paragraph(what_happened(state), width, f"{mark} ")]
+        lines.append(Content.styled(how_to_go_on(facts, width), "$quiet"))
+    return lines
+
+
+def verdict(facts: ResultFacts) -> str:
+    """The report's verdict; without a report, how good the best epoch so far is."""
+    if facts.report is not None:
+        return printable(facts.report["verdict"])
+    best = facts.state.best
+    if best is None or best.val_correct is None:
+        return "No epoch was validated: nothing is known of this run's accuracy."
+    low, high = wilson_interval(best.val_correct, best.val_count)
+    return (f"{best.val_correct / max(best.val_count, 1):.3f} of the validation images were right in the best epoch so far "
+            f"({best.val_correct}/{best.val_count}, 95% interval {low:.2f} to {high:.2f}, epoch {best.epoch}).")
+
+
+def what_happened(state: RunState) -> str:
+    at = f"epoch {state.epoch} of {state.n_epochs}"
+    match state.ended:
+        case RunFailed(error=error):
+            return f"failed after {at}: {printable(error)}"
+        case RunStopped(reason=reason):
+            return f"stopped after {at}: {printable(reason)}"
+    return f"interrupted after {at}: the process is gone without a word"
+
+
+def how_to_go_on(facts: ResultFacts, width: int) -> str:
+    """With the command line where it fits."""
+    if facts.state.saved_epoch == 0:
+        return "Nothing was saved yet: copy its options to Setup (c) and start again."
+    text = f"Saved up to epoch {facts.state.saved_epoch}; r resumes it"
+    command = f", as does noodle run --load-dir {printable(str(facts.folder))}"
+    return text + command if len(text + command) <= width else text + "."
+
+
+def distrust_lines(facts: ResultFacts, width: int) -> list[Content]:
+    """What the report says to distrust, or why there is no report."""
+    if facts.report is None:
+        if facts.state.status != "done":
+            return [Content.styled("none: it is written when a run is done", "$quiet")]
+        return paragraph(printable(facts.report_error), width, "! ", "$error bold")
+    sentences = facts.report["distrust"]
+    if not sentences:
+        return [Content.styled("nothing that the numbers could tell", "$quiet")]
+    return [line for sentence in sentences for line in paragraph(printable(sentence), width, "! ", "$warning bold")]
+
+
+# Bars -----------------------------------------------------------------------------------------------------------------
+
+
+def whisker_bar(correct: int, count: int, width: int) -> Content:
+    """An accuracy between 0 and 1 as a bar, with its 95% Wilson interval: ━━━━━━━━━├──●─┤"""
+    if width < 4:
+        return Content("")
+    accuracy, (low, high) = correct / max(count, 1), wilson_interval(correct, count)
+    at, start, end = (min(int(value * width), width - 1) for value in (accuracy, low, high))
+    halves = round(accuracy * width * 2)
+    parts: list[Part] = []
+    for x in range(width):
+        filled = x * 2 + 1 <= halves
+        ink = "$validation" if filled else "$quiet"
+        if count and start <= x <= end:
+            char = "●" if x == at else "├" if x == start else "┤" if x == end else "─"
+            parts.append((char, "$foreground bold" if x == at else "$foreground"))
+        else:
+            parts.append(("━" if x * 2 + 2 <= halves else "╸" if filled else "·", ink if filled else "$grid"))
+    return Content.assemble(*parts).simplify()
+
+
+def bar_lines(counts: Sequence[dict[str, Any]], width: int) -> list[Content]:
+    """A line a person (a level, a class): its name, right answers, accuracy, and the bar with its interval."""
+    if not counts:
+        return []
+    name_width = min(max(len(printable(c["name"])) for c in counts), max(width // 4, 6))
+    numbers = max(len(f"{c['correct']}/{c['count']}") for c in counts)
+    lines = []
+    for c in counts:
+        name = Content(printable(c["name"])).truncate(name_width, ellipsis=True, pad=True)
+        figures = f"  {c['correct']}/{c['count']}".rjust(numbers + 2)
+        lines.append(Content.assemble(name, (figures, "$quiet"), (f"  {words.number(c['accuracy'])}  ", "bold"),
+                                      whisker_bar(c["correct"], c["count"], width - name_width - numbers - 11)))
+    return lines
+
+
+# The confusion matrix -------------------------------------------------------------------------------------------------
+
+
+def confusion_lines(report: dict[str, Any], width: int) -> list[Content]:
+    """Rows are true classes, columns answers; counts and each row's percent, on a shade of one colour."""
+    classes, matrix = [printable(name) for name in report["classes"]], report["result"]["confusion"]
+    name_width = min(max(len(name) for name in [*classes, "true ╲ answer"]), max(width // 4, 8))
+    n_shown, cell = _cells(len(classes), max(len(str(n)) for row in matrix for n in row), width - name_width - 1)
+    thick = n_shown <= 4
+    head: list[Part] = [Content.styled("true ╲ answer", "$quiet").truncate(name_width, ellipsis=True, pad=True), " "]
+    head += [(Content(name).truncate(cell - 1, ellipsis=True).plain.center(cell), "$quiet") for name in classes[:n_shown]]
+    lines = [Content.assemble(*head)]
+    for i, row in enumerate(matrix[:n_shown]):
+        cells = [_confusion_cell(n, sum(row), i == j, cell) for j, n in enumerate(row[:n_shown])]
+        label = Content.styled(classes[i], "bold").truncate(name_width, ellipsis=True, pad=True)
+        padding = [Content.assemble(" " * (name_width + 1), *(Content.styled(" " * cell, shade) for _, shade in cells))]
+        middle = [Content.assemble(label, " ", *(text for text, _ in cells))]
+        lines += padding + middle + padding if thick else middle
+    if n_shown < len(classes):
+        lines.append(Content.styled(f"… {len(classes) - n_shown} more classes: see report.md", "$quiet"))
+    return lines
+
+
+def _cells(n_classes: int, digits: int, room: int) -> tuple[int, int]:
+    """(classes that fit, cells a column): with percent where there is room, without where there isn't."""
+    for wanted in (max(digits + 9, 16), digits + 7, digits + 2):
+        if n_classes * wanted <= room:
+            return n_classes, wanted
+    return max(1, min(n_classes, room // (digits + 2))), digits + 2
+
+
+def _confusion_cell(n: int, total: int, right: bool, width: int) -> tuple[Content, str]:
+    share = n / total if total else 0.0
+    shade = f"on $primary {round(8 + 82 * share)}%" if n else "on $surface"
+    ink = "$quiet" if n == 0 else "$background" if share > 0.5 else "$foreground"
+    percent = f"  {share:4.0%}" if width >= len(str(n)) + 7 else ""
+    style = f"{ink} {'bold ' if right else ''}{shade}"
+    return Content.styled(f"{n}{percent}".center(width), style), shade
+
+
+def scores_line(report: dict[str, Any], width: int) -> list[Content]:
+    """The other scores, as many lines as they need."""
+    result = report["result"]
+    scores = [("always the commonest class", result["majority"]["accuracy"]),
+              ("balanced accuracy", result["balanced_accuracy"]), ("ROC AUC", result["roc_auc"]),
+              ("log loss", result["log_loss"]), ("Brier", result["brier"]), ("calibration error", result["calibration_error"])]
+    text = "   ".join(f"{name} {words.number(value)}" for name, value in scores if value is not None)
+    return [line.stylize("$quiet") for line in paragraph(text, width)]
+
+
+# Mistakes and files ---------------------------------------------------------------------------------------------------
+
+
+def mistake_header(classes: Sequence[str]) -> Content:
+    return Content.styled("  " + "sure".ljust(7) + "true → answer".ljust(_classes_width(classes)) + "file", "$quiet")
+
+
+def mistake_row(mistake: Prediction, classes: Sequence[str], width: int) -> Content:
+    """0.97  sad → happy   val/sad/34M_Ne_to_Sa_C08.JPG; of a long path the end is kept."""
+    answer = f"{printable(classes[mistake.true])} → {printable(classes[mistake.predicted])}"
+    room = _classes_width(classes)
+    file = printable(mistake.path)
+    left = max(width - room - 8, 8)
+    file = file if len(file) <= left else "…" + file[-(left - 1):]
+    answered = Content(answer).truncate(room - 1, ellipsis=True, pad=True)
+    return Content.assemble((f" {mistake.confidence:.3f} ", "bold"), answered,
+                            " ", (file, "$quiet"))
+
+
+def _classes_width(classes: Sequence[str]) -> int:
+    return min(2 * max((len(printable(name)) for name in classes), default=4) + 5, 30)
+
+
+def file_lines(facts: ResultFacts, width: int) -> list[Content]:
+    """The folder, and each file in it with its size."""
+    lines = [Content.styled(printable(str(facts.folder)), "$quiet").truncate(width, ellipsis=True)]
+    return lines + [Content.assemble(size_in_words(size).rjust(9) + "  ", printable(name)) for name, size in facts.files]
+
+
+def size_in_words(size: int) -> str:
+    """44.8 MB, 12.1 kB, 310 B"""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"

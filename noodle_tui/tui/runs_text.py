@@ -1,0 +1,255 @@
+"""The Runs screen's words: columns, rows and the account of one run. Pure functions of summaries."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from textual.content import Content
+
+from noodle_tui.config import options
+from noodle_tui.report import printable
+from noodle_tui.stats import wilson_interval
+from noodle_tui.summaries import RunSummary
+from noodle_tui.tui import words
+from noodle_tui.tui.status import MARKS
+from noodle_tui.tui.widgets import braille
+from noodle_tui.tui.widgets.drawing import VALIDATION, Band, Curve, Picture
+from noodle_tui.tui.widgets.sheet import paragraph
+
+LETTERS = "abcdefgh"  # of the marked runs, here and in the overlay
+GUTTER = 3  # cells before the first column: the mark's letter, the pin, a space
+
+
+KEYS = (
+    ("Runs", (("enter", "open: live, or its result"), ("space", f"mark, up to {len(LETTERS)}; esc takes all marks back"),
+              ("v", "overlay the marked runs, compare options"), ("p", "pin on top, or unpin"),
+              ("r", "resume a run that ended early"), ("s", "stop and save a live run; asks first"),
+              ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
+              ("del", "move to the trash; asks first"), ("u", "take the last deletion back"), ("n", "a new run"))),
+    ("The list", (("/", "filter: words of the name; -word: without it"),
+                  ("", "status:done  acc>0.9  cfg.lr>=1e-3  epoch<5"), ("esc", "no filter"),
+                  ("o", "sort by the next column (or click on it)"), ("O", "the other way round"),
+                  ("↑ ↓", "move (page up, page down, home, end)"))),
+    ("Anywhere", (("ctrl+p", "command palette"), ("?", "this help"))),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    width: int  # 0 takes what is left
+    text: Callable[[RunSummary, int], Content]  # (run, width)
+    key: Callable[[RunSummary], Any] | None  # what sorting by it compares; None can't be sorted by
+    needed_at: int = 0  # shown where the table is at least this wide
+    right: bool = False
+    descending: bool = False  # the order that is useful first
+
+
+def _state(run: RunSummary, width: int) -> Content:
+    mark, colour = MARKS[run.status]
+    return Content.styled(f"{mark} {run.status}" if width > 2 else mark, colour)
+
+
+def _accuracy(run: RunSummary, _: int) -> Content:
+    return Content.styled(words.number(run.best_accuracy), "bold" if run.best_accuracy is not None else "$quiet")
+
+
+def _counts(run: RunSummary, _: int) -> Content:
+    return Content("" if run.best_correct is None else f"{run.best_correct}/{run.best_count}")
+
+
+def _interval(run: RunSummary, _: int) -> Content:
+    return Content.styled("" if run.interval is None else words.interval(run.interval), "$quiet")
+
+
+def _spark(run: RunSummary, width: int) -> Content:
+    return Content(" ") + Content.styled(braille_line(run.val_accuracy, width - 1), "$validation")
+
+
+def braille_line(values: Sequence[float], width: int) -> str:
+    """A curve in one line of dots: lighter to the eye than blocks where rows of it stand close together."""
+    y = np.asarray(values, dtype=np.float64)
+    if len(y) == 0:
+        return ""
+    low, high = y.min(), y.max()
+    level = (y - low) / (high - low) if high > low else np.full(len(y), 0.5)
+    columns = np.rint(np.linspace(0, width * 2 - 1, len(y))).astype(np.int64)
+    means = np.bincount(columns, level) / np.maximum(np.bincount(columns), 1)  # of what shares a column
+    columns = np.unique(columns)
+    rows = np.rint((1 - means[columns]) * 3).astype(np.int64)
+    dots = braille.trace(columns, rows, np.zeros(len(columns), dtype=np.int64))
+    patterns = braille.cells(braille.dots(*dots, width, 1))[0]
+    return "".join(chr(braille.BLANK + int(pattern)) for pattern in patterns)
+
+
+def _epochs(run: RunSummary, _: int) -> Content:
+    return Content(f"{run.epoch}/{run.n_epochs}" if run.n_epochs else "–")
+
+
+def _duration(run: RunSummary, _: int) -> Content:
+    return Content.styled(words.duration(run.seconds) if run.started else "–", "$quiet")
+
+
+def _started(run: RunSummary, _: int) -> Content:
+    return Content.styled(when(run.started), "$quiet")
+
+
+def when(seconds: float | None) -> str:
+    """2026-11-23 10:15, local time."""
+    return "–" if seconds is None else datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
+
+
+COLUMNS = (
+    Column("state", 14, _state, lambda run: list(MARKS).index(run.status), needed_at=76),
+    Column("", 2, _state, None, needed_at=-76),
+    Column("name", 0, lambda run, _: Content(printable(run.name)), lambda run: run.name.casefold()),
+    Column("epochs", 10, _epochs, lambda run: run.epoch, right=True, descending=True),
+    Column("best", 7, _accuracy, lambda run: -1.0 if run.best_accuracy is None else run.best_accuracy, right=True,
+           descending=True),
+    Column("correct", 9, _counts, None, right=True, needed_at=70),
+    Column("95%", 10, _interval, lambda run: -1.0 if run.interval is None else run.interval[0], right=True,
+           descending=True),
+    Column("  accuracy", 16, _spark, None, needed_at=92),
+    Column("  curve", 10, _spark, None, needed_at=-92),
+    Column("time", 9, _duration, lambda run: run.seconds, right=True, needed_at=96, descending=True),
+    Column("started", 18, _started, lambda run: run.started or 0.0, right=True, needed_at=106, descending=True),
+)
+SORTABLE = [column for column in COLUMNS if column.key is not None]
+NEWEST = next(column for column in SORTABLE if column.name == "started")
+
+
+def columns_for(width: int) -> list[tuple[Column, int]]:
+    """The columns that fit, each with its width; a negative `needed_at` marks those for tables narrower than that."""
+    shown = [c for c in COLUMNS if (width >= c.needed_at if c.needed_at >= 0 else width < -c.needed_at)]
+    rest = max(width - GUTTER - sum(c.width for c in shown), 8)
+    return [(c, c.width or rest) for c in shown]
+
+
+def header(width: int, sort: Column, reverse: bool) -> Content:
+    """The columns' names; an arrow says which one the rows are sorted by, and which way. `width`: of the whole line."""
+    cells = [Content(" " * (GUTTER + 1))]
+    for column, room in columns_for(width - 1):
+        if column is sort:
+            name = Content.styled(f"{column.name} {'▾' if reverse else '▴'}", "$primary bold")
+        else:
+            name = Content.styled(column.name, "$quiet")
+        cells.append(_cell(name, room, column.right))
+    return Content("").join(cells)
+
+
+def column_at(x: int, width: int) -> Column | None:
+    """The column of the header at cell x."""
+    start = GUTTER + 1
+    for column, room in columns_for(width - 1):
+        if start <= x < start + room:
+            return column
+        start += room
+    return None
+
+
+def row(run: RunSummary, width: int, letter: str) -> Content:
+    """One run as a line. `letter`: that of a marked run."""
+    gutter = Content.assemble((letter or " ", "$accent bold"), ("▴" if run.pinned else " ", "$accent"), " ")
+    cells = [_cell(column.text(run, room - 2 if room > 2 else 2), room, column.right)
+             for column, room in columns_for(width)]
+    return Content("").join([gutter, *cells])
+
+
+def _cell(content: Content, width: int, right: bool) -> Content:
+    """Padded to the column; two cells stay free at the side where the neighbour begins."""
+    content = content.truncate(max(width - 1, 1), ellipsis=True)
+    blank = " " * (width - content.cell_length)
+    return Content.assemble(blank, content) if right else Content.assemble(content, blank)
+
+
+def sorted_runs(runs: Sequence[RunSummary], sort: Column, reverse: bool) -> list[RunSummary]:
+    """Pinned ones first; equal ones stay newest first, as they come."""
+    assert sort.key is not None
+    by_column = list(runs) if sort is NEWEST and reverse else sorted(runs, key=sort.key, reverse=reverse)
+    return sorted(by_column, key=lambda run: not run.pinned)
+
+
+def account(run: RunSummary, width: int) -> list[Content]:
+    """One run in a few lines: how it stands, its best accuracy, what it failed of, options unlike the default."""
+    mark, colour = MARKS[run.status]
+    state = f"{mark} {run.status}"
+    if run.n_epochs:
+        state += f" at epoch {run.epoch} of {run.n_epochs}" if run.status != "done" else f", {run.n_epochs} epochs"
+    lines = [Content.assemble((state, f"{colour} bold"), (f"  {words.duration(run.seconds)}", "$quiet"))]
+    lines += best_lines(run)
+    if run.error:
+        lines += paragraph(printable(run.error), width, f"{mark} ", colour)
+    lines.append(Content.styled(f"started {when(run.started)}", "$quiet"))
+    lines.append(Content.styled(printable(run.folder.name), "$quiet"))
+    if changed := unlike_default(run):
+        lines.append(Content(""))
+        name_width = max(len(name) for name, _ in changed) + 2
+        lines += [Content.assemble((name.ljust(name_width), "$quiet"), printable(value)) for name, value in changed]
+    return lines
+
+
+def detail_lines(run: RunSummary) -> list[Content]:
+    """The same in two lines, for windows without room for `account`."""
+    head = [*best_lines(run), Content.styled(printable(run.folder.name), "$quiet")]
+    changed = printable("  ".join(f"{name} {value}" for name, value in unlike_default(run)))
+    tail = Content.styled(f"✗ {printable(run.error)}", "$error") if run.error \
+        else Content.styled(changed or "all options at their defaults", "$quiet")
+    return [Content("   ").join(head), tail]
+
+
+def empty_text(save_dir: Path, error: str) -> Content:
+    """What stands where there are no runs: how to get one, or why the folder can't be read."""
+    if error:
+        return Content.styled(f"✗ {printable(error)}", "$error")
+    return Content.assemble(
+        ("No runs here yet", "bold"), (f"\n{printable(str(save_dir))}\n\n", "$quiet"),
+        ("n", "$primary bold"), "  set a run up       ", ("ctrl+p", "$primary bold"), "  everything else\n\n",
+        ("Runs that other terminals or nodes start in this folder show up here by themselves.", "$quiet"),
+    )  # fmt: skip
+
+
+def best_lines(run: RunSummary) -> list[Content]:
+    """★ 0.958  23/24  95% 0.80–0.99  epoch 12"""
+    if run.best_correct is None:
+        return [Content.styled("not validated yet", "$quiet")]
+    return [Content.assemble(
+        (f"★ {words.number(run.best_accuracy)}", "$star bold"), f"  {run.best_correct}/{run.best_count}",
+        (f"  95% {words.interval(run.interval)}  epoch {run.best_epoch}", "$quiet"),
+    )]  # fmt: skip
+
+
+def curve(run: RunSummary) -> Picture:
+    """The validation accuracy over the epochs, with its 95% interval and the best epoch."""
+    x, y = np.array(run.val_epochs, dtype=np.float64), np.array(run.val_accuracy, dtype=np.float64)
+    bounds = [wilson_interval(round(accuracy * run.best_count), run.best_count) for accuracy in run.val_accuracy]
+    low, high = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
+    star = None if run.best_accuracy is None else (float(run.best_epoch), run.best_accuracy)
+    return Picture((Curve(x, y, VALIDATION),), 1, max(run.n_epochs, 2), Band(x, low, high), star, bounds=(0.0, 1.0))
+
+
+def unlike_default(run: RunSummary) -> list[tuple[str, str]]:
+    """(option, value) of a run's options that are not the default, in RunConfig's order; the name is left out."""
+    found = []
+    for option in options():
+        default = list(option.default) if option.kind == "list" else option.default
+        default = str(default) if option.kind == "path" and default is not None else default
+        if option.name in run.config and option.name != "namestr" and run.config[option.name] != default:
+            found.append((option.name, in_words(run.config[option.name])))
+    return found
+
+
+def in_words(value: Any) -> str:
+    """An option's value as a person reads it."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(map(str, value))
+        case float():
+            return f"{value:g}"
+    return str(value)

@@ -1,0 +1,149 @@
+"""The form of the Setup screen: all options, grouped, generated from RunConfig."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.strip import Strip
+from textual.widgets import Input
+
+from noodle_tui.config import Option, options
+from noodle_tui.tui.widgets.choice import Choice
+from noodle_tui.tui.widgets.option_field import Editor, OptionChoice, OptionInput, as_text, editor_of
+from noodle_tui.tui.widgets.painting import Painted, headed_rule
+
+# What most runs need, first; the other options follow, group by group, in RunConfig's order.
+ESSENTIAL = {
+    "Data": ("stimuli", "rejig_data", "data_dir", "classes", "split_by", "val_fraction"),
+    "Training": ("n_epochs", "batch_size", "lr", "device", "load_dir", "save_dir"),
+    "Logging": ("namestr", "comet"),
+}
+LEAST_NOTE = 20  # cells: a note of fewer isn't worth reading
+
+
+def grouped_options() -> dict[str, list[Option]]:
+    """{title: its options}, all options, in the order of the form."""
+    known = {option.name: option for option in options()}
+    first = {name for names in ESSENTIAL.values() for name in names}
+    groups = {title: [known[name] for name in names] for title, names in ESSENTIAL.items()}
+    for group in ESSENTIAL:
+        groups[f"More {group.lower()}"] = [o for o in known.values() if o.group == group and o.name not in first]
+    return groups
+
+
+class Form(Painted):
+    """Its children are the editors alone; names, marks and notes are painted beside them: 28 widgets, not a hundred and more,
+    so that the screen is there at once.
+
+    Before an editor: the option's name, and `•` where she has set it herself, `✗` where something is to be mended. Behind it,
+    where there is room: what the option is for, or what is wrong with it.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "app.focus_previous", "Field above", show=False),
+        Binding("down", "app.focus_next", "Field below", show=False),
+    ]
+
+    class Changed(Message):
+        """She has changed an option. `value` is raw, for RunConfig to check; None: nothing typed."""
+
+        def __init__(self, name: str, value: Any):
+            super().__init__()
+            self.name, self.value = name, value
+
+    def __init__(self) -> None:
+        super().__init__(id="form")
+        self.editors: dict[str, Editor] = {}
+        self._titles: dict[str, str] = {}  # the group's title, by the name of its first option
+        for title, members in grouped_options().items():
+            self._titles[members[0].name] = title
+            self.editors.update((option.name, editor_of(option)) for option in members)
+        self.given: frozenset[str] = frozenset()
+        self.problems: dict[str, str] = {}
+
+    def compose(self) -> ComposeResult:
+        for name, editor in self.editors.items():
+            if name in self._titles:
+                editor.add_class("-first")  # leaves a line for the group's title
+            yield editor
+
+    def show(self, given: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+        """Show what she has given over the base values. No message."""
+        for name, editor in self.editors.items():
+            editor.show(given.get(name), base[name])
+        self.mark(given, {})
+
+    def mark(self, given: Collection[str], problems: Mapping[str, str]) -> None:
+        """Mark the options that she has set and those that have a problem; it is said where there is room."""
+        self.given, self.problems = frozenset(given), dict(problems)
+        self.repaint()
+
+    @property
+    def focused(self) -> Editor | None:
+        """The editor that has the focus."""
+        return next((editor for editor in self.editors.values() if editor.has_focus), None)
+
+    def paint(self, width: int, height: int) -> list[Strip]:
+        lines = [Content("")] * height
+        for name, editor in self.editors.items():
+            place = editor.virtual_region
+            if not place.width or place.y >= height:
+                continue  # not laid out yet
+            if name in self._titles:
+                lines[place.y - 1] = headed_rule(Content.styled(self._titles[name], "bold"), width - 1)
+            lines[place.y] = self._row(editor, place.x, place.right, width)
+        return [self.content_line(line, width) for line in lines]
+
+    def _row(self, editor: Editor, left: int, right: int, width: int) -> Content:
+        name = editor.option.name
+        problem = self.problems.get(name)
+        mark, colour = ("✗", "$error") if problem is not None else ("•", "$accent") if name in self.given else (" ", "")
+        name_colour = ("$primary bold" if editor.has_focus else "$error" if problem is not None
+                       else "$foreground" if name in self.given else "$quiet")
+        label = Content.styled(label_of(name), name_colour).truncate(left - 2, ellipsis=True)
+        row = Content.assemble(label.pad_right(left - 2 - label.cell_length), (mark, colour), " " * (right - left + 2))
+        room = width - row.cell_length - 1
+        if room < LEAST_NOTE:
+            return row
+        note = Content.styled(f"✗ {problem}", "$error") if problem else Content.styled(editor.option.help, "$quiet")
+        return Content.assemble(row, note.truncate(room, ellipsis=True))
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._paint_again)
+
+    def _paint_again(self) -> None:
+        """The editors have their places now."""
+        self._painted = None
+        self.refresh()
+
+    def on_descendant_focus(self) -> None:
+        self.repaint()
+
+    def on_descendant_blur(self) -> None:
+        self.repaint()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if isinstance(event.input, OptionInput):
+            raw = event.input.raw
+            self.post_message(self.Changed(event.input.option.name, None if as_text(raw) == event.input.base else raw))
+
+    def on_choice_changed(self, event: Choice.Changed) -> None:
+        event.stop()
+        if isinstance(event.choice, OptionChoice):
+            self.post_message(self.Changed(event.choice.option.name, event.choice.raw))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a name is one on its editor."""
+        for editor in self.editors.values():
+            if event.widget is self and editor.virtual_region.y == event.y:
+                editor.focus()
+
+
+def label_of(name: str) -> str:
+    """An option's name as the form shows it."""
+    return name.replace("_", " ")

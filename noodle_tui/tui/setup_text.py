@@ -1,0 +1,144 @@
+"""The words of "What will happen": from a preflight to lines of text. Pure functions."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from noodle_tui.findings import Finding
+
+if TYPE_CHECKING:
+    from noodle_tui.preflight import Preflight
+    from noodle_tui.preflight_photos import Photos
+
+MARKS = {"error": ("✗", "$error"), "warning": ("!", "$warning"), "info": ("·", "$quiet")}
+LABEL = 9  # cells of a line's label
+WAITING = "…"
+
+
+def headline(result: "Preflight | None", problems: Sequence[str], wanted: bool) -> Content:
+    """One line above all: can it start? `problems`: of the form itself; `wanted`: Start was pressed and waits."""
+    errors = len(problems) + (len(result.errors) if result and not problems else 0)
+    if errors:
+        return Content.styled(f"✗ {errors} thing{'s' if errors > 1 else ''} to mend before Start", "$error bold")
+    if result is None or result.waiting_for:
+        what = result.waiting_for if result else "looking"
+        return Content.styled(f"○ starts when checked: {what} …" if wanted else f"○ {what} …", "$quiet")
+    text = Content.styled("✓ ready", "$success bold")
+    return Content.assemble(text, ("  " + time_in_words(result), "$foreground")) if result.cost else text
+
+
+def time_in_words(result: "Preflight") -> str:
+    """About how long: "about 3 s", "about 2 min"; what is known by a table only is given no more than its size."""
+    if result.cost is None:
+        return ""
+    seconds = result.cost.seconds
+    if seconds < 90:
+        return f"about {max(round(seconds), 1)} s"
+    if seconds < 90 * 60:
+        return f"about {round(seconds / 60)} min"
+    return f"about {round(seconds / 3600)} h" if seconds < 48 * 3600 else f"about {round(seconds / 86400)} days"
+
+
+def size(count: int) -> str:
+    """Bytes for people: 217 MiB, 1.4 GiB."""
+    return f"{count / 2**20:.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
+
+
+def panel(result: "Preflight | None", problems: Sequence[tuple[str, str]], notes: Sequence[str], width: int) -> Content:
+    """Everything of the panel but its headline: what to mend, what to weigh, then what will be.
+
+    problems  (option, what is wrong with it) of the form: then nothing was looked up, and what was before is not shown
+    notes     things to know about the form
+    width     cells that a line may have
+    """
+    lines: list[Content] = []
+    for option, text in problems:
+        lines += _finding(Finding("error", option, text), width)
+    findings = [] if problems or result is None else list(result.findings)
+    for level in ("error", "warning"):
+        for finding in findings:
+            if finding.level == level:
+                lines += _finding(finding, width)
+    if lines:
+        lines.append(Content(""))
+    if result is not None and not problems:
+        lines += _facts(result, width)
+    small = [*notes, *(f.text for f in findings if f.level == "info")]
+    if findings and result is not None and result.photos is None:
+        small.append("no photos at hand? f4 draws people who don't exist, and trains on them")
+    if small:
+        lines.append(Content(""))
+        for text in small:
+            lines += _hanging(Content.styled("· ", "$quiet"), Content.styled(text, "$quiet"), width)
+    return Content("\n").join(lines)
+
+
+def _facts(result: "Preflight", width: int) -> list[Content]:
+    lines: list[Content] = []
+    photos, config, cost = result.photos, result.config, result.cost
+    if result.resumed_at is not None:
+        lines += _fact("pick up", f"after epoch {result.resumed_at} of {config.n_epochs}", width)
+    if photos is not None:
+        lines += _photo_facts(result, photos, width)
+    waiting = WAITING if result.waiting_for else ""
+    lines += _fact("model", f"ResNet18; {result.weights}" if result.weights else waiting, width)
+    machine = result.machine
+    lines += _fact("device", f"{machine.name}, {machine.precision}" if machine else waiting, width)
+    if cost is not None:
+        epochs = max(config.n_epochs - (result.resumed_at or 0), 0)
+        basis = "as fast as your last run here" if cost.measured else "a rough guess"
+        lines += _fact("time", f"{time_in_words(result)} for {epochs} epochs ({basis})", width)
+        lines += _fact("memory", f"about {size(cost.photo_bytes)} for photos, {size(cost.training_bytes)} to train", width)
+    elif waiting:
+        lines += _fact("time", waiting, width)
+    if result.disk_free is not None:
+        lines += _fact("disk", f"up to {size(result.disk_needed)} in {config.save_dir} ({size(result.disk_free)} free)", width)
+    loggers = [name for name, on in (("Comet", config.comet and not config.debug), ("TensorBoard", config.tensorboard)) if on]
+    lines += _fact("log", " and ".join(["the run folder", *loggers]), width)
+    return lines
+
+
+def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Content]:
+    total, config = sum(photos.train) + sum(photos.val), result.config
+    of_people = f" of {photos.people} people" if photos.people else ""
+    where = config.stimuli if photos.rejig == "needed" else config.data_dir
+    lines = _hanging(Content.styled(f"{'photos':<{LABEL}}", "$quiet"),
+                     Content.assemble((f"{total:,}", "bold"), f"{of_people} in {where}"), width)
+    names = [*photos.classes, "all"]
+    name_width = min(max(len(name) for name in names), max(width - LABEL - 16, 4))
+    rows = [*zip(photos.train, photos.val, strict=True), (sum(photos.train), sum(photos.val))]
+    lines.append(Content.styled(f"{'':<{LABEL}}{'':<{name_width}}{'train':>8}{'val':>7}", "$quiet"))
+    for name, (train, val) in zip(names, rows, strict=True):
+        shown = Content(name).truncate(name_width, ellipsis=True).pad_right(max(name_width - Content(name).cell_length, 0))
+        lines.append(Content.assemble(" " * LABEL, shown, f"{train:>8,}", f"{val:>7,}"))
+    if photos.rejig == "needed":
+        verb = {"move": "moved", "copy": "copied", "link": "linked"}[config.mode]
+        parts = [f"{photos.new:,} {verb} to {config.data_dir}"] if photos.new or not photos.leaving else []
+        if photos.leaving:
+            parts.append(f"{photos.leaving:,} put back")
+        if result.made_by_rejig:
+            parts.append("the others rearranged")
+        lines += _fact("rejig", ", ".join(parts), width)
+    elif photos.rejig == "done":
+        lines += _fact("rejig", "done already: nothing will be touched", width)
+    if photos.skipped:
+        reasons = "; ".join(f"{count:,} {reason}" for reason, count in photos.skipped[:3])
+        more = f"; and {len(photos.skipped) - 3} other reasons" if len(photos.skipped) > 3 else ""
+        lines += _fact("left out", f"{reasons}{more}", width)
+    return lines
+
+
+def _fact(label: str, text: str, width: int) -> list[Content]:
+    return _hanging(Content.styled(f"{label:<{LABEL}}", "$quiet"), Content(text), width) if text else []
+
+
+def _finding(finding: Finding, width: int) -> list[Content]:
+    sign, colour = MARKS[finding.level]
+    return _hanging(Content.styled(f"{sign} ", f"{colour} bold"), Content.styled(finding.text, colour), width)
+
+
+def _hanging(label: Content, text: Content, width: int) -> list[Content]:
+    """A label and a text beside it, wrapped within its own column."""
+    first, *rest = text.wrap(max(width - label.cell_length, 8)) or [Content("")]
+    return [Content.assemble(label, first), *(Content.assemble(" " * label.cell_length, line) for line in rest)]

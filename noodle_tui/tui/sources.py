@@ -1,0 +1,131 @@
+"""Where a screen gets its run from: this process, a run folder on the same filesystem, or a recording."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+from noodle_tui import run_folder
+from noodle_tui.background import BackgroundRun
+from noodle_tui.events import Event, StageDone, StageProgress
+
+
+class RunSource(Protocol):
+    """A run as a screen sees it. Every method may be called from another thread than the screen's own."""
+
+    @property
+    def folder(self) -> Path | None:
+        """The run folder; None before it is made."""
+        ...
+
+    def read(self) -> list[Event]:
+        """The events since the last call. May wait for the disk: call it in a thread, about four times a second."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether somebody still works on the run. A run that is neither alive nor ended was interrupted."""
+        ...
+
+    def stop(self) -> None:
+        """Ask the run to save and stop. Returns at once; the run says RunStopped when it has."""
+        ...
+
+    def pause(self) -> None:
+        """Ask the run to wait after its current batch. Returns at once; the run says Paused."""
+        ...
+
+    def resume(self) -> None:
+        """Ask a paused run to go on. Returns at once; the run says Resumed."""
+        ...
+
+
+class ReplaySource:
+    """Events from a list, all at once or as `add` brings them: for a run of the past, and for tests."""
+
+    def __init__(self, events: Iterable[Event] = (), *, alive: bool = False, folder: Path | None = None):
+        self.folder = folder
+        self.requests: list[str] = []
+        self._unread = list(events)
+        self._alive = alive
+
+    def add(self, *events: Event) -> None:
+        """Make events available to the next `read`."""
+        self._unread += events
+
+    def read(self) -> list[Event]:
+        events, self._unread = self._unread, []
+        return events
+
+    def alive(self) -> bool:
+        return self._alive
+
+    def end(self) -> None:
+        """From now on nobody works on the run."""
+        self._alive = False
+
+    def stop(self) -> None:
+        self.requests.append("stop")
+
+    def pause(self) -> None:
+        self.requests.append("pause")
+
+    def resume(self) -> None:
+        self.requests.append("resume")
+
+
+class BackgroundSource:
+    """A run in a thread of this process."""
+
+    def __init__(self, run: BackgroundRun):
+        self._run = run
+        self._position = 0
+        self._progress: StageProgress | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        return self._run.folder
+
+    def read(self) -> list[Event]:
+        events = self._run.events[self._position :]
+        self._position += len(events)
+        progress = self._run.progress
+        if progress is not None and progress is not self._progress:
+            self._progress = progress
+            if not any(isinstance(event, StageDone) and event.stage == progress.stage for event in events):
+                events.append(progress)
+        return events
+
+    def alive(self) -> bool:
+        return self._run.alive()
+
+    def stop(self) -> None:
+        self._run.control.stop()
+
+    def pause(self) -> None:
+        self._run.control.pause()
+
+    def resume(self) -> None:
+        self._run.control.resume()
+
+
+class FolderSource:
+    """A run folder: of a job on this machine or on another one of the same filesystem, or of a run of the past."""
+
+    def __init__(self, folder: Path):
+        self.folder: Path | None = folder
+        self._folder = folder
+        self._follower = run_folder.Follower(folder)
+
+    def read(self) -> list[Event]:
+        return self._follower.read()
+
+    def alive(self) -> bool:
+        return run_folder.is_alive(self._folder)
+
+    def stop(self) -> None:
+        run_folder.request_stop(self._folder)
+
+    def pause(self) -> None:
+        run_folder.request_pause(self._folder)
+
+    def resume(self) -> None:
+        run_folder.request_resume(self._folder)

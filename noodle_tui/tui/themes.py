@@ -1,0 +1,103 @@
+"""The colours. Blue against orange is told apart with every common colour blindness; nothing is told by colour alone.
+
+All values are of the 256-colour palette, so a terminal without true colour (tmux without RGB) shows exactly these.
+"""
+
+from textual.theme import Theme
+
+# What the curves add to Textual's own colour names. Themes that don't know them (Textual's built-in ones) get these.
+DARK_VARIABLES = {
+    "train": "#5fafff",
+    "train-soft": "#5f87af",
+    "train-faded": "#005f87",
+    "validation": "#ffaf5f",
+    "validation-soft": "#af875f",
+    "validation-faded": "#875f00",
+    "band": "#303030",
+    "grid": "#4e4e4e",
+    "rule": "#4e4e4e",
+    "quiet": "#949494",
+    "star": "#ffd75f",
+    "cursor-line": "#b2b2b2",
+    "cursor-column": "#303030",
+}
+LIGHT_VARIABLES = {
+    "train": "#005faf",
+    "train-soft": "#5f87af",
+    "train-faded": "#87afd7",
+    "validation": "#af5f00",
+    "validation-soft": "#af875f",
+    "validation-faded": "#d7af87",
+    "band": "#e4e4e4",
+    "grid": "#dadada",
+    "rule": "#b2b2b2",
+    "quiet": "#626262",
+    "star": "#af0087",
+    "cursor-line": "#626262",
+    "cursor-column": "#e4e4e4",
+}
+
+NOODLE_DARK = Theme(
+    name="noodle-dark",
+    dark=True,
+    primary="#5fafff",
+    secondary="#87afd7",
+    accent="#ffd75f",
+    success="#5fd7af",
+    warning="#ffd75f",
+    error="#ff87af",
+    foreground="#dadada",
+    background="#121212",
+    surface="#1c1c1c",
+    panel="#262626",
+    variables={
+        **DARK_VARIABLES,
+        "border": "#5fafff",
+        "border-blurred": "#4e4e4e",
+        "block-cursor-foreground": "#121212",
+        "block-cursor-background": "#5fafff",
+        "block-cursor-text-style": "none",
+        "footer-background": "#1c1c1c",
+        "footer-key-foreground": "#5fafff",
+        "footer-description-foreground": "#b2b2b2",
+        "input-selection-background": "#005f87",
+        "button-color-foreground": "#121212",
+        "button-focus-text-style": "bold underline",
+    },
+)
+
+NOODLE_LIGHT = Theme(
+    name="noodle-light",
+    dark=False,
+    primary="#005faf",
+    secondary="#5f5f87",
+    accent="#af0087",
+    success="#00875f",
+    warning="#875f00",
+    error="#af005f",
+    foreground="#262626",
+    background="#ffffff",
+    surface="#eeeeee",
+    panel="#e4e4e4",
+    variables={
+        **LIGHT_VARIABLES,
+        "border": "#005faf",
+        "border-blurred": "#b2b2b2",
+        "block-cursor-foreground": "#ffffff",
+        "block-cursor-background": "#005faf",
+        "block-cursor-text-style": "none",
+        "footer-background": "#eeeeee",
+        "footer-key-foreground": "#005faf",
+        "footer-description-foreground": "#444444",
+        "input-selection-background": "#87afd7",
+        "button-color-foreground": "#ffffff",
+        "button-focus-text-style": "bold underline",
+    },
+)
+
+THEMES = (NOODLE_DARK, NOODLE_LIGHT)
+
+
+def variables_for(dark: bool) -> dict[str, str]:
+    """The curves' colours for a theme that doesn't name them itself."""
+    return DARK_VARIABLES if dark else LIGHT_VARIABLES

@@ -1,0 +1,103 @@
+"""Two small windows over a screen: a question, and the keys."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.content import Content
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widgets import Button, Static
+
+from noodle_tui.tui.widgets.painting import clean
+
+
+class Question(ModalScreen[bool]):
+    """Yes or no. The safe answer has the focus; escape gives it too."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes"),
+        Binding("n,escape", "answer(False)", "No"),
+        Binding("left,right", "app.focus_next", "Other", show=False),
+    ]
+
+    def __init__(self, title: str, text: str, yes: str, no: str):
+        super().__init__()
+        self._title, self._text, self._yes, self._no = title, text, yes, no
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = Content(self._title).markup
+            yield Static(clean(Content(self._text)))
+            with Horizontal(classes="dialog-buttons"):
+                yield Button(self._no, id="no", compact=True)
+                yield Button(self._yes, id="yes", variant="primary", compact=True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id == "yes")
+
+    def action_answer(self, yes: bool) -> None:
+        self.dismiss(yes)
+
+
+class Help(ModalScreen[None]):
+    """The keys of a screen, in groups of (key, what it does)."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter", "dismiss", "Close")]
+
+    def __init__(self, title: str, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]):
+        super().__init__()
+        self._title, self._groups = title, groups
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(classes="dialog") as dialog:
+            dialog.border_title = Content(self._title).markup
+            dialog.border_subtitle = "esc closes"
+            yield Static(self._keys())
+
+    def _keys(self) -> Content:
+        lines: list[Content] = []
+        for name, keys in self._groups:
+            lines += [Content.styled(name, "bold"), *(_line(key, text) for key, text in keys), Content("")]
+        return Content("\n").join(lines[:-1])
+
+
+def _line(key: str, text: str) -> Content:
+    return Content.assemble((f"  {key:<12}", "$footer-key-foreground bold"), text)
+
+
+class Choice(ModalScreen[str]):
+    """One of several answers (name, label, key). The first is the safe one: it has the focus, and escape gives it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "answer('')", "Back"),
+        Binding("left,up", "app.focus_previous", "Other", show=False),
+        Binding("right,down", "app.focus_next", "Other", show=False),
+    ]
+
+    def __init__(self, title: str, text: str, answers: Sequence[tuple[str, str, str]]):
+        super().__init__()
+        self._title, self._text, self._answers = title, text, answers
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog") as dialog:
+            dialog.border_title = Content(self._title).markup
+            yield Static(clean(Content(self._text)))
+            with Vertical(classes="dialog-choices"):
+                for number, (name, label, key) in enumerate(self._answers):
+                    variant = "primary" if number == 0 else "default"
+                    yield Button(f"{label}  ({key})", id=name, variant=variant, compact=True)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        self.dismiss(event.button.id or "")
+
+    def on_key(self, event: Key) -> None:
+        for name, _, key in self._answers:
+            if event.key == key:
+                event.stop()
+                self.dismiss(name)
+
+    def action_answer(self, name: str) -> None:
+        self.dismiss(name or self._answers[0][0])

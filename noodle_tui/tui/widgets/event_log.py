@@ -1,0 +1,63 @@
+"""What a run had to say, newest first. Warnings are told by their "!", errors by their "✗", not by colour alone."""
+
+import time
+from collections.abc import Sequence
+
+from textual.content import Content
+
+from noodle_tui.events import Message, Saved, StageDone
+from noodle_tui.tui import words
+from noodle_tui.tui.widgets.listing import Listing
+
+Entry = Message | Saved | StageDone
+
+MAX_ENTRIES = 500  # older ones are in the run folder's events.jsonl
+MARKS = {"info": ("·", "$quiet"), "warning": ("!", "$warning bold"), "error": ("✗", "$error bold")}
+TEXT_AT = 11  # the column where the text begins: time, mark
+
+
+def entry_text(entry: Entry) -> tuple[str, str]:
+    """(level, text) of one entry."""
+    match entry:
+        case Message(level=level, text=text):
+            return (level if level in MARKS else "info"), text
+        case Saved(file=file, epoch=epoch):
+            return "info", f"saved {file} (epoch {epoch})"
+        case StageDone(stage=stage, seconds=seconds, text=text):
+            return "info", f"{stage} done in {words.duration(seconds)}" + (f": {text}" if text else "")
+
+
+class EventLog(Listing):
+    """The log; long entries go on below, indented. A single line high it shows the newest entry alone."""
+
+    _entries: Sequence[Entry] = ()
+
+    def show(self, entries: Sequence[Entry]) -> None:
+        """Show these entries (in the order they came); of the savings of one file only the last."""
+        last_saved = {entry.file: entry for entry in entries if isinstance(entry, Saved)}
+        entries = [entry for entry in entries if not isinstance(entry, Saved) or entry is last_saved[entry.file]]
+        self._entries = entries[-MAX_ENTRIES:]
+        self._title = Content("log")
+        n_warnings = sum(1 for e in self._entries if entry_text(e)[0] == "warning")
+        many = f"! {n_warnings} warning{'s' * (n_warnings > 1)}"
+        self._detail = Content.assemble((many, "$warning")) if n_warnings else Content("")
+        if len(entries) > MAX_ENTRIES:
+            self._title = Content(f"log (the last {MAX_ENTRIES})")
+        self.repaint()
+
+    def count(self, width: int) -> int:
+        return sum(len(_wrapped(entry, width)) for entry in self._entries)
+
+    def rows(self, width: int, start: int, stop: int) -> list[Content]:
+        lines = [line for entry in reversed(self._entries) for line in _wrapped(entry, width)]
+        return lines[start:stop]
+
+
+def _wrapped(entry: Entry, width: int) -> list[Content]:
+    level, text = entry_text(entry)
+    mark, style = MARKS[level]
+    clock = time.strftime("%H:%M:%S", time.localtime(entry.time))
+    text_style = "" if level == "info" else style.removesuffix(" bold")
+    first, *more = Content.styled(text, text_style).wrap(max(width - TEXT_AT, 20)) or [Content("")]
+    head = Content.assemble((clock, "$quiet"), " ", (mark, style), " ", first)
+    return [head, *(Content.assemble(" " * TEXT_AT, line) for line in more)]

@@ -1,0 +1,105 @@
+"""What to type or choose for one option of a run: generated from its `Option`."""
+
+import os
+from typing import Any
+
+from textual.widgets import Input
+
+from noodle_tui.config import Option
+from noodle_tui.tui.widgets.choice import Choice
+
+SWITCH = ("off", "on")
+# Options of text that may also name a file; the other paths are folders.
+TAKES_A_FILE = {"weights", "load_dir"}
+
+
+class OptionInput(Input):
+    """A line to type in. Empty, it stands for the base value (the default, or the picked-up run's), which is shown faintly.
+
+    There right or end take the base value over, to be changed.
+    """
+
+    def __init__(self, option: Option):
+        super().__init__(id=f"option-{option.name}", compact=True, select_on_focus=False)
+        self.option = option
+        self.base = ""
+        self.cursor_blink = False
+
+    @property
+    def takes_a_path(self) -> bool:
+        return self.option.kind == "path" or self.option.name in TAKES_A_FILE
+
+    @property
+    def raw(self) -> Any:
+        """What is typed, for RunConfig to check; None: nothing."""
+        return read(self.option, self.value)
+
+    def show(self, given: Any, base: Any) -> None:
+        """Show what she has given (None: nothing) over a base value. No message."""
+        self.base = as_text(base)
+        self.placeholder = self.base or "none"
+        text = as_text(given)
+        if self.raw != read(self.option, text):  # else what she types stays as it is
+            with self.prevent(Input.Changed):
+                self.put(text)
+
+    def put(self, text: str) -> None:
+        """Replace the text, the cursor at its end."""
+        self.value = text
+        self.cursor_position = len(text)
+
+    def action_cursor_right(self, select: bool = False) -> None:
+        if self.value or not self.base:
+            return super().action_cursor_right(select)
+        self.put(self.base)
+
+    def action_end(self, select: bool = False) -> None:
+        if self.value or not self.base:
+            return super().action_end(select)
+        self.put(self.base)
+
+
+class OptionChoice(Choice):
+    """One of an option's choices, or off and on."""
+
+    takes_a_path = False
+
+    def __init__(self, option: Option):
+        super().__init__(SWITCH if option.kind == "bool" else option.choices, "", id=f"option-{option.name}")
+        self.option = option
+
+    @property
+    def raw(self) -> Any:
+        return self.value == "on" if self.option.kind == "bool" else self.value
+
+    def show(self, given: Any, base: Any) -> None:
+        """Show what she has given (None: nothing), else the base value. No message."""
+        value = base if given is None else given
+        self.put(SWITCH[bool(value)] if self.option.kind == "bool" else str(value))
+
+
+Editor = OptionInput | OptionChoice
+
+
+def editor_of(option: Option) -> Editor:
+    """The right one of the two."""
+    return OptionChoice(option) if option.kind in ("bool", "choice") else OptionInput(option)
+
+
+def as_text(value: Any) -> str:
+    """A value as it is typed: lists with commas, nothing for None."""
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def read(option: Option, text: str) -> Any:
+    """A typed text as a raw value for RunConfig; None where nothing is typed. `~` is the home folder, as in a shell."""
+    text = text.strip()
+    if not text:
+        return None
+    if option.kind == "list":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    if option.kind == "path" or option.name in TAKES_A_FILE:
+        return os.path.expanduser(text).rstrip("/") or "/"
+    return text

@@ -1,0 +1,85 @@
+"""Completion of paths as they are typed. The folders are listed in a thread: some lie on slow network disks."""
+
+import os
+from pathlib import Path
+
+from textual import events, work
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input
+from textual.worker import get_current_worker
+from textual_autocomplete import AutoComplete, DropdownItem, PathAutoComplete, TargetState
+
+MOST = 500  # names of one folder: more can't be looked through
+
+
+class PathCompletion(PathAutoComplete):
+    """A list of what is in the folder that is being typed, below the cursor: tab or enter takes, escape closes."""
+
+    class Listed(Message):
+        """The thread has listed a folder."""
+
+        def __init__(self, folder: str, names: list[str]):
+            super().__init__()
+            self.folder, self.names = folder, names
+
+    def __init__(self, target: Input, folders_only: bool):
+        super().__init__(target)
+        self._folders_only = folders_only
+        self._listing: tuple[str, list[str]] | None = None  # one folder and what is in it, folders with a slash
+
+    def get_candidates(self, target_state: TargetState) -> list[DropdownItem]:
+        typed = target_state.text[: target_state.cursor_position]
+        folder = os.path.expanduser(typed[: typed.rfind("/") + 1]) or "."
+        if self._listing is None or self._listing[0] != folder:
+            self._list(folder)
+            return []
+        hidden = typed[typed.rfind("/") + 1 :].startswith(".")
+        return [DropdownItem(Content(name)) for name in self._listing[1] if hidden or not name.startswith(".")]
+
+    @work(thread=True, exclusive=True, group="completion")
+    def _list(self, folder: str) -> None:
+        worker = get_current_worker()
+        try:
+            names = list_folder(Path(folder), self._folders_only)
+        except OSError:
+            names = []  # no such folder, or no right to read it: nothing to complete; the form says what is wrong
+        if not worker.is_cancelled:
+            self.post_message(self.Listed(folder, names))
+
+    def on_path_completion_listed(self, message: Listed) -> None:
+        message.stop()
+        self._listing = (message.folder, message.names)
+        state = self._get_target_state()
+        self._rebuild_options(state, self.get_search_string(state))
+        if self.target.has_focus and state.text and self.should_show_dropdown(self.get_search_string(state)):
+            self._align_to_target()
+            self.action_show()
+
+    def should_show_dropdown(self, search_string: str) -> bool:
+        """Only once a name has been begun: after a whole folder tab and enter go on to the next field."""
+        return AutoComplete.should_show_dropdown(self, search_string)
+
+    def _listen_to_messages(self, event: events.Event) -> None:
+        if isinstance(event, events.Key) and not self.display:
+            return  # down is the next field then
+        super()._listen_to_messages(event)
+
+    def _handle_focus_change(self, has_focus: bool) -> None:
+        self._listing = None  # things may have changed since she was here
+        super()._handle_focus_change(has_focus)
+
+    def post_completion(self) -> None:
+        super().post_completion()
+        # the completion was made without a word: tell the form
+        self.target.post_message(Input.Changed(self.target, self.target.value))
+
+
+def list_folder(folder: Path, folders_only: bool) -> list[str]:
+    """The names in a folder, folders first and with a slash, sorted without regard to case. OSError if it can't be listed."""
+    with os.scandir(folder) as entries:
+        found = [(entry.name, entry.is_dir()) for entry in entries]
+    names = sorted((name + "/" for name, is_folder in found if is_folder), key=str.lower)
+    if not folders_only:
+        names += sorted((name for name, is_folder in found if not is_folder), key=str.lower)
+    return names[:MOST]

@@ -1,0 +1,115 @@
+"""A photo in the terminal: two pixels a cell, as half blocks. Works in every terminal, in tmux and over SSH."""
+
+import warnings
+from pathlib import Path
+
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual import work
+from textual.content import Content
+from textual.geometry import Size
+from textual.message import Message
+from textual.strip import Strip
+from textual.visual import Visual
+from textual.widget import Widget
+from textual.worker import get_current_worker
+
+Pixel = tuple[int, int, int]
+
+
+class Photo(Widget):
+    """Draws an image file as large as the widget, once asked to with `show`; before that, nothing: photos show faces.
+
+    The file is read and made small in a thread. One that can't be read is said so, in its place.
+    """
+
+    DEFAULT_CSS = "Photo { width: 16; height: 10; }"
+    ALLOW_SELECT = False
+
+    class Loaded(Message):
+        """The thread has the pixels of `path` for a widget of `size`, or says why not."""
+
+        def __init__(self, path: Path, size: Size, pixels: list[list[Pixel]], problem: str):
+            super().__init__()
+            self.path, self.size, self.pixels, self.problem = path, size, pixels, problem
+
+    def __init__(self, path: Path | None = None, *, id: str | None = None, classes: str | None = None):
+        super().__init__(id=id, classes=classes)
+        self.path = path
+        self._pixels: list[list[Pixel]] = []
+        self._problem = ""
+
+    def show(self, path: Path | None) -> None:
+        """Show another photo; None shows nothing."""
+        self.path, self._pixels, self._problem = path, [], ""
+        self.refresh()
+        self._load_if_seen()
+
+    def on_resize(self) -> None:
+        self._load_if_seen()
+
+    def _load_if_seen(self) -> None:
+        if self.path is not None and self.size.area:
+            self._load(self.path, self.size)
+
+    @work(thread=True, exclusive=True, group="photo")
+    def _load(self, path: Path, size: Size) -> None:
+        worker = get_current_worker()
+        pixels, problem = thumbnail(path, size.width, size.height)
+        if not worker.is_cancelled:
+            self.post_message(self.Loaded(path, size, pixels, problem))
+
+    def on_photo_loaded(self, message: Loaded) -> None:
+        message.stop()
+        if (message.path, message.size) == (self.path, self.size):  # else another was asked for meanwhile
+            self._pixels, self._problem = message.pixels, message.problem
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        width, height = self.size
+        ground = self.visual_style
+        if self._problem and y == height // 2:
+            lines = Visual.to_strips(self, Content(self._problem).truncate(width, ellipsis=True), width, 1, ground)
+            return lines[0].adjust_cell_length(width, ground.rich_style)
+        top = (height - (len(self._pixels) + 1) // 2) // 2
+        row = 2 * (y - top)
+        if not 0 <= row < len(self._pixels):
+            return Strip.blank(width, ground.rich_style)
+        upper = self._pixels[row]
+        lower = self._pixels[row + 1] if row + 1 < len(self._pixels) else None
+        left = (width - len(upper)) // 2
+        blank, cells = Segment(" " * left, ground.rich_style), half_blocks(upper, lower)
+        return Strip([blank, *cells]).adjust_cell_length(width, ground.rich_style)
+
+
+def thumbnail(path: Path, width: int, height: int) -> tuple[list[list[Pixel]], str]:
+    """The pixels of an image, upright, fit into `width` cells by `height` lines of half blocks; and why there are none ("")."""
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns on stderr, which would tear the screen
+            with Image.open(path) as image:
+                image.draft("RGB", (4 * width, 8 * height))  # a JPEG is decoded no larger than needed
+                small = ImageOps.exif_transpose(image).convert("RGB")
+                small.thumbnail((width, 2 * height), Image.Resampling.LANCZOS)
+    except (OSError, ValueError, SyntaxError, LookupError, ArithmeticError, TypeError, AttributeError, EOFError, MemoryError,
+            RuntimeError, Image.DecompressionBombError):  # Pillow's decoders raise nearly anything on broken files
+        return [], "can't be read"
+    flat = small.tobytes()
+    line = 3 * small.width
+    return [[(flat[i], flat[i + 1], flat[i + 2]) for i in range(y * line, (y + 1) * line, 3)] for y in range(small.height)], ""
+
+
+def half_blocks(upper: list[Pixel], lower: list[Pixel] | None) -> list[Segment]:
+    """One line of cells, each the upper pixel's colour over the lower one's; equal neighbours in one segment."""
+    segments: list[Segment] = []
+    for x, above in enumerate(upper):
+        below = None if lower is None else Color.from_rgb(*lower[x])
+        style = Style(color=Color.from_rgb(*above), bgcolor=below)
+        if segments and segments[-1].style == style:
+            segments[-1] = Segment(segments[-1].text + "▀", style)
+        else:
+            segments.append(Segment("▀", style))
+    return segments

@@ -1,0 +1,80 @@
+"""The axes of a plot: from values to dots, and where the labels stand."""
+
+from dataclasses import dataclass
+from math import ceil, floor, isfinite, log10
+
+import numpy as np
+
+from noodle_tui.tui.widgets.braille import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis from `low` to `high` (low < high), linear or logarithmic, with the values that get a label."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    log: bool = False
+
+    def fraction(self, values: Floats) -> Floats:
+        """Where values lie between low (0) and high (1). NaN stays NaN; so becomes what a log axis can't show."""
+        if not self.log:
+            return (values - self.low) / (self.high - self.low)
+        positive = np.where(values > 0, values, np.nan)
+        return (np.log10(positive) - log10(self.low)) / (log10(self.high) - log10(self.low))
+
+    def dot(self, values: Floats, n_dots: int) -> Ints:
+        """The dot (0 to n_dots - 1) of each finite value; values beyond the ends lie beyond 0 and n_dots - 1."""
+        return np.rint(self.fraction(values) * (n_dots - 1)).astype(np.int64)
+
+
+def nice_step(span: float, n: int, multiples: tuple[float, ...] = (1, 2, 2.5, 5)) -> float:
+    """The smallest of `multiples` times a power of ten that cuts `span` into at most `n` parts."""
+    rough = span / max(n, 1)
+    power = 10.0 ** floor(log10(rough))
+    return next((m * power for m in multiples if m * power >= rough * (1 - 1e-9)), 10 * power)
+
+
+def linear_scale(low: float, high: float, n_ticks: int, bounds: tuple[float, float] = (-np.inf, np.inf)) -> Scale:
+    """An axis that holds low to high, ending on ticks, so that it changes seldom while a run goes on."""
+    if not (isfinite(low) and isfinite(high)):
+        low, high = 0.0, 1.0
+    if high - low < 1e-9 * max(abs(low), abs(high), 1e-3):
+        low, high = low - 0.05 * max(abs(low), 1.0), high + 0.05 * max(abs(high), 1.0)
+    low, high = max(low, bounds[0]), min(high, bounds[1])
+    step = nice_step(high - low, n_ticks)
+    first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
+    ticks = tuple(round(i * step, 12) for i in range(first, last + 1))
+    return Scale(max(ticks[0], bounds[0]), min(ticks[-1], bounds[1]), ticks)
+
+
+def log_scale(low: float, high: float, n_ticks: int) -> Scale:
+    """A logarithmic axis that holds low to high (both positive), labelled at 1, 2, 5 or at the powers of ten only."""
+    if not (isfinite(low) and isfinite(high) and low > 0):
+        return Scale(0.1, 1.0, (0.1, 1.0), log=True)
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    grid = [m * 10.0**p for p in powers for m in (1, 2, 5)]
+    first = max((g for g in grid if g <= low * (1 + 1e-9)), default=grid[0])
+    last = min((g for g in grid if g >= high * (1 - 1e-9)), default=grid[-1])
+    if first == last:
+        last = grid[grid.index(first) + 1]
+    ticks = [g for g in grid if first <= g <= last]
+    if len(ticks) > n_ticks + 1:
+        decades = [10.0**p for p in powers if first <= 10.0**p <= last]
+        ticks = decades[:: ceil(len(decades) / max(n_ticks, 1))] if len(decades) > 1 else [first, last]
+    return Scale(first, last, tuple(float(f"{t:.1e}") for t in ticks), log=True)
+
+
+def epoch_ticks(low: int, high: int, n_ticks: int) -> tuple[int, ...]:
+    """Whole epochs to label: round numbers between the first and the last epoch shown, and the first."""
+    step = max(1, round(nice_step(max(high - low, 1), n_ticks, (1, 2, 5))))
+    return tuple(sorted({low, *range(ceil(low / step) * step, high + 1, step)} - {0}))
+
+
+def label(value: float, step: float) -> str:
+    """A tick's label, with as many decimals as tell it from its neighbours; at most 6 characters."""
+    if value != 0 and (abs(value) >= 100_000 or abs(value) < 0.001):
+        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
+    decimals = next((d for d in range(4) if abs(step * 10**d - round(step * 10**d)) < 1e-6), 4)
+    return f"{value:.{decimals}f}"

@@ -1,0 +1,55 @@
+"""A part of a page: lines made for the width that there is."""
+
+from collections.abc import Callable, Sequence
+
+from textual.content import Content
+from textual.geometry import Size
+from textual.widget import Widget
+
+from noodle_tui.tui.widgets.painting import headed_rule
+
+MakeLines = Callable[[int], Sequence[Content]]  # from a width in cells to lines
+
+
+class Sheet(Widget):
+    """As high as its lines. They are made anew for each width."""
+
+    DEFAULT_CSS = "Sheet { height: auto; text-wrap: nowrap; text-overflow: ellipsis; }"
+
+    _make: MakeLines | None = None
+    _made: tuple[int, list[Content]] | None = None
+
+    def show(self, make: MakeLines, title: str = "", detail: Content | None = None) -> None:
+        """Show what `make` makes below a rule with the title and, at its right, the detail. No lines: nothing at all."""
+
+        def lines(width: int) -> list[Content]:
+            body = list(make(width))
+            if not body or not title:
+                return body
+            return [headed_rule(Content.styled(title, "bold"), width, detail or Content("")), *body]
+
+        self._make, self._made = lines, None
+        self.refresh(layout=True)
+
+    @property
+    def text(self) -> str:
+        """What is shown, without colours."""
+        return "\n".join(line.plain for line in self._lines(self.content_size.width or 80))
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self._lines(width))
+
+    def render(self) -> Content:
+        return Content("\n").join(self._lines(self.content_size.width))
+
+    def _lines(self, width: int) -> list[Content]:
+        if self._made is None or self._made[0] != width:
+            self._made = (width, list(self._make(width)) if self._make and width > 0 else [])
+        return self._made[1]
+
+
+def paragraph(text: str, width: int, mark: str = "", style: str = "") -> list[Content]:
+    """A text wrapped to `width` behind a hanging mark."""
+    indent = len(mark)
+    lines = Content(text).wrap(max(width - indent, 10))
+    return [Content.assemble((mark if i == 0 else " " * indent, style), line) for i, line in enumerate(lines)]

@@ -1,0 +1,51 @@
+"""Numbers as people read them on a screen: short, of steady width, never more digits than they are worth."""
+
+from math import isfinite, isnan
+
+
+def number(value: float | None) -> str:
+    """A loss or an accuracy in 7 characters: 0.412, 12.30, 4.1e-05; "–" where there is none, "nan" where it broke."""
+    if value is None:
+        return "–"
+    if not isfinite(value):
+        return "nan" if isnan(value) else f"{value:+.0f}"
+    size = abs(value)
+    if size != 0 and (size < 0.0005 or size >= 100_000):
+        return f"{value:.1e}"
+    return f"{value:.3f}" if size < 10 else f"{value:.2f}" if size < 100 else f"{value:.0f}"
+
+
+def interval(bounds: tuple[float, float] | None) -> str:
+    """An interval of an accuracy: 0.80–0.99."""
+    return "–" if bounds is None else f"{bounds[0]:.2f}–{bounds[1]:.2f}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time: 0.3s, 0:12, 1:39, 2:03:10, 3d 04:10."""
+    if 0 < seconds < 9.95:
+        return f"{seconds:.1f}s"
+    whole = round(max(seconds, 0))
+    minutes, s = divmod(whole, 60)
+    hours, m = divmod(minutes, 60)
+    if hours == 0:
+        return f"{m}:{s:02}"
+    days, h = divmod(hours, 24)
+    return f"{days}d {h:02}:{m:02}" if days else f"{h}:{m:02}:{s:02}"
+
+
+def rate(per_second: float) -> str:
+    """Images a second in at most 5 characters: 8.4, 812, 5.6k."""
+    if not isfinite(per_second):
+        return "–"
+    if per_second >= 10_000:
+        return f"{per_second / 1000:.0f}k"
+    if per_second >= 1000:
+        return f"{per_second / 1000:.1f}k"
+    return f"{per_second:.0f}" if per_second >= 100 else f"{per_second:.1f}"
+
+
+def bar(fraction: float, width: int) -> tuple[str, str]:
+    """A progress bar of `width` cells as (done, still to do): ("━━━╸", "─────")."""
+    halves = round(min(max(fraction, 0.0), 1.0) * width * 2)
+    done = "━" * (halves // 2) + "╸" * (halves % 2)
+    return done, "─" * (width - len(done))

@@ -1,0 +1,41 @@
+"""An app around a single screen: the looks of the real one, and nothing else in it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from textual.app import App
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from noodle_tui.tui.app import NoodleApp
+from noodle_tui.tui.themes import THEMES, variables_for
+
+
+class SmallApp(App[None]):
+    """Opens on the given screen."""
+
+    CSS_PATH = NoodleApp.CSS_PATH
+    HORIZONTAL_BREAKPOINTS = NoodleApp.HORIZONTAL_BREAKPOINTS
+    VERTICAL_BREAKPOINTS = NoodleApp.VERTICAL_BREAKPOINTS
+
+    def __init__(self, screen: Screen[Any], theme: str = "noodle-dark"):
+        super().__init__()
+        self._only = screen
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return variables_for(self.current_theme.dark)
+
+    def on_mount(self) -> None:
+        self.push_screen(self._only)
+
+
+async def until(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
+    """Wait for a thread's message: at most thirty seconds."""
+    for _ in range(600):
+        await pilot.pause(0.05)
+        if holds():
+            return
+    raise AssertionError("it never came")

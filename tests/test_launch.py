@@ -1,0 +1,169 @@
+"""The app in a real terminal: start, watch, stop, result, leave; and the terminal that goes away in mid-run."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from terminal import Terminal
+from test_cli import wait_for_epoch
+
+from noodle_tui.run_folder import is_alive, list_runs, read_state, request_stop
+
+APP = [sys.executable, "-c", "from noodle_tui.cli import main_tui; main_tui()"]
+SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--batch-size", "8"]
+
+
+def wait_until(holds, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def app(data_dir, tmp_path):
+    """Opens the app in tmp_path on the small data; what it left running is killed afterwards."""
+    terminals = []
+
+    def open_app(*arguments: str, width: int = 100, height: int = 30) -> Terminal:
+        state = {"XDG_STATE_HOME": str(tmp_path / "state")}  # what the form remembers
+        terminal = Terminal([*APP, "--data-dir", str(data_dir), *SMALL, *arguments], tmp_path, width, height, **state)
+        terminals.append(terminal)
+        return terminal
+
+    yield open_app
+    for terminal in terminals:
+        terminal.process.close(force=True)
+    for folder in list_runs(tmp_path / "weights"):
+        if is_alive(folder):
+            request_stop(folder)
+    wait_until(lambda: not any(is_alive(folder) for folder in list_runs(tmp_path / "weights")))
+
+
+def test_from_setup_to_result(app, tmp_path):
+    terminal = app("--n-epochs", "300")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    terminal.until("epoch 2/300", "epoch 3/300")
+    terminal.press("s")
+    terminal.until("Stop this run?")
+    terminal.press("y")
+    terminal.until("■ stopped", "stopped")
+    [folder] = list_runs(tmp_path / "weights")
+    assert read_state(folder).status == "stopped"
+    terminal.press("r")
+    terminal.until("confusion", "best so far", "so far")
+    terminal.press("esc")
+    terminal.press("f5")
+    terminal.until(folder.name[:12])
+    terminal.press("q")
+    assert terminal.ended() == 0
+
+
+def test_quit_asks_what_becomes_of_a_run_and_detaching_lets_it_go_on(app, tmp_path):
+    terminal = app("--n-epochs", "8")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    terminal.press("ctrl+q")
+    terminal.until("A run is going on")
+    terminal.press("esc")
+    terminal.press("q")
+    terminal.until("A run is going on")
+    terminal.press("d")
+    terminal.until("The run goes on without this terminal")
+    assert terminal.ended() == 0
+    assert is_alive(folder)
+    again = app()  # shows it at once
+    again.until("epoch 2/8", "epoch 3/8", "epoch 4/8", "epoch 5/8", "epoch 6/8", "epoch 7/8", "epoch 8/8")
+    wait_until(lambda: not is_alive(folder))
+    assert read_state(folder).status == "done"
+    again.until("images are right", "done")
+    again.press("q")
+    assert again.ended() == 0
+
+
+@pytest.mark.parametrize("how", ["hang-up", "closed terminal"])
+def test_a_terminal_that_goes_away_does_not_end_the_run(how, app, tmp_path):
+    terminal = app("--n-epochs", "5")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    if how == "hang-up":
+        os.killpg(terminal.process.pid, signal.SIGHUP)
+    else:
+        terminal.process.close(force=False)  # the master side of the pty goes, as with a closed window
+    wait_until(lambda: not is_alive(folder), 120)
+    assert read_state(folder).status == "done"
+    assert (folder / "report.md").is_file()
+
+
+def test_sigterm_stops_and_saves(app, tmp_path):
+    terminal = app("--n-epochs", "300")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    os.kill(terminal.process.pid, signal.SIGTERM)
+    terminal.ended()
+    wait_until(lambda: not is_alive(folder))
+    assert read_state(folder).status == "stopped"
+
+
+def sshd_command() -> str | None:
+    return shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
+
+
+@pytest.mark.skipif(sshd_command() is None or shutil.which("ssh") is None, reason="needs openssh-server")
+def test_a_killed_ssh_connection_does_not_end_the_run(data_dir, tmp_path):
+    """A real sshd on loopback: the connection is killed in mid-run, the run finishes, a second connection shows it."""
+    port, key = _start_sshd(tmp_path)
+    ssh = ["ssh", "-tt", "-p", str(port), "-i", str(key), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
+           "-o", "LogLevel=ERROR", "127.0.0.1"]
+    inside = f"cd {tmp_path} && XDG_STATE_HOME={tmp_path}/state OMP_NUM_THREADS=1 TERM=xterm-256color {sys.executable} -c " \
+             "'from noodle_tui.cli import main_tui; main_tui()' "
+    first = Terminal([*ssh, inside + f"--data-dir {data_dir} --n-epochs 6 " + " ".join(SMALL)], tmp_path)
+    first.until("ready")
+    first.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    first.process.kill(signal.SIGKILL)
+    time.sleep(1)
+    assert is_alive(folder)
+    second = Terminal([*ssh, inside], tmp_path)
+    second.until(*(f"epoch {k}/6" for k in range(2, 7)))
+    wait_until(lambda: not is_alive(folder), 180)
+    assert read_state(folder).status == "done"
+    second.press("q")
+    second.ended()
+
+
+def _start_sshd(tmp_path: Path) -> tuple[int, Path]:
+    """A server of this user's on a free loopback port, with a key made for it; it ends with the test's process."""
+    sshd = sshd_command()
+    assert sshd is not None
+    host_key, key = tmp_path / "host_key", tmp_path / "key"
+    for file in (host_key, key):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(file)], check=True)
+    (tmp_path / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = tmp_path / "sshd_config"
+    config.write_text(f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {host_key}\nAuthorizedKeysFile {tmp_path}/authorized_keys\n"
+                      f"StrictModes no\nPidFile {tmp_path}/sshd.pid\nUsePAM no\nPermitRootLogin yes\n")
+    Path("/run/sshd").mkdir(exist_ok=True)
+    subprocess.run([sshd, "-f", str(config)], check=True)
+    return port, key
+
+
+@pytest.fixture(autouse=True)
+def _no_server_stays(tmp_path):
+    yield
+    pid = tmp_path / "sshd.pid"
+    if pid.exists():
+        os.kill(int(pid.read_text()), signal.SIGTERM)

@@ -1,0 +1,393 @@
+"""The Live screen, driven by keys on made-up runs."""
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fake_runs import FOLDER, fake_events
+from measure_bytes import measure
+from textual.pilot import Pilot
+from textual.widgets import Static
+
+from noodle_tui.events import Message, Paused, Resumed, RunState, RunStopped
+from noodle_tui.tui import live_text, words
+from noodle_tui.tui.app import NoodleApp
+from noodle_tui.tui.live import LiveScreen
+from noodle_tui.tui.machine import machine_text
+from noodle_tui.tui.sources import ReplaySource
+from noodle_tui.tui.themes import DARK_VARIABLES, LIGHT_VARIABLES, THEMES
+from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.epoch_table import EpochTable
+from noodle_tui.tui.widgets.event_log import EventLog
+from noodle_tui.tui.widgets.painting import Lines, headed_rule
+from noodle_tui.tui.widgets.plot import Plot
+from noodle_tui.tui.widgets.too_small import TooSmall
+
+
+class Watched(NoodleApp):
+    """The app, noting what the Live screen asks of it."""
+
+    def __init__(self, source: ReplaySource, theme: str = "noodle-dark"):
+        super().__init__(first=LiveScreen(source), theme=theme)
+        self.asked: list[str] = []
+        self.copied: list[str] = []
+
+    def on_live_screen_detach(self) -> None:
+        self.asked.append("detach")
+
+    def on_live_screen_show_result(self, message: LiveScreen.ShowResult) -> None:
+        self.asked.append(f"result {message.folder}")
+
+    def copy_to_clipboard(self, text: str) -> None:
+        self.copied.append(text)
+
+
+def source_of(state: str, n_epochs: int = 40) -> ReplaySource:
+    events = fake_events(n_epochs, state, host=socket.gethostname())
+    return ReplaySource(events, alive=state in ("running", "paused"), folder=Path(FOLDER))
+
+
+async def settled(pilot: Pilot, status: str) -> LiveScreen:
+    """The screen, once the worker thread has brought the run this far."""
+    for _ in range(100):
+        screen = pilot.app.screen
+        if isinstance(screen, LiveScreen) and screen.status == status and screen.state.epochs:
+            await pilot.pause()
+            return screen
+        await pilot.pause(0.02)
+    raise AssertionError(f"never {status}")
+
+
+def shown(screen: LiveScreen) -> list[str]:
+    """The rows of the terminal as text."""
+    width, height = screen.size
+    return [strip.text for strip in screen._compositor.render_strips()][:height] or [" " * width]
+
+
+@pytest.mark.parametrize("size", [(160, 50), (80, 24), (60, 20)])
+async def test_all_that_matters_is_in_sight(size: tuple[int, int]):
+    async with Watched(source_of("running")).run_test(size=size) as pilot:
+        screen = await settled(pilot, "running")
+        text = "\n".join(shown(screen))
+        best = screen.state.best
+        assert best is not None
+        for needed in ("neuro_ml", "train  epoch 24/40", "60%", "ETA 0:16", "5.6k img/s", "loss", "acc", "★",
+                       f"({best.val_correct}/{best.val_count}, 95%", "! 1 warning", "? Help"):
+            assert needed in text
+        assert sum(f"{n}  " in row for n in (24, 23, 22) for row in shown(screen)) >= 3
+        assert all(screen.query_one(f"#{which}", Plot).size.height >= 8 for which in ("loss", "accuracy"))
+        assert not screen.query_one(TooSmall).display
+        for sparkline_end in ("▁", "█"):
+            assert sparkline_end in shown(screen)[2]
+
+
+async def test_a_wide_window_shows_more():
+    async with Watched(source_of("running")).run_test(size=(160, 50)) as pilot:
+        text = "\n".join(shown(await settled(pilot, "running")))
+        for needed in (FOLDER, "✓ rejig 0.3s", "▸ train", "· save", "H100", "bf16", "train 216  val 24",
+                       "! 6 in both train and val", "--split-by person"):
+            assert needed in text
+
+
+async def test_below_60_x_20_a_sentence_says_so_and_it_comes_back():
+    async with Watched(source_of("running")).run_test(size=(59, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        assert "60 x 20 is needed" in " ".join(shown(screen))
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
+        assert "epoch 24/40" in "\n".join(shown(screen))
+        await pilot.resize_terminal(100, 19)
+        await pilot.pause()
+        assert "This window is 100 x 19." in "\n".join(shown(screen))
+
+
+async def test_new_epochs_arrive_by_the_worker_thread():
+    whole = fake_events(40, "running", host=socket.gethostname())
+    source = ReplaySource(whole[:-10], alive=True, folder=Path(FOLDER))
+    async with Watched(source).run_test(size=(100, 40)) as pilot:
+        screen = await settled(pilot, "running")
+        before = screen.state.epoch
+        source.add(*whole[-10:])
+        for _ in range(150):
+            await pilot.pause(0.02)
+            if f"epoch {whole[-1].epoch}/40" in shown(screen)[1]:  # type: ignore[attr-defined]
+                break
+        assert screen.state.epoch == whole[-1].epoch > before  # type: ignore[attr-defined]
+        assert f"epoch {screen.state.epoch}/40" in shown(screen)[1]
+        assert screen.state == RunState.fold(whole)
+
+
+async def test_stop_asks_first():
+    source = source_of("running")
+    async with Watched(source).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        for refusal in ("n", "escape", "enter"):  # enter: the focus is on "keep running"
+            await pilot.press("s")
+            await pilot.pause()
+            assert isinstance(pilot.app.screen, Question)
+            await pilot.press(refusal)
+            await pilot.pause()
+        assert source.requests == []
+        await pilot.press("s")
+        await pilot.pause()
+        await pilot.press("y")
+        await pilot.pause()
+        assert source.requests == ["stop"]
+        assert "stopping" in shown(screen)[1]
+        source.add(RunStopped("asked to stop", 24.0))
+        source.end()
+        await settled(pilot, "stopped")
+        await pilot.press("s")
+        await pilot.pause()
+        assert pilot.app.screen is screen  # nothing left to stop
+
+
+async def test_pause_and_go_on():
+    source = source_of("running")
+    async with Watched(source).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        assert "p Pause" in shown(screen)[-1]
+        await pilot.press("p")
+        assert source.requests == ["pause"]
+        source.add(Paused(24))
+        await settled(pilot, "paused")
+        await pilot.pause(0.1)
+        assert "‖ paused" in shown(screen)[1]
+        assert "p Go on" in shown(screen)[-1]
+        await pilot.press("p")
+        assert source.requests == ["pause", "resume"]
+        source.add(Resumed(24))
+        await settled(pilot, "running")
+
+
+async def test_detach_and_copy():
+    app = Watched(source_of("running"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, "running")
+        await pilot.press("c", "d")
+        await pilot.pause()
+        assert app.copied == [FOLDER]
+        assert app.asked == ["detach"]
+
+
+async def test_keys_of_tmux_screen_and_readline_destroy_nothing():
+    source = source_of("running")
+    app = Watched(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        await pilot.press("ctrl+c", "ctrl+z", "ctrl+a", "ctrl+b", "ctrl+d", "ctrl+w", "ctrl+u", "ctrl+k", "ctrl+l")
+        await pilot.pause()
+        assert app.is_running
+        assert app.screen is screen
+        assert (source.requests, app.asked) == ([], [])
+
+
+async def test_curves_follow_their_keys():
+    async with Watched(source_of("running")).run_test(size=(160, 50)) as pilot:
+        screen = await settled(pilot, "running")
+        loss, accuracy = screen.query_one("#loss", Plot), screen.query_one("#accuracy", Plot)
+        await pilot.press("l", "m")
+        assert "(log, smooth 0.6)" in loss.heading
+        assert "(smooth 0.6)" in accuracy.heading  # an accuracy has no log scale
+        assert loss.cells is not None
+        assert loss.cells.scales is not None
+        assert loss.cells.scales.y.log
+        await pilot.press("l", "m", "m")
+        assert "(" not in loss.heading
+        await pilot.press("+", "+")
+        assert "last 10" in loss.heading
+        await pilot.press("-")
+        assert "last 20" in accuracy.heading
+        await pilot.press("0")
+        assert "last" not in loss.heading
+        await pilot.press("left", "left")
+        assert "epoch 23" in loss.heading
+        assert "epoch 23" in accuracy.heading
+        assert f"train {words.number(screen.state.epochs[22].train_loss)}" in loss.heading
+        await pilot.press("right", "right", "right")
+        assert "epoch 24" in loss.heading
+        await pilot.press("escape")
+        assert "epoch" not in loss.heading
+
+
+async def test_a_click_sets_the_cursor_of_both_plots():
+    async with Watched(source_of("running")).run_test(size=(160, 50)) as pilot:
+        screen = await settled(pilot, "running")
+        plot = screen.query_one("#accuracy", Plot)
+        assert plot.cells is not None
+        assert plot.cells.scales is not None
+        await pilot.click(plot, offset=(7 + plot.cells.scales.column(10), 5))
+        await pilot.pause()
+        assert "epoch 10" in screen.query_one("#loss", Plot).heading
+
+
+async def test_help_lists_every_key():
+    async with Watched(source_of("running")).run_test(size=(80, 40)) as pilot:
+        screen = await settled(pilot, "running")
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Help)
+        text = pilot.app.screen.query_one(Static).visual  # the keys as they stand there
+        for key in ("s ", "p ", "d ", "r ", "c ", "l ", "m ", "+ -", "0 ", "← →", "esc", "tab", "ctrl+p"):
+            assert f"  {key}" in str(text)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert pilot.app.screen is screen
+
+
+async def test_a_failed_run_is_a_calm_sentence():
+    async with Watched(source_of("failed")).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "failed")
+        text = "\n".join(shown(screen))
+        assert "✗ failed" in text
+        assert "✗ the loss is NaN in epoch 12: lower --lr (it is 0.5), or try --precision" in text
+        assert f"--load-dir {FOLDER}" in " ".join(row.strip(" ▌") for row in shown(screen))
+        assert "Traceback" not in text
+        assert "Stop" not in shown(screen)[-1]
+        assert "Result" not in shown(screen)[-1]
+
+
+async def test_a_done_run_has_a_verdict_with_counts_interval_and_doubt():
+    app = Watched(source_of("done"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "done")
+        text = " ".join(row.strip(" ▌") for row in shown(screen))
+        best = screen.state.best
+        assert best is not None
+        low, high = best.val_interval or (0, 1)
+        counts = f"({best.val_correct}/{best.val_count}, 95% interval {low:.2f} to {high:.2f})"
+        assert f"best validation accuracy {best.val_accuracy:.3f} {counts} at epoch {best.epoch}." in text
+        assert "6 of 6 people are in both train and val" in text
+        assert "100%" in shown(screen)[1]
+        assert "r Result" in shown(screen)[-1]
+        await pilot.press("r")
+        await pilot.pause()
+        assert app.asked == [f"result {FOLDER}"]
+
+
+async def test_a_run_that_nobody_works_on_was_interrupted():
+    async with Watched(source_of("interrupted")).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "interrupted")
+        assert "! interrupted after epoch 24 of 40" in "\n".join(shown(screen))
+
+
+async def test_the_table_is_newest_first_marks_the_best_and_stays_where_she_reads():
+    whole = fake_events(100, "running", host=socket.gethostname())
+    source = ReplaySource(whole, alive=True)
+    async with Watched(source).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        table = screen.query_one(EpochTable)
+
+        def rows() -> list[str]:
+            return [strip.text for strip in table._lines[2:]]
+
+        assert rows()[0].split()[0] == "60"
+        table.focus()
+        await pilot.press("end")
+        assert rows()[-1].split()[0] == "1"
+        best = screen.state.best
+        assert best is not None
+        await pilot.press("home", *["down"] * (60 - best.epoch))
+        assert rows()[0].startswith(" ★")
+        assert rows()[0].split()[1] == str(best.epoch)
+        before = rows()
+        table.show([*screen.state.epochs, screen.state.epochs[-1]], best, headed_rule_detail())
+        assert rows() == before
+
+
+def headed_rule_detail():
+    from textual.content import Content
+
+    return Content("")
+
+
+async def test_the_log_tells_warnings_by_their_sign_and_prints_markup_as_it_is():
+    source = source_of("running")
+    source.add(Message("warning", "[red]no[/] such thing \x1b[31m"), Message("error", "gone"))
+    async with Watched(source).run_test(size=(160, 50)) as pilot:
+        screen = await settled(pilot, "running")
+        lines = [strip.text for strip in screen.query_one(EventLog)._lines]
+        assert "! 2 warnings" in lines[0]
+        assert any("✗ gone" in text for text in lines)
+        assert any("! [red]no[/] such thing" in text for text in lines)
+        assert not any("\x1b" in text for text in lines)
+        assert sum("saved checkpoint.pt" in text for text in lines) == 1  # the last one tells all
+
+
+@pytest.mark.parametrize("theme", ["noodle-light", "nord", "textual-light", "ansi-dark"])
+async def test_every_theme_can_be_worn(theme: str):
+    async with Watched(source_of("running"), theme=theme).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        assert "epoch 24/40" in shown(screen)[1]
+        pilot.app.theme = "noodle-dark"
+        await pilot.pause()
+        assert "epoch 24/40" in shown(screen)[1]
+
+
+def test_both_themes_name_the_same_colours_and_all_are_of_the_256_palette():
+    assert DARK_VARIABLES.keys() == LIGHT_VARIABLES.keys()
+    steps = (0, 95, 135, 175, 215, 255)
+    cube = {f"#{r:02x}{g:02x}{b:02x}" for r in steps for g in steps for b in steps}
+    greys = {f"#{8 + 10 * i:02x}" * 1 + f"{8 + 10 * i:02x}" * 2 for i in range(24)}
+    for theme in THEMES:
+        assert {c for c in theme.variables.values() if c.startswith("#")} <= cube | greys
+
+
+async def test_idle_refreshes_nothing():
+    async with Watched(source_of("done")).run_test(size=(160, 50)) as pilot:
+        screen = await settled(pilot, "done")
+        await pilot.pause(1.2)
+        refreshed: list[object] = []
+        for widget in (Lines, Plot, EpochTable, EventLog):
+            for one in screen.query(widget):
+                original = one.refresh
+                one.refresh = lambda *a, _o=original, **k: (refreshed.append(a), _o(*a, **k))[1]  # type: ignore
+        await pilot.pause(1.0)
+        assert refreshed == []
+
+
+def test_bytes_on_the_line():
+    """An epoch a second at 160 x 50: under 4 KB a second; at rest nothing."""
+    sizes = measure(160, 50, seconds=3, idle=1)
+    print(sizes)
+    assert 200 < sizes["a second"] < 4096
+    assert sizes["idle"] == 0
+
+
+def test_a_long_past_is_taken_in_without_holding_up_the_screen():
+    state = RunState.fold(fake_events(3000, "done"))
+    started = time.perf_counter()
+    live_text.stage_line(state, "done", "", 160)
+    live_text.stages_line(state, "done")
+    assert time.perf_counter() - started < 0.05
+
+
+def test_machine_line():
+    assert machine_text("cpu", socket.gethostname(), 1).startswith("CPU ")
+    assert "GiB" in machine_text("", "", 0)
+    assert machine_text("cuda:0", "some-other-node", 1) == "on some-other-node"
+
+
+def test_the_first_screen_needs_neither_torch_nor_comet():
+    code = "import sys, noodle_tui.tui.app; print([m for m in ('torch', 'comet_ml', 'sklearn', 'scipy') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_words():
+    assert [words.number(v) for v in (0.4123, 12.3, None, float("nan"), 1e-5, 0.0)] == \
+        ["0.412", "12.30", "–", "nan", "1.0e-05", "0.000"]
+    assert [words.duration(s) for s in (0.31, 16, 99, 7390, 273_900)] == ["0.3s", "0:16", "1:39", "2:03:10", "3d 04:05"]
+    assert [words.rate(r) for r in (8.44, 812.4, 5634, 12_345)] == ["8.4", "812", "5.6k", "12k"]
+    assert words.bar(0.5, 5) == ("━━╸", "──")
+
+
+def test_a_headed_rule_takes_the_first_detail_that_fits():
+    from textual.content import Content
+
+    title, long, short = Content("loss"), Content("long detail that needs room"), Content("short")
+    assert headed_rule(title, 60, long, short).plain.endswith(" long detail that needs room")
+    assert headed_rule(title, 30, long, short).plain.endswith(" short")
+    assert {headed_rule(title, width, long, short).cell_length for width in (30, 60)} == {30, 60}

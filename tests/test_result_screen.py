@@ -1,0 +1,260 @@
+"""The Result screen on real run folders: verdict, doubts, bars, mistakes, photo, prediction."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_folders import draw_face, fake_folder
+from small_app import SmallApp, until
+from textual.content import Content
+from textual.message import Message
+from textual.pilot import Pilot
+from textual.widgets import Digits, Static
+
+from noodle_tui.evaluate import Prediction
+from noodle_tui.report import read_report
+from noodle_tui.stats import wilson_interval
+from noodle_tui.tui.predict_dialog import PredictDialog
+from noodle_tui.tui.result import ResultScreen, read_facts
+from noodle_tui.tui.result_text import bar_lines, confusion_lines, mistake_row, size_in_words, whisker_bar
+from noodle_tui.tui.widgets.dialogs import Help
+from noodle_tui.tui.widgets.photo import Photo
+from noodle_tui.tui.widgets.pick_list import PickList
+from noodle_tui.tui.widgets.plot import Plot
+from noodle_tui.tui.widgets.sheet import Sheet
+
+
+@asynccontextmanager
+async def opened(
+    folder: Path, size: tuple[int, int] = (80, 24)
+) -> AsyncIterator[tuple[ResultScreen, Pilot[Any], list[Message]]]:
+    """The screen in an app, loaded, and the messages that reach the app."""
+    asked: list[Message] = []
+
+    class Around(SmallApp):
+        def on_result_screen_back(self, message: Message) -> None:
+            asked.append(message)
+
+        on_result_screen_resume = on_result_screen_copy_options = on_result_screen_back
+
+    screen = ResultScreen(folder)
+    async with Around(screen).run_test(size=size) as pilot:
+        await until(pilot, lambda: not sentence(screen).startswith("reading"))
+        yield screen, pilot, asked
+
+
+def sentence(screen: ResultScreen) -> str:
+    return screen.query_one("#result-sentence", Sheet).text
+
+
+def sheet(screen: ResultScreen, name: str) -> str:
+    part = screen.query_one(f"#result-{name}", Sheet)
+    return part.text if part.display else ""
+
+
+@pytest.fixture
+def done(tmp_path: Path) -> Path:
+    return fake_folder(tmp_path, "neuro_ml", report=True)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
+async def test_the_verdict_is_on_top_with_counts_and_interval(done: Path, size: tuple[int, int]) -> None:
+    overall = read_report(done)["result"]["overall"]
+    async with opened(done, size) as (screen, _, _):
+        assert screen.query_one(Digits).value == f"{overall['accuracy']:.3f}"
+        flat = " ".join(sentence(screen).split())
+        assert f"({overall['correct']}/{overall['count']}, 95% interval {overall['low']:.2f} to" in flat
+        assert "✓ done" in flat
+        assert screen.query_one(Digits).region.y == 0
+        page = screen.query_one("#result-page").region
+        assert page.height >= 8
+        assert "6 of 6 people in the validation set are also in training" in " ".join(sheet(screen, "distrust").split())
+
+
+async def test_all_parts_of_the_report_are_there(done: Path) -> None:
+    result = read_report(done)["result"]
+    async with opened(done, (160, 50)) as (screen, _, _):
+        confusion = sheet(screen, "confusion")
+        assert all(str(n) in confusion for row in result["confusion"] for n in row)
+        assert f"balanced accuracy {result['balanced_accuracy']:.3f}" in confusion
+        for name, key in (("classes", "per_class"), ("people", "per_person"), ("levels", "per_level")):
+            text = sheet(screen, name)
+            assert all(f"{c['correct']}/{c['count']}" in text for c in result[key])
+            assert "├" in text
+        assert "model.pth" in sheet(screen, "files")
+        assert "4.5 MB" in sheet(screen, "files")
+        accuracy = screen.query_one("#result-accuracy", Plot)
+        assert accuracy.cells is not None
+        assert "★" in accuracy.cells.char
+
+
+async def test_the_photo_is_off_until_asked_for(done: Path) -> None:
+    async with opened(done, (160, 50)) as (screen, pilot, _):
+        photo, mistakes = screen.query_one(Photo), screen.query_one(PickList)
+        assert screen.facts is not None
+        first = screen.facts.mistakes[0]
+        assert first.path.split("/")[-1] in mistakes.render_line(0).text
+        assert not photo.display
+        assert photo.path is None
+        await pilot.press("space")
+        await until(pilot, lambda: bool(photo._pixels))
+        assert photo.display
+        assert photo.path == done.parent / "data" / first.path
+        assert mistakes.has_focus
+        await pilot.press("enter")
+        assert not photo.display
+        assert photo.path is None
+
+
+async def test_a_run_that_failed_shows_what_there_is(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "lr_high", "failed")
+    async with opened(folder, (100, 30)) as (screen, pilot, asked):
+        text = " ".join(sentence(screen).split())
+        assert "in the best epoch so far" in text
+        assert "✗ failed after epoch 24 of 40: the loss is NaN in epoch 12: lower --lr" in text
+        assert "Saved up to epoch 20; r resumes it" in text
+        assert "when a run is done" in sheet(screen, "distrust")
+        assert sheet(screen, "confusion") == ""
+        assert not screen.query_one(PickList).display
+        await pilot.press("r", "c", "escape", "p", "space")
+        await pilot.pause()
+        resume, options, back = asked
+        assert isinstance(resume, ResultScreen.Resume)
+        assert resume.folder == folder
+        assert isinstance(options, ResultScreen.CopyOptions)
+        assert options.config["namestr"] == "lr_high"
+        assert isinstance(back, ResultScreen.Back)
+        assert pilot.app.screen is screen
+
+
+async def test_a_run_without_any_epoch(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "early", "interrupted")
+    events = (folder / "events.jsonl").read_text().splitlines(keepends=True)
+    (folder / "events.jsonl").write_text("".join(events[:5]))
+    async with opened(folder) as (screen, _, _):
+        assert "No epoch was validated" in sentence(screen)
+        assert "Nothing was saved yet" in sentence(screen)
+        assert not screen.query_one(Digits).display
+
+
+@pytest.mark.parametrize("harm", ["report", "predictions", "folder"])
+async def test_what_is_broken_is_said_and_the_rest_shown(done: Path, harm: str) -> None:
+    if harm == "report":
+        (done / "report.json").write_text("{}")
+    elif harm == "predictions":
+        (done / "predictions.csv").write_text("nonsense")
+    folder = done if harm != "folder" else done.parent / "gone"
+    async with opened(folder, (120, 40)) as (screen, _, _):
+        if harm == "report":
+            assert "report.json is no report" in " ".join(sheet(screen, "distrust").split())
+            assert "in the best epoch so far" in sentence(screen)
+        elif harm == "predictions":
+            assert "predictions.csv is broken" in sheet(screen, "mistakes-title")
+            assert sheet(screen, "confusion")
+        else:
+            assert "No such file" in sentence(screen)
+
+
+async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path) -> None:
+    import torch
+    from torchvision.models import resnet18
+
+    torch.manual_seed(0)
+    torch.save(resnet18(num_classes=2).state_dict(), done / "model.pth")
+    card = json.loads((done / "model.json").read_text())
+    (done / "model.json").write_text(json.dumps({**card, "input_size": 32, "precision": "fp32"}))
+    photos = tmp_path / "new"
+    draw_face(photos / "anna.jpg", 1)
+    draw_face(photos / "[b]en.jpg", 2)
+    (photos / "broken.jpg").write_bytes(b"no image")
+    async with opened(done, (120, 40)) as (_, pilot, _):
+        await pilot.press("p")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PredictDialog)
+        dialog.query_one("#predict-path").value = str(photos)  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(dialog.answers))
+        await pilot.pause(0.1)
+        answers = dialog.query_one(PickList)
+        text = answers.render_line(0).text + answers.render_line(1).text
+        assert "anna.jpg" in text
+        assert "[b]en.jpg" in text
+        note = dialog.query_one("#predict-note", Static).content
+        assert isinstance(note, Content)
+        assert "broken.jpg" in note.plain
+        dialog.query_one("#predict-path").value = str(tmp_path / "nowhere")  # type: ignore[attr-defined]
+        dialog.query_one("#predict-path").focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: "nowhere" in str(dialog.query_one("#predict-note", Static).content))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ResultScreen))
+
+
+async def test_copy_path_and_help(done: Path) -> None:
+    async with opened(done) as (_, pilot, _):
+        await pilot.press("y")
+        assert pilot.app.clipboard == str(done)
+        await pilot.press("question_mark")
+        assert isinstance(pilot.app.screen, Help)
+
+
+# The words ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("correct", "count"), [(23, 24), (0, 5), (5, 5), (1, 2), (4800, 5000)])
+def test_a_bar_ends_where_the_accuracy_is_and_its_whiskers_at_the_interval(correct: int, count: int) -> None:
+    text = whisker_bar(correct, count, 100).plain
+    low, high = wilson_interval(correct, count)
+    assert len(text) == 100
+    assert text.index("●") == min(int(correct / count * 100), 99)
+    if int(low * 100) != text.index("●"):
+        assert text.index("├") == int(low * 100)
+    if int(min(high, 0.999) * 100) != text.index("●"):
+        assert text.index("┤") == int(high * 100)
+
+
+def test_bars_fit_their_width_whatever_the_names() -> None:
+    counts = [{"name": name, "correct": 1, "count": 2, "accuracy": 0.5} for name in ("x" * 90, "[b]y", "a\x1b[2Jb")]
+    lines = bar_lines(counts, 60)
+    assert all(line.cell_length <= 60 for line in lines)
+    assert "[b]y" in lines[1].plain
+    assert "\x1b" not in lines[2].plain
+
+
+@pytest.mark.parametrize("k", [2, 4, 7, 40])
+def test_the_confusion_matrix_fits_and_its_shade_grows_with_the_share(k: int) -> None:
+    matrix = [[9 if i == j else i % 2 for j in range(k)] for i in range(k)]
+    report = {"classes": [f"class {i}" for i in range(k)], "result": {"confusion": matrix}}
+    lines = confusion_lines(report, 76)
+    assert all(line.cell_length <= 76 for line in lines)
+    assert ("more classes" in lines[-1].plain) == (k == 40)
+    if k == 2:
+        assert "9  100%" in lines[2].plain
+        assert "1   10%" in lines[5].plain
+        styles = {line.plain[span.start:span.end].strip(): str(span.style) for line in lines for span in line.spans}
+        assert "on $primary 90%" in styles["9  100%"]
+        assert "on $primary 16%" in styles["1   10%"]
+
+
+def test_mistakes_keep_the_end_of_a_long_path_and_escape_what_is_not_text() -> None:
+    wrong = Prediction("val/sad/" + "x" * 90 + "\x1b[2J_C08.JPG", "34M", 8, 0, 1, (0.03, 0.97))
+    row = mistake_row(wrong, ["sad", "happy"], 60)
+    assert row.cell_length <= 60
+    assert row.plain.endswith("_C08.JPG")
+    assert "0.970" in row.plain
+    assert "sad → happy" in row.plain
+    assert "\x1b" not in row.plain
+
+
+def test_reading_counts_every_mistake(done: Path) -> None:
+    facts = read_facts(done)
+    overall = read_report(done)["result"]["overall"]
+    assert len(facts.mistakes) == overall["count"] - overall["correct"]
+    assert facts.mistakes == sorted(facts.mistakes, key=lambda p: -p.confidence)
+
+
+def test_sizes() -> None:
+    assert [size_in_words(n) for n in (310, 12_100, 44_800_000, 3 * 10**9)] == ["310 B", "12.1 kB", "44.8 MB", "3.0 GB"]

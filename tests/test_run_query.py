@@ -1,0 +1,41 @@
+"""The filter of a list of runs."""
+
+from pathlib import Path
+
+import pytest
+
+from noodle_tui.errors import UsageError
+from noodle_tui.run_query import parse_query
+from noodle_tui.summaries import RunSummary
+
+RUN = RunSummary(
+    Path("weights/sweep-20261123-101500"), "sweep", "done", epoch=40, n_epochs=40, best_correct=23, best_count=24,
+    best_epoch=31, started=1.76e9, seconds=99.0,
+    config={"lr": 0.001, "split_by": "person", "comet": False, "classes": ["sad=_Sa_"], "load_dir": None},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("query", [
+    "", "sweep", "SWEEP 2026", "status:done", "acc>0.9", "acc<=0.96", "cfg.lr>=1e-3", "lr:0.001", "lr<1", "split_by:pers",
+    "split-by=person", "comet:no", "comet=false", "-status:failed", "-other", "cfg.load_dir!=x", "epoch=40 best>30",
+    "classes:_sa_", "started:2025-10", "-acc<0.9", "name=sweep", "seconds<100", "lr!=0.1", "'sweep' \"status:done\"",
+    "folder:20261123", "-error:nan",
+])  # fmt: skip
+def test_fits(query: str) -> None:
+    assert parse_query(query)(RUN)
+
+
+@pytest.mark.parametrize("query", [
+    "other", "sweep other", "status:failed", "acc>0.96", "cfg.lr>1e-3", "-sweep", "comet:yes", "load_dir:x", "lr:abc",
+    "comet>0", "split_by=pers", "error:x", "pinned:yes",
+])  # fmt: skip
+def test_does_not_fit(query: str) -> None:
+    assert not parse_query(query)(RUN)
+
+
+@pytest.mark.parametrize(("query", "said"), [
+    ("note:y", "note: no such key"), ("acc>", "acc>: a value is missing"), ("'open", "a quote is open"), ("-cfg.x=1", "cfg.x"),
+])
+def test_says_what_cannot_be_understood(query: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_query(query)

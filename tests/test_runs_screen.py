@@ -1,0 +1,278 @@
+"""The Runs screen on real run folders: list, filter, sort, marks, and what its keys ask for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_folders import fake_folder
+from fake_runs import fake_events
+from small_app import SmallApp, until
+from textual.message import Message
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from noodle_tui.events import EpochDone
+from noodle_tui.listeners.record import Recorder
+from noodle_tui.run_folder import locked
+from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines
+from noodle_tui.tui.runs import RunsScreen
+from noodle_tui.tui.runs_text import SORTABLE
+from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.overlay import FIRST_INK, Overlay
+from noodle_tui.tui.widgets.painting import Lines
+from noodle_tui.tui.widgets.pick_list import PickList
+from noodle_tui.tui.widgets.sheet import Sheet
+
+
+@asynccontextmanager
+async def opened(
+    save_dir: Path, size: tuple[int, int] = (100, 30)
+) -> AsyncIterator[tuple[RunsScreen, Pilot[Any], list[Message]]]:
+    """The screen in an app, loaded, and the messages that reach the app."""
+    asked: list[Message] = []
+
+    class Around(SmallApp):
+        def on_runs_screen_open(self, message: Message) -> None:
+            asked.append(message)
+
+        on_runs_screen_resume = on_runs_screen_copy_options = on_runs_screen_new_run = on_runs_screen_back = on_runs_screen_open
+
+    screen = RunsScreen(save_dir)
+    async with Around(screen).run_test(size=size) as pilot:
+        await until(pilot, lambda: screen._loaded)
+        yield screen, pilot, asked
+
+
+def rows(screen: Screen[Any]) -> list[str]:
+    table = screen.query_one(PickList)
+    return [table.render_line(y).text.rstrip() for y in range(table.size.height) if table.render_line(y).text.strip()]
+
+
+@pytest.fixture
+def save_dir(tmp_path: Path) -> Path:
+    """Four runs, the newest last: done, failed, stopped, interrupted."""
+    for i, state in enumerate(["done", "failed", "stopped", "interrupted"]):
+        fake_folder(tmp_path, f"{state}_run", state, stamp=f"20261123-10150{i}", later=3600 * i, lr=10.0 ** -(i + 1), seed=i)
+    return tmp_path
+
+
+async def test_lists_newest_first_with_counts_and_interval(save_dir: Path) -> None:
+    async with opened(save_dir, (130, 30)) as (screen, _, _):
+        names = [run.name for run in screen.shown]
+        assert names == ["interrupted_run", "stopped_run", "failed_run", "done_run"]
+        best = screen.shown[3]
+        low, high = best.interval or (0, 0)
+        line = rows(screen)[4]
+        counts = f"{best.best_accuracy:.3f}", f"{best.best_correct}/60", f"{low:.2f}–{high:.2f}"
+        assert all(text in line for text in ("✓ done", "done_run", "40/40", *counts))
+        assert all(mark in "".join(rows(screen)) for mark in "✓✗■!")
+
+
+async def test_at_60_columns_the_essentials_are_there(save_dir: Path) -> None:
+    async with opened(save_dir, (60, 20)) as (screen, _, _):
+        line = rows(screen)[4]
+        assert line.startswith("    ✓ done_run")
+        assert "40/40" in line
+        assert "–" in line
+        detail = screen.query_one("#runs-detail", Lines).text
+        assert "★" in detail
+
+
+async def test_filter_as_you_type_and_say_what_is_wrong(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("slash", *"lr>=1e-2")
+        assert [run.name for run in screen.shown] == ["failed_run", "done_run"]
+        await pilot.press(*" acc>")
+        assert [run.name for run in screen.shown] == ["failed_run", "done_run"]
+        assert "a value is missing" in screen.query_one("#runs-title", Lines).text
+        await pilot.press(*"2")
+        assert screen.shown == []
+        assert "no run fits" in screen.query_one("#runs-detail", Lines).text
+        await pilot.press(*["backspace"] * 6)
+        await pilot.press(*" -done x", *"y:")
+        assert "no such key" in screen.query_one("#runs-title", Lines).text
+        await pilot.press("escape")
+        assert len(screen.shown) == 4
+        assert screen.query_one(PickList).has_focus
+
+
+async def test_sorts_by_column_and_turns_round(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        screen._sort_by(next(column for column in SORTABLE if column.name == "name"))
+        assert [run.name for run in screen.shown] == ["done_run", "failed_run", "interrupted_run", "stopped_run"]
+        await pilot.press("O")
+        assert screen.shown[0].name == "stopped_run"
+        seen = set()
+        for _ in range(8):
+            await pilot.press("o")
+            seen.add(screen.sort.name)
+        assert {"state", "name", "epochs", "best", "started"} <= seen
+
+
+async def test_a_click_on_a_column_sorts_and_on_a_row_picks_then_opens(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, asked):
+        await pilot.click(PickList, offset=(20, 0))
+        assert screen.sort.name == "name"
+        await pilot.click(PickList, offset=(20, 2))
+        assert screen.picked is not None
+        assert screen.picked.name == "failed_run"
+        assert asked == []
+        await pilot.click(PickList, offset=(20, 2))
+        await pilot.pause()
+        assert isinstance(asked[0], RunsScreen.Open)
+
+
+async def test_enter_opens_and_keys_ask_the_app(save_dir: Path) -> None:
+    async with opened(save_dir) as (_, pilot, asked):
+        await pilot.press("enter", "down", "r", "c", "n")
+        await pilot.pause()
+        opening, resume, options, new = asked
+        assert isinstance(opening, RunsScreen.Open)
+        assert (opening.folder.name, opening.status) == ("interrupted_run-20261123-101503", "interrupted")
+        assert isinstance(resume, RunsScreen.Resume)
+        assert resume.folder.name == "stopped_run-20261123-101502"
+        assert isinstance(options, RunsScreen.CopyOptions)
+        assert options.config["lr"] == pytest.approx(1e-3)
+        assert isinstance(new, RunsScreen.NewRun)
+        await pilot.press("end", "r", "s")  # a run that is done is neither resumed nor stopped
+        await pilot.pause()
+        assert len(asked) == 4
+        await pilot.press("space", "escape", "escape")  # the first takes the mark back
+        await pilot.pause()
+        assert [type(message) for message in asked[4:]] == [RunsScreen.Back]
+
+
+async def test_delete_asks_by_name_and_can_be_taken_back(save_dir: Path) -> None:
+    folder = save_dir / "interrupted_run-20261123-101503"
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("delete")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        assert folder.name in pilot.app.screen.query_one("Static").content.plain  # type: ignore[attr-defined]
+        await pilot.press("escape")
+        assert folder.is_dir()
+        await pilot.press("delete")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: len(screen.shown) == 3)
+        assert (save_dir / ".trash" / folder.name / "events.jsonl").is_file()
+        await pilot.press("u")
+        await until(pilot, lambda: len(screen.shown) == 4)
+        assert folder.is_dir()
+
+
+async def test_a_live_run_ticks_is_stopped_after_a_question_and_cannot_be_deleted(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "live", "running")
+    with locked(folder):
+        async with opened(tmp_path) as (screen, pilot, _):
+            assert screen.shown[0].status == "running"
+            await pilot.press("delete")
+            await pilot.pause()
+            assert pilot.app.screen is screen
+            Recorder(folder, print)([e for e in fake_events(40, "done") if isinstance(e, EpochDone)][24])
+            await until(pilot, lambda: screen.shown[0].epoch == 25)
+            assert "25/40" in rows(screen)[1]
+            await pilot.press("s")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+            await pilot.press("y")
+            await until(pilot, (folder / "stop").exists)
+
+
+async def test_a_quiet_list_is_not_repainted(save_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.pause(0.3)
+        told: list[object] = []
+        post = screen.post_message
+        monkeypatch.setattr(screen, "post_message", lambda message: (told.append(type(message)), post(message)))
+        for _ in range(3):
+            screen.folder_watch.look_now()
+            await pilot.pause(0.1)
+        assert RunsScreen.Listed not in told
+        fake_folder(save_dir, "new")
+        screen.folder_watch.look_now()
+        await until(pilot, lambda: RunsScreen.Listed in told)
+
+
+async def test_pin_keeps_a_run_on_top(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("end", "p")
+        await until(pilot, lambda: screen.shown[0].name == "done_run")
+        assert "▴" in rows(screen)[1]
+        await pilot.press("home", "p")
+        await until(pilot, lambda: screen.shown[-1].name == "done_run")
+
+
+async def test_copies_the_path(save_dir: Path) -> None:
+    async with opened(save_dir) as (_, pilot, _):
+        await pilot.press("y")
+        assert pilot.app.clipboard == str(save_dir / "interrupted_run-20261123-101503")
+
+
+async def test_no_runs_says_what_to_press_and_a_bad_folder_says_why(tmp_path: Path) -> None:
+    async with opened(tmp_path / "none") as (screen, _, _):
+        assert "No runs here yet" in screen.query_one("#runs-empty").render().plain  # type: ignore[union-attr]
+    (tmp_path / "file").write_text("")
+    async with opened(tmp_path / "file") as (screen, _, _):
+        assert "can't be listed" in screen.query_one("#runs-empty").render().plain  # type: ignore[union-attr]
+
+
+async def test_a_broken_run_and_a_name_with_markup_are_shown_as_they_are(tmp_path: Path) -> None:
+    fake_folder(tmp_path, "[red]x[[]y", "done")
+    (tmp_path / "hostile-20261123-110000").mkdir()
+    (tmp_path / "hostile-20261123-110000" / "events.jsonl").write_bytes(b"\0" * 5000)
+    async with opened(tmp_path, (140, 30)) as (screen, pilot, asked):
+        text = "\n".join(rows(screen))
+        assert "[red]x[[]y" in text
+        assert "? broken" in text
+        await pilot.press("home", "enter")
+        await pilot.pause()
+        assert asked == []
+        await pilot.press("down", "y", "delete")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        assert "[red]x[[]y" in pilot.app.screen.query_one("Static").content.plain  # type: ignore[attr-defined]
+
+
+async def test_help(save_dir: Path) -> None:
+    async with opened(save_dir) as (_, pilot, _):
+        await pilot.press("question_mark")
+        assert isinstance(pilot.app.screen, Help)
+
+
+# The overlay ----------------------------------------------------------------------------------------------------------
+
+
+async def test_marked_runs_are_overlaid_with_letters_and_their_options_compared(save_dir: Path) -> None:
+    async with opened(save_dir, (120, 40)) as (screen, pilot, _):
+        await pilot.press("v")
+        assert pilot.app.screen is screen  # nothing marked, nothing to compare
+        await pilot.press("space", "space")
+        assert rows(screen)[1].startswith(" a")
+        await pilot.press("v")
+        overlay = pilot.app.screen
+        assert isinstance(overlay, CompareScreen)
+        await until(pilot, lambda: all(state.epochs for state in overlay.states))
+        await pilot.pause(0.2)
+        plot = overlay.query_one("#compare-accuracy", Overlay)
+        assert plot.cells is not None
+        assert {"a", "b"} <= set(plot.cells.char.ravel().tolist())
+        assert {FIRST_INK, FIRST_INK + 1} <= set(plot.cells.ink.ravel().tolist())
+        table = overlay.query_one("#compare-options", Sheet).text
+        assert "lr" in table
+        assert "0.0001" in table
+        assert "batch_size" not in table
+        await pilot.press("left")
+        assert overlay.view.cursor == 24
+        assert "epoch 24: loss" in overlay.query_one("#compare-runs", Sheet).text
+        before = plot.cells.char.tolist()
+        await pilot.press("t")
+        assert plot.cells.char.tolist() != before
+        await pilot.press("escape", "escape")
+        assert pilot.app.screen is screen
+
+
+def test_differing_options() -> None:
+    configs = [{"lr": 0.1, "seed": 1, "comet": True}, {"lr": 0.1, "seed": 2, "namestr": "x"}]
+    assert differing_options(configs) == [("seed", ["1", "2"]), ("comet", ["yes", "–"])]
+    assert "none" in option_lines([], 80)[0].plain
+    assert all(line.cell_length <= 60 for line in option_lines([("classes", ["x" * 90] * 8)], 60))

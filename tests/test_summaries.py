@@ -1,0 +1,173 @@
+"""Summaries of run folders: the same as the whole state says, quick, and never an exception."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from fake_folders import fake_folder
+from fake_runs import fake_events
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import EpochDone, Paused, RunStarted
+from noodle_tui.listeners.record import Recorder
+from noodle_tui.run_folder import locked, read_state
+from noodle_tui.stats import wilson_interval
+from noodle_tui.summaries import Summaries, as_json, pin, summarise
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "stopped", "interrupted"])
+def test_says_what_the_whole_state_says(tmp_path: Path, state: str) -> None:
+    folder = fake_folder(tmp_path, "run", state, lr=0.01)
+    summary, whole = summarise(folder), read_state(folder)
+    assert summary.status == whole.status == state
+    assert (summary.epoch, summary.n_epochs, summary.error) == (whole.epoch, whole.n_epochs, whole.error)
+    assert whole.best is not None
+    assert (summary.best_epoch, summary.best_correct, summary.best_count) == (
+        whole.best.epoch, whole.best.val_correct, whole.best.val_count)
+    assert summary.interval == wilson_interval(summary.best_correct or 0, summary.best_count)
+    assert list(summary.val_accuracy) == [e.val_accuracy for e in whole.epochs]
+    assert summary.config["lr"] == 0.01
+    assert summary.name == "run"
+    assert summary.seconds == (whole.ended.seconds if whole.ended else 24.0 + 0.0)
+
+
+def test_an_epoch_in_another_form_is_read_too(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run")
+    spaced = (folder / "events.jsonl").read_text().replace('"val_correct": ', '"val_correct":  ')
+    before = summarise(folder)
+    (folder / "events.jsonl").write_text(spaced)
+    assert replace(summarise(folder)) == before
+
+
+def test_a_live_run_is_running_then_paused_then_interrupted(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "interrupted")
+    with locked(folder):
+        assert summarise(folder).status == "running"
+        Recorder(folder, print)(Paused(24))
+        assert summarise(folder).status == "paused"
+        assert summarise(folder).alive
+    assert summarise(folder).status == "interrupted"
+
+
+def test_a_resumed_run_forgets_the_epochs_it_does_anew(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "interrupted")
+    events = fake_events(40, "done", seed=5)
+    recorder = Recorder(folder, print)
+    for event in events:
+        if isinstance(event, RunStarted):
+            recorder(replace(event, resumed_at=20, time=event.time + 9000))
+        elif isinstance(event, EpochDone) and event.epoch > 20:
+            recorder(event)
+    summary = summarise(folder)
+    assert summary.val_epochs == tuple(range(1, 41))
+    assert summary.best_epoch == next(e.epoch for e in reversed(read_state(folder).epochs) if e.is_best)
+    assert summary.started == events[0].time
+
+
+def test_only_what_was_appended_is_read_again(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "interrupted")
+    summaries = Summaries()
+    first = summaries.read(tmp_path)[0]
+    assert summaries.read(tmp_path)[0] is first
+    events = folder / "events.jsonl"
+    content = events.read_bytes()
+    with events.open("r+b") as file:  # an onlooker who read from the start would lose all epochs
+        file.write(content.replace(b"EpochDone", b"XpochDone"))
+    last = [e for e in fake_events(40, "done") if isinstance(e, EpochDone)][24]
+    Recorder(folder, print)(last)
+    again = summaries.read(tmp_path)[0]
+    assert again.val_epochs == (*first.val_epochs, 25)
+
+
+def test_a_rewritten_file_is_read_from_its_start(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "done")
+    summaries = Summaries()
+    assert summaries.read(tmp_path)[0].epoch == 40
+    events = folder / "events.jsonl"
+    events.write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[:20]))
+    assert 0 < summaries.read(tmp_path)[0].epoch < 20
+
+
+def test_torn_and_broken_lines_are_left_out(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "done")
+    with (folder / "events.jsonl").open("ab") as file:
+        file.write(b'nonsense\n\xff\xfe\n{"event": "EpochDone", "epoch": "x"}\n{"event": "RunFailed", "err')
+    assert summarise(folder).status == "done"
+
+
+@pytest.mark.parametrize("harm", ["link", "pipe", "folder", "long line", "no options", "broken options"])
+def test_a_hostile_folder_is_broken_and_says_why(tmp_path: Path, harm: str) -> None:
+    folder = tmp_path / "run-20261123-101500"
+    folder.mkdir()
+    events = folder / "events.jsonl"
+    match harm:
+        case "link":
+            events.symlink_to("/dev/zero")
+        case "pipe":
+            os.mkfifo(events)
+        case "folder":
+            events.mkdir()
+        case "long line":
+            events.write_bytes(b"x" * 9_000_000)
+        case "no options":
+            events.write_bytes(b"")
+        case "broken options":
+            (folder / "config.json").write_text("[" * 100_000)
+    summary = summarise(folder)
+    assert summary.status == "broken"
+    assert summary.error
+    assert "\n" not in summary.error
+
+
+def test_a_pipe_for_a_lock_does_not_hold_the_reader_up(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "interrupted")
+    os.mkfifo(folder / "run.lock")
+    assert summarise(folder).status == "interrupted"
+
+
+def test_pins(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run")
+    summaries = Summaries()
+    assert not summaries.read(tmp_path)[0].pinned
+    pin(folder, True)
+    assert summaries.read(tmp_path)[0].pinned
+    pin(folder, False)
+    assert not summaries.read(tmp_path)[0].pinned
+    with pytest.raises(NoodleError, match="pinned"):
+        pin(tmp_path / "gone", True)
+
+
+def test_json_has_counts_and_interval(tmp_path: Path) -> None:
+    summary = summarise(fake_folder(tmp_path, "run"))
+    values = as_json(summary)
+    assert values["accuracy"] == values["correct"] / values["count"]
+    assert (values["low"], values["high"]) == summary.interval
+    assert values["status"] == "done"
+
+
+def test_a_missing_save_dir_has_no_runs_and_a_file_is_an_error(tmp_path: Path) -> None:
+    assert Summaries().read(tmp_path / "none") == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NoodleError, match="can't be listed"):
+        Summaries().read(tmp_path / "file")
+
+
+def test_a_hundred_runs_of_200_epochs_are_quick(tmp_path: Path) -> None:
+    """500 within a second is the promise; measured in processor time, since other work may share the machine."""
+    first = fake_folder(tmp_path, "run", n_epochs=200)
+    config, events = (first / "config.json").read_bytes(), (first / "events.jsonl").read_bytes()
+    for i in range(99):
+        folder = tmp_path / f"run-20261123-{i:06}"
+        folder.mkdir()
+        (folder / "config.json").write_bytes(config)
+        (folder / "events.jsonl").write_bytes(events)
+    summaries = Summaries()
+    began = time.process_time()
+    assert len(summaries.read(tmp_path)) == 100
+    first_time = time.process_time() - began
+    began = time.process_time()
+    summaries.read(tmp_path)
+    assert first_time < 0.3
+    assert time.process_time() - began < 0.05

@@ -7,7 +7,6 @@ import sys
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,8 +16,7 @@ from noodle_tui.events import ENDINGS, RunFailed, RunStopped
 from noodle_tui.listeners.console import ConsoleListener, clock
 from noodle_tui.predict import PredictOutcome
 from noodle_tui.run_folder import Follower, is_alive
-from noodle_tui.stats import wilson_interval
-from noodle_tui.summaries import RunSummary, summarise_all
+from noodle_tui.summaries import RunSummary, Summaries, as_json
 
 FOLLOW_EVERY = 0.5  # seconds
 
@@ -42,9 +40,9 @@ def print_answers(outcome: PredictOutcome, format: str) -> None:
 
 def print_runs(save_dir: Path, format: str) -> None:
     """All runs in `save_dir`, newest first."""
-    summaries = summarise_all(save_dir)
+    summaries = Summaries().read(save_dir)
     if format == "json":
-        write(json.dumps([run_as_json(s) for s in summaries], indent=1) + "\n")
+        write(json.dumps([as_json(s) for s in summaries], indent=1) + "\n")
         return
     if not summaries:
         print(f"no runs in {save_dir}")
@@ -54,17 +52,11 @@ def print_runs(save_dir: Path, format: str) -> None:
 
 def run_as_row(s: RunSummary) -> list[str]:
     best = "-"
-    if s.best_correct is not None and s.best_count:
-        low, high = wilson_interval(s.best_correct, s.best_count)
-        best = f"{s.best_correct / s.best_count:.3f} ({s.best_correct}/{s.best_count}) {low:.2f}-{high:.2f}"
+    if s.interval and s.best_accuracy is not None:
+        low, high = s.interval
+        best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}) {low:.2f}-{high:.2f}"
     started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
     return [s.folder.name, s.status, f"{s.epoch}/{s.n_epochs}", best, started, clock(s.seconds)]
-
-
-def run_as_json(s: RunSummary) -> dict[str, Any]:
-    return {"folder": str(s.folder), "name": s.name, "status": s.status, "epoch": s.epoch, "n_epochs": s.n_epochs,
-            "best_epoch": s.best_epoch, "best_correct": s.best_correct, "best_count": s.best_count, "started": s.started,
-            "seconds": s.seconds, "error": s.error}
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:

@@ -12,7 +12,8 @@ import typer
 
 from noodle_tui import __version__
 from noodle_tui.config import Option, RunConfig, class_tokens, make_config, options
-from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.errors import NoodleError, UsageError, one_line
+from noodle_tui.names import printable
 
 EXIT_STOPPED = 130
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]  # typer brings its own click since 0.26
@@ -57,15 +58,12 @@ def call(arguments: list[str], name: str = "noodle") -> NoReturn:
         if debug:
             code = post_mortem(error)
         else:
-            from noodle_tui.errors import one_line
-
             code = complain(name, f"{one_line(error)} (a bug, or a broken installation: --debug shows where)", 1)
     sys.exit(code or 0)
 
 
 def complain(name: str, text: str, code: int) -> int:
-    line = " ".join(text.split())
-    print(f"{name}: {line}", file=sys.stderr)
+    print(f"{name}: {printable(text)}", file=sys.stderr)
     return code
 
 
@@ -147,6 +145,8 @@ def run_command(
     *,
     headless: Annotated[bool, typer.Option("--headless", help="in this terminal or a batch job, without the app")] = False,
     json: Annotated[bool, typer.Option("--json", help="print one event a line as JSON (with --headless)")] = False,
+    mouse: Annotated[bool, typer.Option("--mouse/--no-mouse", help="let the app see the mouse (then select text with "
+                                        "shift)")] = True,
     **values: Any,
 ) -> None:
     """Train: rejig (if asked) and fit. Opens the app, or runs in this terminal with --headless."""
@@ -157,7 +157,7 @@ def run_command(
         raise UsageError("--json goes with --headless")
     from noodle_tui.tui.launch import launch
 
-    raise typer.Exit(launch(given(values)))
+    raise typer.Exit(launch(given(values), mouse=mouse))
 
 
 def run_headless(config: RunConfig, json: bool = False) -> int:
@@ -195,8 +195,8 @@ def rejig_command(
 
     config = make_config(given(values))
     if undo:
-        count = undo_rejig(config.data_dir)
-        print(f"{count} photos are back where they came from")
+        count = undo_rejig(config.data_dir, stimuli=config.stimuli)
+        print(f"{count} photos are taken out of {config.data_dir}; moved ones are back where they came from")
         return
     with progress_bar("looking at the photos") as progress:
         plan = plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes),
@@ -335,3 +335,19 @@ def doctor_command(**values: Any) -> None:
     raise typer.Exit(print_findings(examine(make_config(given(values)))))
 
 
+
+
+@app.command("verify-resume")
+@with_options(["device", "precision", "seed"])
+def verify_resume_command(
+    *,
+    kills: Annotated[int, typer.Option("--kills", help="how often the run is killed", min=1, max=5)] = 3,
+    **values: Any,
+) -> None:
+    """Prove on this device that a run killed and picked up again is bit for bit one that was not."""
+    from noodle_tui.verify_resume import verify_resume
+
+    config = make_config(given(values))
+    same = verify_resume(config.device, config.precision, kills, config.seed, say=print)
+    print("the same, bit for bit" if same else "NOT the same: don't pick runs up on this device where that matters")
+    raise typer.Exit(0 if same else 1)

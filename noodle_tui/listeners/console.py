@@ -78,9 +78,11 @@ class ConsoleListener:
         return event.epoch in (1, event.n_epochs) or event.epoch % self._log_every == 0
 
     def _print(self, line: str) -> None:
-        self._console.print(Text(line))
-        if self._bar is None:
-            self._out.flush()
+        if self._bar is not None:
+            self._console.print(Text(line))
+            return
+        self._out.write(line + "\n")  # not by rich, which ends the process when the reader is gone
+        self._out.flush()
 
     def _fall_silent(self) -> None:
         """The reader is gone: also keep Python from failing on its last flush."""

@@ -1,0 +1,108 @@
+"""`noodle verify-resume`: is a run that was killed and picked up the same, bit for bit, as one that was not? On this device.
+
+It draws a few invented people, trains on them once whole and once killed (SIGKILL) at several moments and picked up each time,
+and compares every weight, every momentum and every metric.
+"""
+
+import csv
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from noodle_tui.checkpoint import load_session
+from noodle_tui.demo import draw_stimuli
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import EpochDone
+from noodle_tui.run_folder import METRICS, Follower, list_runs
+
+EPOCHS = 6
+PEOPLE = 3
+TIMES = ("seconds", "images_per_second")  # the columns of metrics.csv that may differ
+PATIENCE = 600  # seconds that one process may take
+
+
+def verify_resume(device: str, precision: str, kills: int, seed: int, say: Callable[[str], None]) -> bool:
+    """Run the comparison; True if nothing differs. NoodleError if a run fails for another reason."""
+    chance = random.Random(seed)
+    with tempfile.TemporaryDirectory(prefix="noodle-verify-") as name:
+        place = Path(name)
+        draw_stimuli(place / "stimuli", people=PEOPLE, seed=seed)
+        options = ["--stimuli", str(place / "stimuli"), "--data-dir", str(place / "data"), "--rejig-data", "--mode", "copy",
+                   "--weights", "none", "--input-size", "64", "--batch-size", "16", "--lr", "0.01", "--save-every", "1",
+                   "--n-epochs", str(EPOCHS), "--device", device, "--precision", precision]
+        began = time.monotonic()
+        whole = _finish(_start([*options, "--save-dir", str(place / "whole")]), place / "whole")
+        epoch_seconds = max(event.seconds for event in _epochs(whole))
+        say(f"undisturbed: {EPOCHS} epochs in {time.monotonic() - began:.0f} s")
+
+        moments = sorted(chance.sample(range(1, EPOCHS), min(kills, EPOCHS - 1)))
+        process = _start([*options, "--save-dir", str(place / "killed")])
+        for epoch in moments:
+            folder = _wait_for_epoch(process, place / "killed", epoch)
+            time.sleep(chance.uniform(0, epoch_seconds))
+            process.kill()
+            process.wait()
+            say(f"killed after epoch {epoch}, and picked up")
+            process = _start(["--load-dir", str(folder)])
+        killed = _finish(process, place / "killed")
+        differences = list(compare(whole, killed))
+        for difference in differences:
+            say(f"differs: {difference}")
+        return not differences
+
+
+def compare(one: Path, other: Path) -> Iterator[str]:
+    """What differs between two finished runs' weights, momentum and metrics; nothing if they are equal bit for bit."""
+    import torch
+
+    left, right = load_session(one)[0], load_session(other)[0]
+    for name, value in left["model"].items():
+        if not torch.equal(value, right["model"][name]):
+            yield f"the weight {name}, by up to {(value - right['model'][name]).abs().max():.3g}"
+    for key, state in left["optimizer"]["state"].items():
+        if not torch.equal(state["momentum_buffer"], right["optimizer"]["state"][key]["momentum_buffer"]):
+            yield f"the momentum of parameter {key}"
+    if left["best"]["epoch"] != right["best"]["epoch"]:
+        yield f"the best epoch, {left['best']['epoch']} and {right['best']['epoch']}"
+    rows, others = metrics_without_times(one), metrics_without_times(other)
+    if rows != others:
+        yield f"{METRICS}: {len(rows)} and {len(others)} epochs, or other values in them"
+
+
+def metrics_without_times(folder: Path) -> list[dict[str, str]]:
+    with (folder / METRICS).open(newline="") as file:
+        return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
+
+
+def _start(options: list[str]) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-m", "noodle_tui", "run", "--headless", *options], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def _finish(process: "subprocess.Popen[str]", save_dir: Path) -> Path:
+    _, complaint = process.communicate(timeout=PATIENCE)
+    if process.returncode != 0:
+        raise NoodleError(f"a run failed (exit code {process.returncode}): {complaint.strip()}")
+    return list_runs(save_dir)[0]
+
+
+def _wait_for_epoch(process: "subprocess.Popen[str]", save_dir: Path, epoch: int) -> Path:
+    """The run folder, once `epoch` is done in it."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        runs = list_runs(save_dir)
+        if runs and any(event.epoch >= epoch for event in _epochs(runs[0])):
+            return runs[0]
+        time.sleep(0.02)
+    if process.poll() == 0:
+        return list_runs(save_dir)[0]  # too quick to be killed: it is picked up though it is done
+    process.kill()
+    raise NoodleError(f"epoch {epoch} did not come: {process.stderr.read().strip() if process.stderr else ''}")
+
+
+def _epochs(folder: Path) -> list[EpochDone]:
+    return [event for event in Follower(folder).read() if isinstance(event, EpochDone)]

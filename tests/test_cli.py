@@ -1,0 +1,207 @@
+"""The command line as a script sees it: real processes, their exit codes, one line of error."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import FinishedRun
+from fake_stimuli import draw_seed_like
+
+from noodle_tui.events import EpochDone, RunStopped
+from noodle_tui.run_folder import Follower, list_runs, read_state
+
+SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--precision", "fp32"]
+
+
+def noodle(*arguments: str, cwd: Path | None = None, **more) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([sys.executable, "-m", "noodle_tui", *arguments], cwd=cwd, capture_output=True, text=True,
+                          timeout=240, **more)
+
+
+def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-m", "noodle_tui", *arguments], cwd=cwd, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+
+
+def wait_for_epoch(save_dir: Path, epoch: int, seconds: float = 120) -> Path:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        for folder in list_runs(save_dir):
+            if any(isinstance(e, EpochDone) and e.epoch >= epoch for e in Follower(folder).read()):
+                return folder
+        time.sleep(0.05)
+    raise AssertionError(f"epoch {epoch} did not come")
+
+
+def test_help_and_version_do_not_import_torch_or_comet():
+    code = ("import sys\nfrom noodle_tui import cli\n"
+            "for arguments in (['--help'], ['run', '--help'], ['--version']):\n"
+            "    try: cli.call(arguments)\n"
+            "    except SystemExit as leave: assert not leave.code, leave.code\n"
+            "heavy = {'torch', 'torchvision', 'comet_ml', 'textual', 'sklearn', 'scipy', 'numpy', 'PIL'} & set(sys.modules)\n"
+            "assert not heavy, heavy")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "noodle-tui 0." in done.stdout and "--n-epochs" in done.stdout
+
+
+def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path):
+    """rejig and train in one command; again, and the photos stay where they are."""
+    draw_seed_like(tmp_path / "Resources" / "stimuli")
+    command = ["run", "--headless", "--rejig_data", "--data_dir", "D", "--batch_size", "24", "--n_epochs", "2",
+               "--save_dir", "W", "--namestr", "x", *SMALL]
+    first = noodle(*command, cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    lines = first.stdout.splitlines()
+    assert [line[:9] for line in lines if line.startswith("epoch")] == ["epoch 1/2", "epoch 2/2"]
+    assert any("of the validation images are right" in line and "95% interval" in line for line in lines)
+    assert any(line.startswith("distrust: ") and "memory for known faces" in line for line in lines)
+    assert "\x1b" not in first.stdout and "\r" not in first.stdout
+    [folder] = list_runs(tmp_path / "W")
+    assert folder.name.startswith("x-")
+    again = noodle(*command, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    one, other = (f / "metrics.csv" for f in list_runs(tmp_path / "W"))
+    assert [row.split(",")[:5] for row in one.read_text().splitlines()] == \
+        [row.split(",")[:5] for row in other.read_text().splitlines()]
+
+
+def test_json_is_one_event_a_line_and_log_every_counts_for_the_plain_lines(data_dir, tmp_path):
+    done = noodle("run", "--headless", "--json", "--data-dir", str(data_dir), "--n-epochs", "1", *SMALL, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    kinds = [json.loads(line)["event"] for line in done.stdout.splitlines()]
+    assert kinds[0] == "RunStarted" and kinds[-1] == "RunDone" and "EpochDone" in kinds
+    [folder] = list_runs(tmp_path / "weights")
+    watched = noodle("watch", folder.name, "--headless", "--log-every", "7", cwd=tmp_path)
+    assert watched.returncode == 0 and "epoch 1/1" in watched.stdout
+
+
+@pytest.mark.parametrize(("arguments", "code", "says"), [
+    (["run", "--headless", "--n-epochs", "0"], 2, "--n-epochs: 0 is out of bounds"),
+    (["run", "--headless", "--epochs", "3"], 2, "No such option: --epochs"),
+    (["run", "--json"], 2, "--json goes with --headless"),
+    (["run"], 2, "the app needs a terminal"),
+    (["run", "--headless", "--data-dir", "nowhere"], 1, "nowhere/train is missing"),
+    (["run", "--headless", "--load-dir", "nowhere"], 2, "--load-dir nowhere: neither a run folder"),
+    (["run", "--headless", "--rejig-data", "--stimuli", "nowhere"], 1, "nowhere"),
+    (["rejig", "--stimuli", "nowhere"], 1, "nowhere"),
+    (["rejig", "--val-fraction", "1"], 2, "--val-fraction: 1 is out of bounds"),
+    (["predict", "x.jpg", "--load-dir", "nowhere"], 1, "nowhere"),
+    (["predict", "--load-dir", "nowhere"], 2, "PATH"),
+    (["predict", "x", "--load-dir", "y", "--format", "xml"], 2, "'xml' is none of table, csv, json"),
+    (["watch"], 1, "no runs in weights"),
+    (["stop", "nowhere"], 1, "nowhere: no run folder"),
+    (["runs", "--format", "xml"], 2, "'xml' is none of table, json"),
+])
+def test_wrong_use_is_one_line_and_a_code(arguments, code, says, tmp_path):
+    done = noodle(*arguments, cwd=tmp_path)
+    assert done.returncode == code, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("noodle: ") and says in lines[0], done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_broken_settings_are_said_before_anything_is_made(data_dir, tmp_path):
+    (tmp_path / "settings.json").write_text('{"apikey": ')
+    done = noodle("run", "--headless", "--comet", "--data-dir", str(data_dir), *SMALL, cwd=tmp_path)
+    assert done.returncode == 1 and "settings.json" in done.stderr and len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "weights").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+def test_a_signal_stops_and_saves_and_the_run_is_picked_up(number, data_dir, tmp_path):
+    process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", "--batch-size", "8", *SMALL,
+                    cwd=tmp_path)
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert f"stopped by {number.name}" in out and not err
+    state = read_state(folder)
+    assert state.status == "stopped" and isinstance(state.ended, RunStopped)
+    assert (folder / "model.pth").is_file()
+    if number == signal.SIGUSR1:  # as Slurm's requeue does
+        more = noodle("run", "--headless", "--load-dir", str(folder), "--n-epochs", str(state.epoch + 1), cwd=tmp_path)
+        assert more.returncode == 0, more.stderr
+        assert [e.epoch for e in read_state(folder).epochs] == list(range(1, state.epoch + 2))
+
+
+def test_stop_from_another_process(data_dir, tmp_path):
+    process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", *SMALL, cwd=tmp_path)
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    asked = noodle("stop", folder.name, cwd=tmp_path)
+    assert asked.returncode == 0, asked.stderr
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert noodle("stop", folder.name, cwd=tmp_path).returncode == 1  # nobody runs it any more
+
+
+def test_a_reader_that_leaves_does_not_end_the_run(data_dir, tmp_path):
+    """noodle run --headless | head -1"""
+    process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "2", *SMALL, cwd=tmp_path)
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=120) == 0
+    [folder] = list_runs(tmp_path / "weights")
+    assert read_state(folder).status == "done"
+
+
+def test_rejig_dry_run_apply_and_undo(tmp_path):
+    draw_seed_like(tmp_path / "photos")
+    before = sorted(p.relative_to(tmp_path) for p in (tmp_path / "photos").rglob("*.JPG"))
+    options = ["--stimuli", "photos", "--data-dir", "sorted", "--split-by", "person"]
+    dry = noodle("rejig", "--dry-run", *options, cwd=tmp_path)
+    assert dry.returncode == 0 and "nothing was changed" in dry.stdout and not (tmp_path / "sorted").exists()
+    done = noodle("rejig", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not list((tmp_path / "photos").rglob("*.JPG"))
+    assert "nothing was changed" in noodle("rejig", *options, cwd=tmp_path).stdout
+    undone = noodle("rejig", "--undo", *options, cwd=tmp_path)
+    assert undone.returncode == 0, undone.stderr
+    assert sorted(p.relative_to(tmp_path) for p in (tmp_path / "photos").rglob("*.JPG")) == before
+
+
+def test_predict_answers_the_others_and_names_what_it_cannot_read(finished: FinishedRun, data_dir, tmp_path):
+    (tmp_path / "[red]x[bold].jpg").write_text("no photo")
+    good = next((data_dir / "val" / "sad").iterdir())
+    for form in ("table", "csv", "json"):
+        done = noodle("predict", "--load-dir", str(finished.folder), "--format", form, str(good), str(tmp_path), cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.strip() == f"noodle: {tmp_path}/[red]x[bold].jpg: not an image, whatever its ending says"
+        assert str(good) in done.stdout
+    assert json.loads(done.stdout)["answers"][0]["predicted"] in ("happy", "sad")
+
+
+def test_runs_lists_what_is_there(finished: FinishedRun):
+    table = noodle("runs", "--save-dir", str(finished.config.save_dir))
+    assert table.returncode == 0 and finished.folder.name in table.stdout and "3/3" in table.stdout
+    listed = json.loads(noodle("runs", "--save-dir", str(finished.config.save_dir), "--format", "json").stdout)
+    assert [(run["status"], run["epoch"]) for run in listed] == [("done", 3)]
+
+
+def test_doctor_names_the_weights_file_and_never_shows_a_key(tmp_path):
+    secret = "abcdefgh" + "0123456789" * 3
+    env = {**os.environ, "COMET_API_KEY": secret, "TORCH_HOME": str(tmp_path / "torch")}
+    done = noodle("doctor", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "resnet18-f37072fd.pth" in done.stdout and str(tmp_path / "torch") in done.stdout
+    assert secret not in done.stdout and secret[4:] not in done.stdout and "abcd" in done.stdout
+
+
+def test_debug_opens_the_debugger_where_it_broke(tmp_path):
+    import pexpect
+
+    child = pexpect.spawn(sys.executable, ["-m", "noodle_tui", "run", "--headless", "--debug", "--data-dir", "nowhere"],
+                          cwd=str(tmp_path), encoding="utf-8", timeout=60)
+    child.expect("nowhere/train is missing")
+    child.expect("ipdb>|Pdb")
+    child.sendline("q")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 1

@@ -21,6 +21,10 @@ from noodle_tui.events import EpochDone
 
 FILE, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
 VERSION = 1
+CONTENT: dict[str, Any] = {  # what a checkpoint holds, and of which type
+    "model": dict, "optimizer": dict, "fingerprint": str, "comet_key": str, "times": int, "epoch": int, "step": int,
+    "totals": Tensor, "best": dict | None, "history": list, "config": dict,
+}
 
 
 @dataclass
@@ -97,8 +101,9 @@ def _keep_as_previous(current: Path) -> None:
     try:
         os.link(current, spare)
         os.replace(spare, current.with_name(PREVIOUS))
-    except PermissionError:
-        # a file system without hard links: nothing is lost, the rename below is still atomic
+    except OSError:
+        # a file system without hard links says so in many ways (EPERM, ENOTSUP, ENOSYS). Nothing is lost: the write that
+        # follows replaces the file with one rename, and speaks up itself where the disk is full or read-only
         return
 
 
@@ -111,16 +116,17 @@ def load_session(folder: Path) -> tuple[dict[str, Any], str]:
 
     NoodleError if there is none, or each is damaged.
     """
-    problems: list[str] = []
-    for name in (FILE, PREVIOUS):
-        if (folder / name).is_file():
-            try:
-                return _read(folder / name), "; ".join(problems)
-            except NoodleError as error:
-                problems.append(f"{error}; the one saved before it is used")
-    if problems:
-        raise NoodleError(problems[-1].removesuffix("; the one saved before it is used"))
-    raise NoodleError(f"{folder}: no {FILE} in it, nothing to pick up")
+    current, previous = folder / FILE, folder / PREVIOUS
+    if not has_checkpoint(folder):
+        raise NoodleError(f"{folder}: no {FILE} in it, nothing to pick up")
+    try:
+        if not current.is_file():
+            raise NoodleError(f"{current} is missing")
+        return _read(current), ""
+    except NoodleError as error:
+        if not previous.is_file():
+            raise
+        return _read(previous), f"{error}; {PREVIOUS}, the one saved before it, is used"
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -133,9 +139,10 @@ def _read(file: Path) -> dict[str, Any]:
     except NoodleError:
         raise
     except Exception as error:  # noqa: BLE001 - foreign or torn bytes raise anything; each means: not usable
-        raise NoodleError(f"{file} is damaged or no checkpoint of this program ({one_line(error)[:120]})") from None
-    wanted = {"version", "model", "optimizer", "epoch", "step", "totals", "best", "history", "config", "fingerprint"}
-    if not isinstance(content, dict) or not wanted <= content.keys() or content["version"] != VERSION:
+        raise NoodleError(f"{file} is damaged or no checkpoint of this program ({type(error).__name__})") from None
+    if not isinstance(content, dict) or content.get("version") != VERSION or not all(
+        isinstance(content.get(key), kind) for key, kind in CONTENT.items()
+    ):
         raise NoodleError(f"{file}: not a checkpoint that this version can read")
     return content
 
@@ -145,11 +152,11 @@ def restore(session: Session, content: dict[str, Any]) -> None:
     try:
         session.model.load_state_dict(content["model"])
         session.optimizer.load_state_dict(content["optimizer"])
-        session.epoch, session.step = int(content["epoch"]), int(content["step"])
+        session.epoch, session.step = content["epoch"], content["step"]
         session.totals.copy_(content["totals"])
         session.best = None if content["best"] is None else Best(**content["best"])
         session.history = [EpochDone(**event) for event in content["history"]]
-        session.times = int(content.get("times", 0)) + 1
-        session.fingerprint, session.comet_key = str(content["fingerprint"]), str(content.get("comet_key", ""))
+        session.times = content["times"] + 1
+        session.fingerprint, session.comet_key = content["fingerprint"], content["comet_key"]
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise NoodleError(f"the checkpoint doesn't fit this model: {one_line(error)[:160]}") from None

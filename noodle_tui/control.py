@@ -1,7 +1,6 @@
 """Requests to a run: stop, pause, go on. They come from this process or as files in the run folder from any other."""
 
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,37 +18,38 @@ class Control:
 
     def __init__(self) -> None:
         self.folder: Path | None = None  # the run folder, once there is one
-        self._stop = threading.Event()
-        self._pause = threading.Event()
+        # plain flags: a signal handler that interrupts threading.Event.set() and calls it again would wait for itself
+        self._stop = False
+        self._pause = False
         self._reason = ""
         self._pause_file = False
         self._last_look = 0.0
 
     def stop(self, reason: str = "asked to stop") -> None:
         self._reason = self._reason or reason
-        self._stop.set()
+        self._stop = True
 
     def pause(self) -> None:
-        self._pause.set()
+        self._pause = True
 
     def resume(self) -> None:
-        self._pause.clear()
+        self._pause = self._pause_file = False
         if self.folder is not None:
             (self.folder / PAUSE_FILE).unlink(missing_ok=True)
 
     @property
     def stop_requested(self) -> bool:
-        return self._stop.is_set()
+        return self._stop
 
     @property
     def pause_requested(self) -> bool:
         self._look_at_files()
-        return self._pause.is_set() or self._pause_file
+        return self._pause or self._pause_file
 
     def check(self) -> None:
         """Raise StopRun if somebody asked for it. Cheap enough to call between batches."""
         self._look_at_files()
-        if self._stop.is_set():
+        if self._stop:
             raise StopRun(self._reason)
 
     def wait_while_paused(self) -> None:

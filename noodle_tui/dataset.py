@@ -6,8 +6,8 @@ where they don't fit, in a file that the system pages in and out.
 
 import hashlib
 import io
-import os
-import re
+import math
+import stat
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
@@ -25,22 +25,11 @@ from torch import Tensor
 from noodle_tui.augment import central_square
 from noodle_tui.device import available_cpus
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.names import level_in, person_in
-from noodle_tui.rejig import manifest_by_target, split_by
+from noodle_tui.rejig import split_by
+from noodle_tui.samples import SPLITS, Sample, find_samples
 
 MEMORY_SHARE = 0.6  # of the free memory, for pixels
-SPLITS = ("train", "val")
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image of the data folder."""
-
-    path: Path
-    name: str  # relative to the data folder, e.g. "val/sad/34M_Ne_to_Sa_C08.JPG"
-    label: int
-    person: str | None
-    level: int | None
+MAX_ASPECT = 100  # Resize brings the short side to the input size: at 1:1000 the long one would fill the memory
 
 
 @dataclass(frozen=True)
@@ -79,66 +68,6 @@ class BadImage(Exception):
     """One image that can't be used; the text is the reason."""
 
 
-def find_samples(data_dir: Path, person: str) -> tuple[list[str], dict[str, list[Sample]]]:
-    """The classes, and the images of each split, from data_dir/{train,val}/<class>/ at any depth, sorted by name.
-
-    The person comes from rejig's manifest where there is one, else from the regular expression `person`. NoodleError if a
-    folder is missing or empty, or the two splits have different classes.
-    """
-    manifest = manifest_by_target(data_dir)
-    pattern = re.compile(person)
-    folders = {split: _class_folders(data_dir, split) for split in SPLITS}
-    if folders["train"] != folders["val"]:
-        raise NoodleError(
-            f"{data_dir}: train/ has the classes {', '.join(folders['train'])} but val/ has {', '.join(folders['val'])}"
-        )
-    classes = folders["train"]
-    if len(classes) < 2:
-        raise NoodleError(f"{data_dir}/train: there must be a folder for each of at least two classes, found {classes}")
-
-    def sample(split: str, label: int, path: Path) -> Sample:
-        name = path.relative_to(data_dir).as_posix()
-        planned = manifest.get(name)
-        inside = path.relative_to(data_dir / split / classes[label]).as_posix()
-        who = planned.person if planned else person_in(inside, pattern)
-        return Sample(path, name, label, who, level_in(path.name))
-
-    samples = {
-        split: [sample(split, label, path)
-                for label, name in enumerate(classes)
-                for path in _image_files(data_dir / split / name)]
-        for split in SPLITS
-    }
-    return classes, samples
-
-
-def _class_folders(data_dir: Path, split: str) -> list[str]:
-    folder = data_dir / split
-    if not folder.is_dir():
-        raise NoodleError(f"{folder} is missing: sort photos into it with --rejig-data, or name another --data-dir")
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
-
-
-def _image_files(folder: Path) -> list[Path]:
-    """Files below `folder` with the ending of an image format that Pillow reads, sorted. NoodleError if there is none."""
-    endings = image_endings()
-    found = [
-        Path(parent, name)
-        for parent, _, names in os.walk(folder)
-        for name in names
-        if os.path.splitext(name)[1].lower() in endings
-    ]
-    if not found:
-        raise NoodleError(f"{folder}: no image in it; each class needs images in train/ and in val/")
-    return sorted(found)
-
-
-def image_endings() -> set[str]:
-    """Lower-case endings of the formats that Pillow reads, e.g. ".jpg"."""
-    known = Image.registered_extensions()
-    return {ending for ending, kind in known.items() if kind in Image.OPEN}
-
-
 def read_image(path: Path) -> tuple[np.ndarray, str]:
     """An image file as uint8 [h, w, 3], upright (EXIF), and its content's SHA-256. BadImage if it can't be decoded whole.
 
@@ -146,16 +75,24 @@ def read_image(path: Path) -> tuple[np.ndarray, str]:
     8 bits, where Pillow alone would clip it to white.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for, a device never ends
+            raise BadImage("not a file")
         content = path.read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(io.BytesIO(content)) as image:
-                return np.asarray(_upright_rgb(image)), hashlib.sha256(content).hexdigest()
-    except (OSError, ValueError, SyntaxError, MemoryError, OverflowError, EOFError, TypeError, ZeroDivisionError, KeyError,
-            IndexError, AttributeError, RuntimeError, NotImplementedError,
-            Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        # Pillow's decoders raise nearly anything on broken files; each of these is one unreadable image
+        with Image.open(io.BytesIO(content)) as image:
+            _check_size(image.width, image.height)
+            return np.array(_upright_rgb(image)), hashlib.sha256(content).hexdigest()
+    except BadImage:
+        raise
+    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything on broken files; each is one bad image
         raise BadImage(_reason(path, error)) from None
+
+
+def _check_size(width: int, height: int) -> None:
+    """BadImage where decoding or resizing would fill the memory: Pillow itself refuses only twice its own limit."""
+    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
+        raise BadImage(f"{width} x {height} pixels are too many")
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise BadImage(f"{width} x {height} pixels: too narrow for a photo")
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
@@ -190,25 +127,27 @@ def load_dataset(
     """Find and decode everything. NoodleError lists what can't be read, unless `skip_bad_images`."""
     classes, samples = find_samples(data_dir, person)
     everything = [sample for split in SPLITS for sample in samples[split]]
-    store = PixelStore(_memory_needed(everything, input_size))
     decoded: dict[str, Tensor] = {}
     digests: dict[str, str] = {}
     skipped: list[tuple[str, str]] = []
 
     def decode(sample: Sample) -> tuple[Tensor, str]:
         array, digest = read_image(sample.path)
-        image = torch.from_numpy(array.copy() if not array.flags.writeable else array).permute(2, 0, 1)
+        image = torch.from_numpy(array).permute(2, 0, 1)
         if sample.name.startswith("val/"):
             return central_square(image.contiguous(), input_size), digest
         return image, digest
 
-    for done, (sample, result) in enumerate(_in_threads(decode, everything, check), start=1):
-        if isinstance(result, BadImage):
-            skipped.append((sample.name, str(result)))
-        else:
-            image, digests[sample.name] = result
-            decoded[sample.name] = store.keep(image)
-        progress(done, len(everything))
+    with warnings.catch_warnings():  # here and not in the threads: the filters are the whole process's
+        warnings.simplefilter("ignore")  # Pillow warns of odd metadata on stderr, which would tear a screen
+        store = PixelStore(_memory_needed(everything, input_size))
+        for done, (sample, result) in enumerate(_in_threads(decode, everything, check), start=1):
+            if isinstance(result, BadImage):
+                skipped.append((sample.name, str(result)))
+            else:
+                image, digests[sample.name] = result
+                decoded[sample.name] = store.keep(image)
+            progress(done, len(everything))
     if skipped and not skip_bad_images:
         raise NoodleError(_bad_images_in_words(skipped))
     splits = {split: _split([s for s in samples[split] if s.name in decoded], decoded) for split in SPLITS}
@@ -272,12 +211,13 @@ def _memory_needed(samples: list[Sample], input_size: int) -> int:
 
 def _header_bytes(path: Path) -> int:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                return 3 * image.width * image.height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return 0  # found again, with its reason, when it is decoded
+        if not path.is_file():
+            return 0
+        with Image.open(path) as image:
+            _check_size(image.width, image.height)
+            return 3 * image.width * image.height
+    except Exception:  # noqa: BLE001 - as in read_image; found again, with its reason, when it is decoded
+        return 0
 
 
 class PixelStore:

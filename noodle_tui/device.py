@@ -27,7 +27,7 @@ def pick_device(wanted: str, precision: str) -> Device:
         device = _check_cuda(device)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine has no Apple GPU that torch can use; try --device auto")
-    if device.type == "cpu":
+    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:  # who sets it (batch systems do) knows better
         torch.set_num_threads(available_cpus())
     bf16 = precision == "bf16" or (precision == "auto" and computes_bf16(device))
     return Device(device, _name(device), "bf16" if bf16 else "fp32")

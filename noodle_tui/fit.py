@@ -36,9 +36,10 @@ def fit(
     """Train `session` from where it stands to config.n_epochs, keeping the weights with the best validation accuracy.
 
     Each epoch emits an EpochDone; `save` is called at every save point. StopRun between two batches when somebody asked
-    for it (the session can be saved as it then is); NoodleError if a loss is zero or not a number.
+    for it (the session can be saved as it then is); NoodleError if a loss is zero or not a number, or a batch too small.
     """
     model, n = session.model, len(data.train.samples)
+    check_last_batch(n, config)
     batches = make_batches(data.train, config.batch_size, config.seed, config.input_size, device)
     train_step = make_step(model, session.optimizer, batches, session.totals, device)
     val_pixels = torch.stack(data.val.pixels).to(device.torch_device)
@@ -90,6 +91,13 @@ def fit(
             save(session)
 
 
+def check_last_batch(n: int, config: RunConfig) -> None:
+    """NoodleError where batch norm has a single number a channel: one image, of which ResNet18 leaves one pixel of 32 x 32."""
+    if config.input_size <= 32 and n % config.batch_size == 1 % config.batch_size:
+        raise NoodleError(f"--batch-size {config.batch_size}: the last batch of {n} photos is a single one, which can't be "
+                          "trained on at --input-size 32; choose another batch size or a larger input size")
+
+
 def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:
     """Whether something that happens every `every` epochs happens after this one; always after the last."""
     return epoch % every == 0 or epoch == last or (first and epoch == 1)
@@ -110,8 +118,8 @@ def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) ->
     if not math.isfinite(loss):
         raise NoodleError(f"the {phase} loss is not a number in epoch {epoch}: training diverged; lower --lr (it is {lr:g})")
     if loss == 0:
-        raise NoodleError(f"the {phase} loss is exactly zero in epoch {epoch}: nothing can be learnt from these labels; look at "
-                          "the class folders")
+        raise NoodleError(f"the {phase} loss is exactly zero in epoch {epoch}: nothing can be learnt from these labels; look "
+                          "at the class folders")
     return loss / count, int(correct)
 
 

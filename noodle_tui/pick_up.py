@@ -26,16 +26,16 @@ class PickedUp:
     @property
     def epoch(self) -> int:
         """Whole epochs that were done."""
-        return int(self.content["epoch"])
+        return self.content["epoch"]
 
     @property
     def comet_key(self) -> str:
-        return str(self.content.get("comet_key", ""))
+        return self.content["comet_key"]
 
     @property
     def times(self) -> int:
         """How often the run has been picked up, this time included."""
-        return int(self.content.get("times", 0)) + 1
+        return self.content["times"] + 1
 
     def check_data(self, fingerprint: str) -> None:
         """NoodleError if the photos are not those that the checkpoint was trained on."""
@@ -85,6 +85,9 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     known = {option.name for option in options()}
     stored = {key: value for key, value in content["config"].items() if key in known}
     before = make_config(stored)
+    if "n_epochs" in given.model_fields_set and given.n_epochs < content["epoch"]:
+        raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {content['epoch']} epochs already; give "
+                         "more, or leave the option out")
     warnings = [warning] if warning else []
     changed = {name: getattr(given, name) for name in sorted(given.model_fields_set - NOT_COMPARED)
                if getattr(given, name) != getattr(before, name)}
@@ -98,5 +101,3 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
                  for name, value in changed.items()]
     values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}
     return PickedUp(make_config(values), content, warnings)
-
-

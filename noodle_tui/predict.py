@@ -61,12 +61,13 @@ def predict(
     progress: Callable[[int, int], None] = lambda done, total: None,
     check: Callable[[], None] = lambda: None,
 ) -> PredictOutcome:
-    """Classify image files, and all images in folders, with the model in a run folder (or next to a given model.pth).
+    """Classify image files, and all images in folders, with the model of a run folder, or a given model.pth with its card.
 
     The transforms and the precision are those of the run's validation, so that a run's own validation folder gives its own
     accuracy. NoodleError if the model can't be used or there is no image; a single unreadable file is one of the failures.
     """
     folder = model_folder.parent if model_folder.is_file() else model_folder
+    weights = model_folder if model_folder.is_file() else folder / MODEL
     card = read_card(folder)
     files = list(image_files(paths))
     if not files:
@@ -84,9 +85,9 @@ def predict(
     target = pick_device(device, card.precision)
     model = resnet18(num_classes=len(card.classes))
     try:
-        model.load_state_dict(load_state_dict(folder / MODEL))
+        model.load_state_dict(load_state_dict(weights))
     except RuntimeError as error:
-        raise NoodleError(f"{folder / MODEL}: doesn't fit {CARD} ({str(error).splitlines()[0]})") from None
+        raise NoodleError(f"{weights}: doesn't fit {CARD} ({str(error).splitlines()[0]})") from None
     model = model.to(target.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     outcome = PredictOutcome()
@@ -114,11 +115,12 @@ def predict(
 
 def image_files(paths: list[Path]) -> Iterator[Path]:
     """Files as given; of folders, every file with an image's ending, at any depth, sorted. NoodleError for what isn't there."""
-    from noodle_tui.dataset import image_endings
+    from noodle_tui.rejig.scan import image_endings
+    from noodle_tui.samples import cannot_list
 
     for path in paths:
         if path.is_dir():
-            yield from sorted(Path(parent, name) for parent, _, names in os.walk(path) for name in names
+            yield from sorted(Path(parent, name) for parent, _, names in os.walk(path, onerror=cannot_list) for name in names
                               if os.path.splitext(name)[1].lower() in image_endings())
         elif path.exists() or path.is_symlink():
             yield path

@@ -40,6 +40,7 @@ from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.pick_up import PickedUp, folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.report import RunFacts, environment, model_card, write_report
+from noodle_tui.settings import load_settings
 
 if TYPE_CHECKING:
     from noodle_tui.checkpoint import Session
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 ERROR_LOG = "error.log"
 PROGRESS_EVERY = 0.2  # seconds between two reports within a stage
+COMET_PATIENCE = {"done": 60.0, "stopped": 10.0}  # seconds for its upload: batch systems kill soon after they ask
 
 
 @dataclass
@@ -66,10 +68,13 @@ def run(config: RunConfig, listeners: Sequence[Emit] = (), control: Control | No
     NoodleError when it can't go on: what was learnt until then is in the run folder, where the run is marked as failed.
     """
     control = control or Control()
+    if config.comet:
+        load_settings()  # what is wrong with the keys is said before anything is made
     old_folder = folder_to_pick_up(config)
     folder = old_folder or run_folder.make_run_folder(config.save_dir, config.namestr)
     with run_folder.locked(folder):
         run_folder.clear_requests(folder)
+        run_folder.clear_leftovers(folder)
         control.folder = folder
         before = pick_up(folder, config) if old_folder else None
         config = before.config if before else weights_to_start_from(config)
@@ -136,7 +141,7 @@ def rejig(config: RunConfig, emit: Emit, control: Control) -> None:
 def load_data(config: RunConfig, emit: Emit, control: Control) -> "Dataset":
     """Find and decode every image."""
     with stage("decode", f"reading the photos in {config.data_dir}", emit) as progress:
-        from noodle_tui.dataset import load_dataset
+        from noodle_tui.dataset import load_dataset, printable
 
         data = load_dataset(config.data_dir, config.person, config.input_size, skip_bad_images=config.skip_bad_images,
                             progress=progress, check=control.check)
@@ -147,7 +152,7 @@ def load_data(config: RunConfig, emit: Emit, control: Control) -> "Dataset":
         where=data.where,
     ))
     for name, reason in data.skipped:
-        emit(Message(level="warning", text=f"left out: {name} ({reason})"))
+        emit(Message(level="warning", text=f"left out: {printable(name)} ({reason})"))
     return data
 
 
@@ -166,8 +171,8 @@ def load_model(
         session = new_session(model.to(device.torch_device), config.lr, config.momentum, device.torch_device)
         session.fingerprint = data.fingerprint
         if before:
-            restore(session, before.content)
             before.check_data(data.fingerprint)
+            restore(session, before.content)
             for group in session.optimizer.param_groups:
                 group.update(lr=config.lr, momentum=config.momentum)
     emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else weights, device=str(device.torch_device),
@@ -255,6 +260,9 @@ def judge(
                          f"{best.correct} in epoch {best.epoch}: this device does not compute the same thing twice"))
         save_model(session, facts, folder, emit)
         write_report(folder, facts, evaluation, predictions)
+        if session.best_on_disk != best.epoch:
+            raise NoodleError(f"{folder / run_folder.MODEL} could not be saved: make room or rights there, then pick the run "
+                              f"up again with --load-dir {folder}")
     return facts, evaluation
 
 
@@ -298,14 +306,12 @@ def stage(name: str, text: str, emit: Emit) -> Iterator[Callable[[int, int | Non
 def loggers(config: RunConfig, before: PickedUp | None, outcome: Outcome, emit: Fanout) -> Iterator[str]:
     """Comet and TensorBoard while the run lasts, where they are asked for. Gives the Comet experiment's key ("" without).
 
-    Comet starts on a thread of its own; training doesn't wait for it.
+    Comet has a process of its own; training doesn't wait for it.
     """
     comet = None
     comet_key = ""
     if config.comet and not config.debug:
         from noodle_tui.listeners.comet import CometLogger, new_experiment_key
-        from noodle_tui.settings import load_settings
-
         comet_key = (before.comet_key if before else "") or new_experiment_key()
         comet = CometLogger(config, load_settings(), outcome.folder, comet_key, emit)
         emit.add(comet)
@@ -322,8 +328,9 @@ def loggers(config: RunConfig, before: PickedUp | None, outcome: Outcome, emit: 
         close_tensorboard()
         if comet is not None:
             model = outcome.folder / run_folder.MODEL
-            comet.close(model if model.exists() else None, outcome.evaluation.confusion if outcome.evaluation else None,
-                        outcome.evaluation.classes if outcome.evaluation else [])
+            evaluation = outcome.evaluation
+            comet.close(model if model.exists() else None, evaluation.confusion if evaluation else None,
+                        evaluation.classes if evaluation else [], COMET_PATIENCE[outcome.status])
 
 
 def failure_in_words(error: BaseException, folder: Path) -> str:

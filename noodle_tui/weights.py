@@ -1,8 +1,10 @@
 """Where the weights to start from come from: torchvision's ImageNet file, or a state dict of the user's own."""
 
 import hashlib
+import http.client
 import os
-import tempfile
+import pickle
+import secrets
 import time
 import urllib.error
 import urllib.request
@@ -41,11 +43,10 @@ def fetch_imagenet(
 ) -> Path:
     """The ImageNet weights' file, downloaded if it isn't there. NoodleError says what an offline node's user can do."""
     file = imagenet_file()
-    if file.exists() and checksum_ok(file):
-        return file
     try:
-        _download(imagenet_url(), file, progress, check)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+        if not (file.exists() and checksum_ok(file)):
+            _download(imagenet_url(), file, progress, check)
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise NoodleError(
             f"the ImageNet weights could not be downloaded ({reason}): on a machine with internet get {imagenet_url()} "
@@ -57,13 +58,16 @@ def fetch_imagenet(
 def _download(
     url: str, file: Path, progress: Callable[[int, int | None], None], check: Callable[[], None]
 ) -> None:
-    """Download to a temporary file next to `file`; rename only when it is whole. OSError or ValueError otherwise."""
+    """Download to a temporary file next to `file`; rename it only when it is whole.
+
+    OSError, HTTPException or ValueError otherwise.
+    """
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".part")
+    part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")  # a name of its own: two downloads never share one
     wanted = file.stem.rsplit("-", 1)[1]
     digest = hashlib.sha256()
     try:
-        with os.fdopen(handle, "wb") as out, urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+        with part.open("xb") as out, urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             total = int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None
             done, last = 0, 0.0
             while block := response.read1(1 << 18):
@@ -80,7 +84,7 @@ def _download(
             raise ValueError(f"the download is damaged: {done} bytes arrived, their checksum is not {wanted}…")
         os.replace(part, file)
     finally:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
 
 
 def load_state_dict(file: Path) -> dict[str, Any]:
@@ -94,9 +98,11 @@ def load_state_dict(file: Path) -> dict[str, Any]:
         raise NoodleError(f"{file}: there is no such weights file")
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise NoodleError(f"{file}: not loaded, since it holds more than tensors and could run code (or is damaged); get a "
+                          "file that was saved with torch.save(model.state_dict(), …)") from None
     except Exception as error:  # noqa: BLE001 - unpickling foreign bytes raises anything; each means: not our kind of file
-        first = str(error).strip().split("\n")[0][:120]
-        raise NoodleError(f"{file}: not a weights file that can be loaded safely ({type(error).__name__}: {first})") from None
+        raise NoodleError(f"{file}: damaged, or not a file of torch.save ({type(error).__name__}); get it once more") from None
     if not isinstance(content, dict) or not all(isinstance(t, torch.Tensor) for t in content.values()):
         raise NoodleError(f"{file}: not a plain state dict (names to tensors); save one with torch.save(model.state_dict(), …)")
     return {str(name): tensor for name, tensor in content.items()}

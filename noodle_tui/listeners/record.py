@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from noodle_tui.atomic import write_atomic
 from noodle_tui.events import Emit, EpochDone, Event, Message, RunStarted, StageProgress, to_json
 from noodle_tui.run_folder import EVENTS, METRICS
 
@@ -36,8 +37,7 @@ class Recorder:
         self._events.append(to_json(event) + "\n")
         if isinstance(event, RunStarted):
             self._start_metrics(event.resumed_at)
-        if isinstance(event, EpochDone):
-            self._metrics.append(csv_line(metrics_row(event)))
+        self._metrics.append(csv_line(metrics_row(event)) if isinstance(event, EpochDone) else "")
 
     def _progress_is_due(self) -> bool:
         now = time.monotonic()
@@ -91,22 +91,26 @@ class AppendFile:
         self._whole: str | None = None  # content that replaces the file's, when it could not be replaced yet
 
     def append(self, line: str) -> None:
+        """Append a line, after what the disk has refused until now; "" only tries that again."""
         self._pending += line
-        self._write()
+        if self._pending or self._whole is not None:
+            self._write()
 
     def restart(self, content: str) -> None:
-        """Replace what is in the file."""
+        """Replace what is in the file, with one rename."""
         self._whole, self._pending = content, ""
         self._write()
 
     def _write(self) -> None:
-        mode = "ab" if self._whole is None else "wb"
         data = ((self._whole or "") + self._pending).encode("utf-8", "surrogateescape")
         size = None
         try:
-            with self._path.open(mode) as file:
-                size = file.tell()
-                file.write(data)
+            if self._whole is not None:
+                write_atomic(self._path, data)  # the rows that are kept must outlive a kill at this moment
+            else:
+                with self._path.open("ab") as file:
+                    size = file.tell()
+                    file.write(data)
         except OSError as error:
             if size is not None:  # part of it may be there: take it back, so that the next try doesn't double it
                 with contextlib.suppress(OSError):

@@ -1,0 +1,219 @@
+"""Sessions on disk: back bit for bit, and whatever happens to the files."""
+
+import errno
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from noodle_tui.checkpoint import FILE, PREVIOUS, Best, Session, load_session, new_session, restore, save_session, weights_file
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import EpochDone
+
+CPU = torch.device("cpu")
+
+
+def fresh() -> Session:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    return new_session(model.to(memory_format=torch.channels_last), 0.1, 0.9, CPU)  # type: ignore[call-overload]
+
+
+def trained(steps: int = 3) -> Session:
+    session = fresh()
+    for seed in range(steps):
+        images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(seed))
+        session.optimizer.zero_grad()
+        session.model(images).square().sum().backward()
+        session.optimizer.step()
+    session.totals += torch.tensor([1.25, 3.0])
+    session.epoch, session.step = 2, steps
+    session.fingerprint, session.comet_key = "abc", "k" * 32
+    session.best = Best(1, 7, 8, 0.5, {name: value.clone() for name, value in fresh().model.state_dict().items()})
+    session.history = [EpochDone(epoch=e, n_epochs=5, train_loss=0.1 + 0.2, train_correct=3, train_count=4, val_loss=None,
+                                 val_correct=None, val_count=0, lr=0.1, seconds=1.0, images_per_second=4.0) for e in (1, 2)]
+    return session
+
+
+def weights(session: Session) -> dict[str, torch.Tensor]:
+    buffers = {f"momentum {i}": s["momentum_buffer"] for i, s in enumerate(session.optimizer.state.values())}
+    return {**session.model.state_dict(), **buffers}
+
+
+def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    before, after = trained(), fresh()
+    save_session(tmp_path, before, {"n_epochs": 5})
+    content, warning = load_session(tmp_path)
+    restore(after, content)
+    assert warning == ""
+    assert content["config"] == {"n_epochs": 5}
+    assert_same(weights(after), weights(before))
+    assert torch.equal(after.totals, before.totals)
+    assert after.best is not None
+    assert before.best is not None
+    assert_same(after.best.weights, before.best.weights)
+    assert (after.best.epoch, after.best.correct, after.best.count, after.best.loss) == (1, 7, 8, 0.5)
+    assert after.history == before.history
+    assert (after.epoch, after.step, after.fingerprint, after.comet_key) == (2, 3, "abc", "k" * 32)
+    assert after.times == before.times + 1
+    assert [f.name for f in tmp_path.iterdir()] == [FILE]
+
+
+def test_training_goes_on_the_same(tmp_path: Path) -> None:
+    """One more step after a restore gives the same bits as without it: the momentum and the memory format came along."""
+    sessions = [trained(), fresh()]
+    save_session(tmp_path, sessions[0], {})
+    restore(sessions[1], load_session(tmp_path)[0])
+    images = torch.randn(4, 3, 8, 8)
+    for session in sessions:
+        session.optimizer.zero_grad()
+        session.model(images).square().sum().backward()
+        session.optimizer.step()
+    assert_same(weights(sessions[0]), weights(sessions[1]))
+
+
+def test_the_previous_one_is_kept(tmp_path: Path) -> None:
+    for steps in (1, 2, 3):
+        save_session(tmp_path, trained(steps), {})
+    assert sorted(f.name for f in tmp_path.iterdir()) == [PREVIOUS, FILE]
+    assert load_session(tmp_path)[0]["step"] == 3
+    (tmp_path / FILE).unlink()
+    content, warning = load_session(tmp_path)
+    assert content["step"] == 2
+    assert "checkpoint.pt is missing; checkpoint.prev.pt" in warning
+
+
+def damaged(content: bytes, offset: int) -> bytes:
+    return content[:offset] + bytes([content[offset] ^ 0xFF]) + content[offset + 1:]
+
+
+def test_a_flipped_byte_anywhere_is_noticed_or_harmless(tmp_path: Path) -> None:
+    save_session(tmp_path, trained(1), {})
+    save_session(tmp_path, trained(2), {})
+    whole = (tmp_path / FILE).read_bytes()
+    noticed = 0
+    for offset in range(0, len(whole), len(whole) // 150):
+        (tmp_path / FILE).write_bytes(damaged(whole, offset))
+        content, warning = load_session(tmp_path)
+        noticed += bool(warning)
+        assert content["step"] == (1 if warning else 2)
+        assert "\n" not in warning
+        if not warning:
+            assert_same(content["model"], trained(2).model.state_dict())
+    assert noticed > 20
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", None])
+def test_a_broken_file_gives_way_to_the_previous_with_a_warning(content: bytes | None, tmp_path: Path) -> None:
+    save_session(tmp_path, trained(1), {})
+    save_session(tmp_path, trained(2), {})
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole[: len(whole) // 2] if content is None else content)
+    loaded, warning = load_session(tmp_path)
+    assert loaded["step"] == 1
+    assert f"{tmp_path / FILE} is damaged" in warning
+    assert f"{PREVIOUS}, the one saved before it, is used" in warning
+
+
+def test_both_damaged_is_one_line(tmp_path: Path) -> None:
+    for name in (FILE, PREVIOUS):
+        (tmp_path / name).write_bytes(b"PK\x03\x04 garbage")
+    with pytest.raises(NoodleError, match="is damaged or no checkpoint") as raised:
+        load_session(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+def test_none_at_all(tmp_path: Path) -> None:
+    with pytest.raises(NoodleError, match="nothing to pick up"):
+        load_session(tmp_path)
+
+
+class RunsCode:
+    def __init__(self, proof: Path):
+        self.proof = proof
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.proof,)
+
+
+def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    torch.save({"version": 1, "model": RunsCode(proof)}, tmp_path / FILE)
+    with pytest.raises(NoodleError, match="damaged or no checkpoint of this program"):
+        load_session(tmp_path)
+    assert not proof.exists()
+    torch.load(tmp_path / FILE, weights_only=False)
+    assert proof.exists()  # it was hostile
+
+
+@pytest.mark.parametrize("change", [
+    {"version": 2}, {"model": [1]}, {"epoch": "1"}, {"step": None}, {"config": "x"}, {"history": {}}, {"best": 1},
+    {"fingerprint": 3}, {"totals": [0, 0]}, {"times": "many"}, {"comet_key": None},
+])
+def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    save_session(tmp_path, trained(), {})
+    content, _ = load_session(tmp_path)
+    torch.save({**content, **change}, tmp_path / FILE)
+    with pytest.raises(NoodleError, match="not a checkpoint that this version can read"):
+        load_session(tmp_path)
+
+
+def test_another_network_is_refused(tmp_path: Path) -> None:
+    save_session(tmp_path, trained(), {})
+    other = new_session(nn.Linear(3, 3), 0.1, 0.9, CPU)
+    with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model") as raised:
+        restore(other, load_session(tmp_path)[0])
+    assert "\n" not in str(raised.value)
+
+
+# a disk that refuses ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """The system refuses to write past `size` bytes of any file, as a full disk does."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_refuses_leaves_the_old_one_whole(tmp_path: Path) -> None:
+    save_session(tmp_path, trained(1), {})
+    with files_of_at_most(1000), pytest.raises(OSError):
+        save_session(tmp_path, trained(2), {})
+    content, warning = load_session(tmp_path)
+    assert (content["step"], warning) == (1, "")
+    assert set(os.listdir(tmp_path)) <= {FILE, PREVIOUS}  # nothing half is left
+    save_session(tmp_path, trained(3), {})
+    assert load_session(tmp_path)[0]["step"] == 3
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
+def test_a_disk_without_hard_links_still_saves(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    save_session(tmp_path, trained(1), {})
+    monkeypatch.setattr(os, "link", refuse)
+    save_session(tmp_path, trained(2), {})
+    assert load_session(tmp_path)[0]["step"] == 2
+
+
+def test_model_file_is_a_plain_state_dict(tmp_path: Path) -> None:
+    session = trained()
+    (tmp_path / "model.pth").write_bytes(weights_file(session.model.state_dict()))
+    assert_same(torch.load(tmp_path / "model.pth", weights_only=True), dict(session.model.state_dict()))

@@ -1,0 +1,277 @@
+"""Class folders to pixels: what is found, how it is decoded, and every kind of image that can't be."""
+
+import contextlib
+import os
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from PIL import Image
+
+from noodle_tui import dataset as module
+from noodle_tui.augment import central_square
+from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.dataset import Dataset, PixelStore, load_dataset, read_image
+from noodle_tui.errors import NoodleError, StopRun
+
+
+def load(folder: Path, skip_bad_images: bool = False) -> Dataset:
+    return load_dataset(folder, DEFAULT_PERSON, 32, skip_bad_images=skip_bad_images)
+
+
+def test_what_is_found(data_dir: Path) -> None:
+    data = load(data_dir)
+    assert data.classes == ["happy", "sad"]
+    assert (data.train.counts(2), data.val.counts(2)) == ([12, 12], [4, 4])
+    assert data.train.people == data.val.people == {"07F", "09F", "25M", "34M"}
+    assert [s.name for s in data.val.samples][:2] == ["val/happy/07F_Ne_to_Ha_C08.JPG", "val/happy/09F_Ne_to_Ha_C08.JPG"]
+    assert {s.level for s in data.train.samples} == {5, 12, 19}
+    assert [s.label for s in data.val.samples] == data.val.labels.tolist() == [0] * 4 + [1] * 4
+    assert data.skipped == []
+    assert data.split_by is None
+    assert data.where.startswith("memory")
+
+
+def test_pixels_are_those_of_the_files(data_dir: Path) -> None:
+    data = load(data_dir)
+    for split in (data.train, data.val):
+        for sample, pixels in zip(split.samples, split.pixels, strict=True):
+            with Image.open(sample.path) as image:
+                whole = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+            assert torch.equal(pixels, whole if split is data.train else central_square(whole, 32))
+    assert data.train.sizes.tolist() == [[52, 40]] * 24
+    assert data.val.sizes.tolist() == [[32, 32]] * 8
+
+
+def test_mixed_sizes_types_and_depths(own_data_dir: Path) -> None:
+    deep = own_data_dir / "train" / "sad" / "more" / "of it"
+    deep.mkdir(parents=True)
+    Image.new("L", (70, 31), 77).save(deep / "99F_Sa_C03.PnG")
+    Image.new("RGBA", (5, 400), (1, 2, 3, 0)).save(deep / "98F_Sa_C03.webp", lossless=True, exact=True)
+    (deep / "notes.txt").write_text("no image")
+    data = load(own_data_dir)
+    found = {s.path.name: (s, p) for s, p in zip(data.train.samples, data.train.pixels, strict=True)}
+    assert len(found) == 26
+    sample, pixels = found["99F_Sa_C03.PnG"]
+    assert (sample.label, sample.person, sample.level) == (1, "99F", 3)
+    assert pixels.shape == (3, 31, 70)
+    assert pixels.unique().tolist() == [77]
+    assert found["98F_Sa_C03.webp"][1][:, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_the_fingerprint_is_of_contents_not_names(own_data_dir: Path) -> None:
+    before = load(own_data_dir).fingerprint
+    first = sorted((own_data_dir / "train" / "sad").iterdir())[0]
+    first.rename(first.with_name("renamed.JPG"))
+    assert load(own_data_dir).fingerprint == before
+    Image.new("RGB", (40, 52)).save(first.with_name("renamed.JPG"))
+    changed = load(own_data_dir).fingerprint
+    assert changed != before
+    first.with_name("renamed.JPG").rename(own_data_dir / "train" / "happy" / "renamed.JPG")
+    assert load(own_data_dir).fingerprint not in (before, changed)
+
+
+@pytest.mark.parametrize(("change", "sentence"), [
+    (lambda d: (d / "train").rename(d / "trian"), "train is missing: .*--rejig-data"),
+    (lambda d: (d / "val").rename(d / "vla"), "val is missing"),
+    (lambda d: (d / "val" / "sad").rename(d / "val" / "bad"), "train/ has the classes happy, sad but val/ has bad, happy"),
+    (lambda d: [(d / s / "sad").rename(d / f"{s}-sad") for s in ("train", "val")], "at least two classes"),
+    (lambda d: [f.unlink() for f in (d / "val" / "sad").iterdir()], "val/sad: no image in it"),
+])
+def test_folders_that_can_not_be_used(change: Callable[[Path], object], sentence: str, own_data_dir: Path) -> None:
+    change(own_data_dir)
+    with pytest.raises(NoodleError, match=sentence) as raised:
+        load(own_data_dir)
+    assert "\n" not in str(raised.value)
+
+
+# images that can't be read ----------------------------------------------------------------------------------------------
+
+
+def cut(folder: Path) -> Path:
+    whole = next(folder.glob("*.JPG"))
+    (folder / "cut.jpg").write_bytes(whole.read_bytes()[:-300])
+    return folder / "cut.jpg"
+
+
+def png_of(width: int, height: int) -> Callable[[Path], Path]:
+    """A tiny PNG file whose header claims a size."""
+    def write(folder: Path) -> Path:
+        def chunk(kind: bytes, content: bytes) -> bytes:
+            return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        path = folder / "bomb.png"
+        path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
+        return path
+    return write
+
+
+def narrow(folder: Path) -> Path:
+    Image.new("RGB", (1, 2000)).save(folder / "narrow.png")
+    return folder / "narrow.png"
+
+
+def text(name: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        (folder / name).write_text("hello")
+        return folder / name
+    return write
+
+
+def empty(folder: Path) -> Path:
+    (folder / "empty.jpg").touch()
+    return folder / "empty.jpg"
+
+
+def directory(folder: Path) -> Path:
+    (folder / "folder.jpg").mkdir()
+    return folder / "folder.jpg"
+
+
+def dangling(folder: Path) -> Path:
+    (folder / "link.jpg").symlink_to(folder / "nowhere.jpg")
+    return folder / "link.jpg"
+
+
+def endless(folder: Path) -> Path:
+    (folder / "endless.jpg").symlink_to("/dev/zero")
+    return folder / "endless.jpg"
+
+
+def pipe(folder: Path) -> Path:
+    os.mkfifo(folder / "pipe.jpg")
+    return folder / "pipe.jpg"
+
+
+def closed(folder: Path) -> Path:
+    text("closed.jpg")(folder).chmod(0)
+    return folder / "closed.jpg"
+
+
+BAD: dict[str, tuple[Callable[[Path], Path], str, str]] = {  # how it is made, its name as printed, the reason
+    "zero bytes": (empty, "empty.jpg", "the file is empty"),
+    "truncated": (cut, "cut.jpg", "truncated"),
+    "text": (text("text.jpg"), "text.jpg", "not an image, whatever its ending says"),
+    "bomb": (png_of(20_000, 20_000), "bomb.png", "decompression bomb"),
+    "large": (png_of(10_000, 10_000), "bomb.png", "10000 x 10000 pixels are too many"),
+    "narrow": (narrow, "narrow.png", "1 x 2000 pixels: too narrow"),
+    "directory": (directory, "folder.jpg", "not a file"),
+    "dangling link": (dangling, "link.jpg", "no such file or directory"),
+    "endless device": (endless, "endless.jpg", "not a file"),
+    "pipe that nobody feeds": (pipe, "pipe.jpg", "not a file"),
+    "no permission": (closed, "closed.jpg", "permission denied"),
+    "markup": (text("[red]x[bold].png"), "[red]x[bold].png", "not an image"),
+    "newline": (text("two\nlines.png"), r"two\nlines.png", "not an image"),
+    "not UTF-8": (text(os.fsdecode(b"caf\xe9.png")), r"caf\udce9.png", "not an image"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+@pytest.mark.parametrize("place", ["train/sad", "val/happy"])
+def test_a_bad_image_is_named_in_one_line(kind: str, place: str, own_data_dir: Path) -> None:
+    if kind == "no permission" and os.geteuid() == 0:
+        pytest.skip("root may read everything")
+    make, name, reason = BAD[kind]
+    made = make(own_data_dir / place)
+    with pytest.raises(NoodleError) as raised:
+        load(own_data_dir)
+    sentence = str(raised.value)
+    assert sentence.startswith("1 image(s) can't be read: ")
+    assert f"{place}/{name} (" in sentence
+    assert reason in sentence
+    assert "--skip-bad-images" in sentence
+    assert sentence.isprintable()
+
+    data = load(own_data_dir, skip_bad_images=True)
+    assert (len(data.train.samples), len(data.val.samples)) == (24, 8)
+    assert [name for name, _ in data.skipped] == [made.relative_to(own_data_dir).as_posix()]
+    assert reason in data.skipped[0][1]
+
+
+def test_many_bad_images_make_a_short_line(own_data_dir: Path) -> None:
+    for i in range(12):
+        text(f"bad{i:02}.jpg")(own_data_dir / "train" / "sad")
+    with pytest.raises(NoodleError, match=r"^12 image\(s\) can't be read: .*bad04.jpg .*; and 7 more\. ") as raised:
+        load(own_data_dir)
+    assert "bad05" not in str(raised.value)
+
+
+def test_a_class_of_bad_images_only_is_an_error(own_data_dir: Path) -> None:
+    for file in (own_data_dir / "val" / "sad").iterdir():
+        file.write_text("hello")
+    with pytest.raises(NoodleError, match="val/sad: none of its images can be read"):
+        load(own_data_dir, skip_bad_images=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_that_can_not_be_listed_is_not_passed_over(own_data_dir: Path) -> None:
+    hidden = own_data_dir / "train" / "sad" / "hidden"
+    hidden.mkdir(mode=0)
+    try:
+        with pytest.raises(NoodleError, match="hidden: this folder can't be listed"):
+            load(own_data_dir)
+    finally:
+        hidden.chmod(0o700)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("place", ["start", "middle", "end"])
+def test_garbage_never_gives_anything_but_a_bad_image(place: str, tmp_path: Path) -> None:
+    """Real images of several formats with 16 bytes overwritten: decoded, or refused as one bad image."""
+    random = np.random.default_rng(5)
+    for ending in ("jpg", "png", "gif", "tif", "webp", "bmp"):
+        path = tmp_path / f"x.{ending}"
+        Image.fromarray(random.integers(0, 256, (20, 30, 3), dtype=np.uint8)).save(path)
+        content = path.read_bytes()
+        for _ in range(20):
+            offset = {"start": 0, "middle": len(content) // 2, "end": len(content) - 60}[place] + int(random.integers(0, 40))
+            path.write_bytes(content[:offset] + random.bytes(16) + content[offset + 16:])
+            with contextlib.suppress(module.BadImage):
+                assert read_image(path)[0].shape[2] == 3
+
+
+# where the pixels lie ---------------------------------------------------------------------------------------------------
+
+
+def test_pixels_that_do_not_fit_lie_in_a_mapped_file(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_memory = load(data_dir)
+    monkeypatch.setattr(module, "MEMORY_SHARE", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    mapped = load(data_dir)
+    assert mapped.where.startswith("a mapped file on disk")
+    assert any(str(tmp_path) in place.path for place in psutil.Process().memory_maps())
+    assert all(torch.equal(a, b) for a, b in zip(in_memory.train.pixels, mapped.train.pixels, strict=True))
+    assert [f for f in tmp_path.rglob("*") if f.is_file()] == []  # it goes with the process, however that ends
+
+
+def test_pixels_that_fit_nowhere(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MEMORY_SHARE", 0)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(NoodleError, match=r"need 1048576\.0 GiB: more than memory has free"):
+        PixelStore(2**50)
+
+
+def test_an_image_larger_than_its_header_promised_is_kept_all_the_same() -> None:
+    store = PixelStore(10)
+    image = torch.arange(12, dtype=torch.uint8).view(3, 2, 2)
+    assert torch.equal(store.keep(image), image)
+
+
+def test_a_stop_is_seen_while_decoding(data_dir: Path) -> None:
+    def check() -> None:
+        raise StopRun
+
+    with pytest.raises(StopRun):
+        load_dataset(data_dir, DEFAULT_PERSON, 32, check=check)
+
+
+def test_progress_counts_every_image(data_dir: Path) -> None:
+    said: list[tuple[int, int]] = []
+    load_dataset(data_dir, DEFAULT_PERSON, 32, progress=lambda done, total: said.append((done, total)))
+    assert said == [(i, 32) for i in range(1, 33)]

@@ -1,0 +1,118 @@
+"""`--load-dir`: which options a run that is picked up keeps, which may change, and what it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from noodle_tui.checkpoint import FILE, new_session, save_session
+from noodle_tui.config import RunConfig, make_config
+from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A run folder whose run has done 4 of 10 epochs, with options of its own."""
+    folder = tmp_path / "weights" / "happy-20260101-120000"
+    folder.mkdir(parents=True)
+    session = new_session(nn.Linear(2, 2), 0.1, 0.9, torch.device("cpu"))
+    session.epoch, session.fingerprint, session.comet_key, session.times = 4, "f" * 64, "key", 2
+    options = RunConfig(n_epochs=10, batch_size=7, lr=0.02, namestr="happy", classes=("a=_A_", "b=_B_", "c=_C_"))
+    save_session(folder, session, options.model_dump(mode="json"))
+    return folder
+
+
+def given(**values: Any) -> RunConfig:
+    return make_config(values)
+
+
+def test_the_options_are_the_stored_ones(folder: Path) -> None:
+    before = pick_up(folder, given(load_dir=folder))
+    assert (before.config.n_epochs, before.config.batch_size, before.config.lr, before.config.namestr) == (10, 7, 0.02, "happy")
+    assert before.config.classes == ("a=_A_", "b=_B_", "c=_C_")
+    assert (before.config.save_dir, before.config.load_dir) == (folder.parent, None)
+    assert (before.epoch, before.comet_key, before.times, before.warnings) == (4, "key", 3, [])
+
+
+def test_what_was_given_the_same_again_is_no_change(folder: Path) -> None:
+    assert pick_up(folder, given(load_dir=folder, batch_size=7, namestr="happy", n_epochs=10)).warnings == []
+
+
+@pytest.mark.parametrize(("name", "value", "flag", "stored"), [
+    ("batch_size", 8, "batch-size", "7"), ("seed", 1, "seed", "42"), ("input_size", 64, "input-size", "224"),
+    ("weights", "none", "weights", "imagenet"), ("namestr", "sad", "namestr", "happy"),
+    ("classes", ("a=_A_", "b=_B_"), "class", "_C_"), ("val_fraction", 0.5, "val-fraction", "0.1"),
+])
+def test_an_option_that_would_make_it_another_run_is_refused(
+    name: str, value: Any, flag: str, stored: str, folder: Path
+) -> None:
+    with pytest.raises(UsageError, match=f"--{flag} .*: the run in .* was started with .*{stored}") as raised:
+        pick_up(folder, given(load_dir=folder, **{name: value}))
+    assert "\n" not in str(raised.value)
+    assert f"--load-dir {folder / 'model.pth'}" in str(raised.value)
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_epochs", 20), ("lr", 0.5), ("momentum", 0.1), ("data_dir", Path("moved")),
+                                             ("test_every", 3), ("device", "cpu"), ("precision", "bf16")])
+def test_an_option_that_may_change_is_taken_and_said(name: str, value: Any, folder: Path) -> None:
+    before = pick_up(folder, given(load_dir=folder, **{name: value}))
+    assert getattr(before.config, name) == value
+    assert [w for w in before.warnings if w.startswith(f"picked up with another {name}: ") and str(value) in w]
+
+
+
+@pytest.mark.parametrize(("n_epochs", "ok"), [(3, False), (4, True)])
+def test_fewer_epochs_than_are_done(n_epochs: int, ok: bool, folder: Path) -> None:
+    if ok:
+        assert pick_up(folder, given(load_dir=folder, n_epochs=n_epochs)).config.n_epochs == n_epochs
+    else:
+        with pytest.raises(UsageError, match=r"--n-epochs 3: the run in .* has done 4 epochs already"):
+            pick_up(folder, given(load_dir=folder, n_epochs=n_epochs))
+
+
+def test_other_photos_are_refused(folder: Path) -> None:
+    before = pick_up(folder, given(load_dir=folder))
+    before.check_data("f" * 64)
+    with pytest.raises(NoodleError, match=r"the photos in .* are not those .*--load-dir RUN/model\.pth"):
+        before.check_data("e" * 64)
+
+
+def test_a_damaged_checkpoint_is_a_warning_while_there_is_a_previous(folder: Path) -> None:
+    (folder / FILE).rename(folder / "checkpoint.prev.pt")
+    (folder / FILE).write_bytes(b"torn")
+    assert "is damaged" in pick_up(folder, given(load_dir=folder)).warnings[0]
+
+
+def test_stored_options_that_are_out_of_bounds_are_refused(folder: Path) -> None:
+    session = new_session(nn.Linear(2, 2), 0.1, 0.9, torch.device("cpu"))
+    save_session(folder, session, {"n_epochs": -1})
+    with pytest.raises(UsageError, match="n-epochs"):
+        pick_up(folder, given(load_dir=folder))
+
+
+# what --load-dir may name -----------------------------------------------------------------------------------------------
+
+
+def test_a_run_folder_or_its_checkpoint_is_gone_on_in(folder: Path) -> None:
+    assert folder_to_pick_up(given(load_dir=folder)) == folder
+    assert folder_to_pick_up(given(load_dir=folder / FILE)) == folder
+    assert folder_to_pick_up(given()) is None
+
+
+def test_a_model_file_or_its_folder_starts_a_new_run(tmp_path: Path) -> None:
+    model = tmp_path / "model.pth"
+    model.touch()
+    for place in (model, tmp_path):
+        config = given(load_dir=place)
+        assert folder_to_pick_up(config) is None
+        assert weights_to_start_from(config).weights == str(model)
+    assert weights_to_start_from(given()).weights == "imagenet"
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_what_is_neither_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"neither a run folder with a checkpoint nor a model\.pth"):
+        folder_to_pick_up(given(load_dir=tmp_path / name))

@@ -1,0 +1,130 @@
+"""A finished run's model on images."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import FinishedRun
+from PIL import Image
+
+from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.predict import image_files, predict, read_card
+from noodle_tui.report import read_predictions
+
+CARD = {"classes": ["happy", "sad"], "input_size": 32, "precision": "fp32"}
+
+
+def test_the_validation_folder_gives_the_runs_own_accuracy(finished: FinishedRun, data_dir: Path) -> None:
+    outcome = predict(finished.folder, [data_dir / "val"], device="cpu")
+    card = json.loads((finished.folder / "model.json").read_text())
+    right = sum(answer.path.parent.name == answer.predicted for answer in outcome.answers)
+    assert outcome.failures == []
+    assert (right, len(outcome.answers)) == (card["correct"], card["count"])
+    assert right / len(outcome.answers) == card["accuracy"]
+    classes, stored = read_predictions(finished.folder)
+    for answer, wanted in zip(outcome.answers, stored, strict=True):
+        assert answer.path == data_dir / wanted.path
+        assert answer.predicted == classes[wanted.predicted]
+        assert answer.probabilities == dict(zip(classes, wanted.probabilities, strict=True))
+
+
+def test_a_bad_file_is_named_and_the_others_are_answered(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
+    good = next((data_dir / "val" / "sad").iterdir())
+    shutil.copy(good, tmp_path / "b.jpg")
+    (tmp_path / "a.jpg").write_text("hello")
+    os.mkfifo(tmp_path / "c.jpg")
+    (tmp_path / "notes.txt").write_text("not looked at")
+    outcome = predict(finished.folder, [tmp_path, good, tmp_path / "notes.txt"], device="cpu")
+    assert [a.path for a in outcome.answers] == [tmp_path / "b.jpg", good]
+    assert outcome.answers[0].probabilities == outcome.answers[1].probabilities
+    assert sum(outcome.answers[0].probabilities.values()) == pytest.approx(1)
+    assert [(path.name, reason) for path, reason in outcome.failures] == [
+        ("a.jpg", "not an image, whatever its ending says"), ("c.jpg", "not a file"),
+        ("notes.txt", "not an image, whatever its ending says")]
+
+
+def test_the_model_that_is_named_is_the_one_that_answers(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
+    for name in ("model.json", "model.pth"):
+        (tmp_path / name).symlink_to(finished.folder / name)
+    state = torch.load(finished.folder / "model.pth", weights_only=True)
+    state["fc.weight"], state["fc.bias"] = torch.zeros(2, 512), torch.tensor([0.0, 100.0])
+    torch.save(state, tmp_path / "other.pth")
+    paths = [data_dir / "val" / "happy"]
+    by_folder, by_file = (predict(place, paths, device="cpu").answers for place in (tmp_path, tmp_path / "model.pth"))
+    assert by_folder == by_file
+    assert {a.probabilities["sad"] for a in predict(tmp_path / "other.pth", paths, device="cpu").answers} == {1.0}
+
+
+def test_a_stop_is_seen(finished: FinishedRun, data_dir: Path) -> None:
+    def check() -> None:
+        raise StopRun
+
+    with pytest.raises(StopRun):
+        predict(finished.folder, [data_dir / "val"], device="cpu", check=check)
+
+
+def test_paths_that_are_not_there_and_folders_without_images(finished: FinishedRun, tmp_path: Path) -> None:
+    with pytest.raises(NoodleError, match=r"nowhere\.jpg: there is no such file or folder"):
+        predict(finished.folder, [tmp_path / "nowhere.jpg"], device="cpu")
+    with pytest.raises(NoodleError, match="no image in"):
+        predict(finished.folder, [tmp_path], device="cpu")
+
+
+def test_folders_are_searched_to_any_depth_in_order(tmp_path: Path) -> None:
+    names = ["a.JPG", "b/c/d.png", "b/e.webp", "z.jpeg"]
+    for name in [*reversed(names), "b/notes.md"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert [p.relative_to(tmp_path).as_posix() for p in image_files([tmp_path])] == names
+
+
+# the model card ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_card_of_a_run(finished: FinishedRun) -> None:
+    card = read_card(finished.folder)
+    assert (card.classes, card.input_size, card.precision) == (["happy", "sad"], 32, "fp32")
+
+
+@pytest.mark.parametrize("change", [
+    {"classes": ["one"]}, {"classes": "ab"}, {"classes": [1, 2]}, {"input_size": "32"}, {"input_size": 31},
+    {"input_size": 10**9}, {"precision": "fp8"}, {"padding": "x" * 1_000_001},
+])
+def test_a_card_that_can_not_be_used(change: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({**CARD, **change}))
+    with pytest.raises(NoodleError, match=r"model\.json: not a model card that can be used") as raised:
+        read_card(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "[" * 100_000, "null", "\x00"])
+def test_a_card_that_is_none(content: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(NoodleError, match="not a model card"):
+        read_card(tmp_path)
+
+
+def test_a_folder_without_a_model(tmp_path: Path) -> None:
+    with pytest.raises(NoodleError, match="no finished model in it"):
+        predict(tmp_path, [tmp_path], device="cpu")
+
+
+def test_a_model_of_other_classes_than_its_card(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(json.dumps({**CARD, "classes": ["a", "b", "c"]}))
+    (tmp_path / "model.pth").symlink_to(finished.folder / "model.pth")
+    with pytest.raises(NoodleError, match=r"model\.pth: doesn't fit model\.json") as raised:
+        predict(tmp_path, [data_dir / "val"], device="cpu")
+    assert "\n" not in str(raised.value)
+
+
+def test_more_images_than_one_chunk(finished: FinishedRun, tmp_path: Path) -> None:
+    for i in range(70):
+        Image.new("RGB", (33, 33), (i, 2 * i, 3 * i)).save(tmp_path / f"{i:02}.png")
+    said: list[tuple[int, int]] = []
+    outcome = predict(finished.folder, [tmp_path], device="cpu", progress=lambda done, total: said.append((done, total)))
+    assert [a.path.name for a in outcome.answers] == [f"{i:02}.png" for i in range(70)]
+    assert said == [(64, 70), (70, 70)]

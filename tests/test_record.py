@@ -1,0 +1,205 @@
+"""The run folder's events.jsonl and metrics.csv, also on a disk that refuses; and who passes the events on."""
+
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, StageProgress, from_json, to_json
+from noodle_tui.listeners.fanout import Fanout
+from noodle_tui.listeners.record import COLUMNS, Recorder, read_metrics
+from noodle_tui.run_folder import Follower
+
+
+def started(resumed_at: int = 0) -> RunStarted:
+    return RunStarted(name="x", folder="f", config={}, n_epochs=9, pid=1, host="here", resumed_at=resumed_at)
+
+
+def epoch(number: int, **changes: Any) -> EpochDone:
+    values: dict[str, Any] = {
+        "epoch": number, "n_epochs": 9, "train_loss": 0.1 + 0.2, "train_correct": 3, "train_count": 4, "val_loss": 0.5,
+        "val_correct": 1, "val_count": 2, "lr": 0.001, "seconds": 1.23456, "images_per_second": 9.87}
+    return EpochDone(**{**values, **changes})
+
+
+def recorded(folder: Path, *events: Event) -> list[Event]:
+    """Pass events through a recorder as a run does; what was said on the way."""
+    said: list[Event] = []
+    emit = Fanout([said.append])
+    emit.add(Recorder(folder, emit))
+    for event in events:
+        emit(event)
+    return said
+
+
+def lines(folder: Path) -> list[str]:
+    return (folder / "metrics.csv").read_text().splitlines()
+
+
+def test_what_is_written(tmp_path: Path) -> None:
+    events = [started(), epoch(1), epoch(2, val_loss=None, val_correct=None, val_count=0), Message(level="info", text="é\n")]
+    recorded(tmp_path, *events)
+    assert [from_json(line) for line in (tmp_path / "events.jsonl").read_bytes().splitlines()] == events
+    assert lines(tmp_path) == [
+        ",".join(COLUMNS),
+        "1,0.30000000000000004,0.75,0.5,0.5,0.001,1.2346,9.9",
+        "2,0.30000000000000004,0.75,,,0.001,1.2346,9.9",
+    ]
+
+
+def test_each_event_is_there_at_once(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, lambda _: None)
+    follower = Follower(tmp_path)
+    for event in (started(), epoch(1)):
+        recorder(event)
+        assert follower.read() == [event]
+
+
+def test_progress_is_thinned_out(tmp_path: Path) -> None:
+    recorded(tmp_path, started(), *[StageProgress(stage="decode", done=i) for i in range(100)])
+    assert len(Follower(tmp_path).read()) == 2
+
+
+def test_a_resumed_run_has_no_epoch_twice(tmp_path: Path) -> None:
+    recorded(tmp_path, started(), epoch(1), epoch(2), epoch(3))
+    recorded(tmp_path, started(resumed_at=1), epoch(2, train_loss=7.0))
+    assert [line.split(",")[:2] for line in lines(tmp_path)[1:]] == [["1", "0.30000000000000004"], ["2", "7.0"]]
+    assert len(Follower(tmp_path).read()) == 6  # the events tell all that happened
+
+
+def test_torn_last_lines_of_a_killed_process(tmp_path: Path) -> None:
+    recorded(tmp_path, started(), epoch(1), epoch(2))
+    for name in ("events.jsonl", "metrics.csv"):
+        whole = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(whole[:-9])
+    recorded(tmp_path, started(resumed_at=2), epoch(3))
+    follower = Follower(tmp_path)
+    assert [type(e).__name__ for e in follower.read()] == ["RunStarted", "EpochDone", "RunStarted", "EpochDone"]
+    assert follower.broken_lines == 1
+    assert [row[0] for row in read_metrics(tmp_path / "metrics.csv")] == ["1", "3"]
+
+
+def test_a_kill_while_the_metrics_are_rewritten_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded(tmp_path, started(), epoch(1), epoch(2))
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        recorded(tmp_path, started(resumed_at=2))
+    assert [row[0] for row in read_metrics(tmp_path / "metrics.csv")] == ["1", "2"]
+
+
+# a disk that refuses ----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """The system refuses to write past 10 bytes of any file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_full_disk_is_said_once_and_later_events_complete_the_files(tmp_path: Path) -> None:
+    said: list[Event] = []
+    emit = Fanout([said.append])
+    emit.add(Recorder(tmp_path, emit))
+    emit(started())
+    emit(epoch(1))
+    with full_disk():
+        for number in (2, 3, 4):
+            emit(epoch(number))
+    messages = [e for e in said if isinstance(e, Message)]
+    assert [m.level for m in messages] == ["error"]
+    assert "events.jsonl can't be written (File too large)" in messages[0].text
+    assert "\n" not in messages[0].text
+
+    emit(RunDone(best_epoch=1, best_correct=1, best_count=2, seconds=1.0))  # room again, though no epoch comes any more
+    events = Follower(tmp_path).read()
+    assert [e.epoch for e in events if isinstance(e, EpochDone)] == [1, 2, 3, 4]
+    assert sum(isinstance(e, Message) for e in events) == 1
+    assert [row[0] for row in read_metrics(tmp_path / "metrics.csv")] == ["1", "2", "3", "4"]
+    assert sorted(os.listdir(tmp_path)) == ["events.jsonl", "metrics.csv"]
+
+
+def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
+    said: list[Event] = []
+    emit = Fanout([said.append])
+    emit.add(Recorder(tmp_path, emit))
+    with full_disk():
+        emit(started())
+        emit(epoch(1))
+    emit(epoch(2))
+    assert [row[0] for row in read_metrics(tmp_path / "metrics.csv")] == ["1", "2"]
+    assert len([e for e in said if isinstance(e, Message)]) == 1
+
+
+def test_a_folder_that_is_gone(tmp_path: Path) -> None:
+    said: list[Event] = []
+    emit = Fanout([said.append])
+    folder = tmp_path / "run"
+    folder.mkdir()
+    emit.add(Recorder(folder, emit))
+    emit(started())
+    folder.rename(tmp_path / "away")
+    emit(epoch(1))
+    (tmp_path / "away").rename(folder)
+    emit(epoch(2))
+    assert [row[0] for row in read_metrics(folder / "metrics.csv")] == ["1", "2"]
+    assert len([e for e in said if isinstance(e, Message)]) == 1
+
+
+def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that fails in its middle: the part that got through is not written twice."""
+    recorder = Recorder(tmp_path, lambda _: None)
+    recorder(started())
+    limit = (tmp_path / "events.jsonl").stat().st_size + 30
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        recorder(epoch(1))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len((tmp_path / "events.jsonl").read_text().splitlines()) == 1
+    recorder(epoch(2))
+    follower = Follower(tmp_path)
+    assert len(follower.read()) == 3
+    assert follower.broken_lines == 0
+
+
+# fanout -----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_listener_that_fails_is_said_once_and_left_out() -> None:
+    heard: list[Event] = []
+
+    def broken(event: Event) -> None:
+        raise OSError(errno.EIO, "the terminal is gone")
+
+    emit = Fanout([broken, heard.append])
+    emit(started())
+    emit(epoch(1))
+    assert [type(e) for e in heard] == [Message, RunStarted, EpochDone]
+    assert isinstance(heard[0], Message)
+    assert "function failed and is left out: OSError: [Errno 5] the terminal is gone" in heard[0].text
+
+
+def test_everybody_hears_everything_in_order() -> None:
+    heard: list[list[str]] = [[], []]
+    listeners: list[Callable[[Event], None]] = [lambda e, h=h: h.append(to_json(e)) for h in heard]
+    emit = Fanout(listeners[:1])
+    emit.add(listeners[1])
+    for number in (1, 2, 3):
+        emit(epoch(number))
+    assert heard[0] == heard[1]
+    assert len(heard[0]) == 3

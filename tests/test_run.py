@@ -1,0 +1,359 @@
+"""Whole runs on drawn faces: what they leave, that they repeat, and that stopping or killing them loses nothing."""
+
+import csv
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import FinishedRun, MakeConfig
+from torchvision.models import resnet18
+
+from noodle_tui.checkpoint import load_session
+from noodle_tui.config import RunConfig
+from noodle_tui.control import Control
+from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.events import (
+    DataReady,
+    EpochDone,
+    Event,
+    Message,
+    ModelReady,
+    RunDone,
+    RunFailed,
+    RunStarted,
+    RunState,
+    RunStopped,
+    Saved,
+    StageDone,
+    StageStarted,
+)
+from noodle_tui.report import read_predictions, read_report
+from noodle_tui.run import run
+from noodle_tui.run_folder import Follower, list_runs, locked, read_config, read_state
+
+FILES = {"checkpoint.pt", "config.json", "events.jsonl", "metrics.csv", "model.json", "model.pth", "predictions.csv",
+         "report.json", "report.md", "run.lock"}
+
+
+def metrics(folder: Path) -> list[list[str]]:
+    """metrics.csv without the two columns that measure time."""
+    with (folder / "metrics.csv").open() as file:
+        return [row[:-2] for row in csv.reader(file)]
+
+
+def assert_same_bits(one: Any, other: Any) -> None:
+    """Two trees of dicts, lists and tensors are equal."""
+    if isinstance(one, torch.Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for key in one:
+            assert_same_bits(one[key], other[key])
+    elif isinstance(one, list):
+        for a, b in zip(one, other, strict=True):
+            assert_same_bits(a, b)
+    else:
+        assert one == other
+
+
+def assert_same_result(folder: Path, undisturbed: Path) -> None:
+    """Weights and momentum bit for bit, the best weights, the metrics and the predictions."""
+    ours, theirs = load_session(folder)[0], load_session(undisturbed)[0]
+    for key in ("model", "optimizer", "best", "epoch", "step"):
+        assert_same_bits(ours[key], theirs[key])
+    models = [torch.load(place / "model.pth", weights_only=True) for place in (folder, undisturbed)]
+    assert_same_bits(dict(models[0]), dict(models[1]))
+    assert metrics(folder) == metrics(undisturbed)
+    assert (folder / "predictions.csv").read_bytes() == (undisturbed / "predictions.csv").read_bytes()
+
+
+# an undisturbed run -----------------------------------------------------------------------------------------------------
+
+
+def test_the_run_folder_is_complete(finished: FinishedRun) -> None:
+    assert set(os.listdir(finished.folder)) == FILES
+    assert RunConfig(**read_config(finished.folder)) == finished.config
+    assert finished.outcome.status == "done"
+    assert list_runs(finished.config.save_dir) == [finished.folder]
+
+
+def test_what_it_said(finished: FinishedRun) -> None:
+    kinds = [type(e) for e in finished.events]
+    assert (kinds[0], kinds[-1]) == (RunStarted, RunDone)
+    assert [e.stage for e in finished.events if isinstance(e, StageStarted)] == ["decode", "weights", "train", "evaluate"]
+    assert [e.stage for e in finished.events if isinstance(e, StageDone)] == ["decode", "weights", "train", "evaluate"]
+    assert [e.epoch for e in finished.events if isinstance(e, EpochDone)] == [1, 2, 3]
+    assert {(e.what, e.file) for e in finished.events if isinstance(e, Saved)} == {
+        ("checkpoint", "checkpoint.pt"), ("model", "model.pth")}
+    data = next(e for e in finished.events if isinstance(e, DataReady))
+    assert (data.classes, data.train_counts, data.val_counts) == (["happy", "sad"], [12, 12], [4, 4])
+    assert (data.people, data.people_in_both, data.skipped) == (4, 4, 0)
+
+
+def test_the_folder_tells_the_same_as_the_events(finished: FinishedRun) -> None:
+    heard, stored = RunState.fold(finished.events), read_state(finished.folder)
+    assert (stored.status, stored.epochs, stored.best, stored.ended) == ("done", heard.epochs, heard.best, heard.ended)
+
+
+def test_metrics_are_those_of_the_epochs(finished: FinishedRun) -> None:
+    epochs = [e for e in finished.events if isinstance(e, EpochDone)]
+    assert metrics(finished.folder)[0] == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr"]
+    assert [[float(x) for x in row] for row in metrics(finished.folder)[1:]] == [
+        [e.epoch, e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy, e.lr] for e in epochs]
+
+
+def test_torchvision_loads_the_best_weights_strictly(finished: FinishedRun) -> None:
+    state = torch.load(finished.folder / "model.pth", weights_only=True)
+    resnet18(num_classes=2).load_state_dict(state, strict=True)
+    content, _ = load_session(finished.folder)
+    assert_same_bits(dict(state), dict(content["best"]["weights"]))
+    card = json.loads((finished.folder / "model.json").read_text())
+    epochs = [e for e in finished.events if isinstance(e, EpochDone)]
+    best = max(epochs, key=lambda e: (e.val_correct or 0, -e.epoch))
+    assert (card["best_epoch"], card["correct"], card["count"]) == (best.epoch, best.val_correct, 8)
+    assert card["classes"] == ["happy", "sad"]
+
+
+def test_predictions_and_report_agree_with_the_best_epoch(finished: FinishedRun) -> None:
+    _, predictions = read_predictions(finished.folder)
+    report = read_report(finished.folder)
+    done = finished.events[-1]
+    assert isinstance(done, RunDone)
+    assert sum(p.true == p.predicted for p in predictions) == done.best_correct
+    assert report["result"]["overall"]["correct"] == done.best_correct
+    assert report["training"]["best_epoch"] == done.best_epoch
+    assert (report["training"]["epochs"], report["training"]["resumed"]) == (3, 0)
+
+
+def test_the_same_run_twice_is_the_same(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:
+    assert_same_result(run(config_for(runs_dir)).folder, finished.folder)
+
+
+# stopped, killed, picked up ---------------------------------------------------------------------------------------------
+
+
+class StopAfterBatches(Control):
+    """Asks for a stop once training has looked `looks` times: 3 batches, the validation and its one chunk make an epoch."""
+
+    def __init__(self, looks: int):
+        super().__init__()
+        self.looks, self.training = looks, False
+
+    def listen(self, event: Event) -> None:
+        self.training = self.training or (isinstance(event, StageStarted) and event.stage == "train")
+
+    def check(self) -> None:
+        if self.training:
+            self.looks -= 1
+            if self.looks < 0:
+                self.stop("the test asks")
+        super().check()
+
+
+def test_a_run_stopped_within_an_epoch_and_picked_up(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:
+    control = StopAfterBatches(5 + 2)
+    stopped = run(config_for(runs_dir), [control.listen], control)
+    assert stopped.status == "stopped"
+    state = read_state(stopped.folder)
+    assert (state.status, state.epoch) == ("stopped", 1)
+    assert isinstance(state.ended, RunStopped)
+    assert load_session(stopped.folder)[0]["step"] == 2
+    assert "predictions.csv" not in os.listdir(stopped.folder)
+
+    (stopped.folder / "stop").touch()  # a request to the earlier process
+    resumed = run(RunConfig(load_dir=stopped.folder))
+    assert (resumed.status, resumed.folder) == ("done", stopped.folder)
+    assert_same_result(stopped.folder, finished.folder)
+    assert set(os.listdir(stopped.folder)) == FILES | {"checkpoint.prev.pt"}
+    assert read_report(stopped.folder)["training"]["resumed"] == 1
+    again = [e for e in Follower(stopped.folder).read() if isinstance(e, RunStarted)]
+    assert [e.resumed_at for e in again] == [0, 1]
+
+
+def wait_for(what: Any, seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_run_that_was_killed_and_picked_up(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:
+    config = config_for(runs_dir, save_every=1)
+    code = ("import sys, json; from noodle_tui.config import RunConfig; from noodle_tui.run import run\n"
+            "run(RunConfig(**json.loads(sys.argv[1])))")
+    process = subprocess.Popen([sys.executable, "-c", code, config.model_dump_json()])
+    try:
+        wait_for(lambda: list_runs(runs_dir))
+        folder = list_runs(runs_dir)[0]
+        follower, events = Follower(folder), list[Event]()
+
+        def saved_once() -> bool:
+            events.extend(follower.read())
+            assert process.poll() is None
+            return any(isinstance(e, Saved) and e.what == "model" for e in events)
+
+        wait_for(saved_once)
+        assert read_state(folder).status == "running"
+        with pytest.raises(NoodleError, match=rf"already going on in it \(process {process.pid}"):
+            run(RunConfig(load_dir=folder))
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert read_state(folder).status == "interrupted"
+    (folder / ".0123456789abcdef.tmp").write_bytes(b"half a file")
+
+    run(RunConfig(load_dir=folder))
+    assert_same_result(folder, finished.folder)
+    assert set(os.listdir(folder)) == FILES | {"checkpoint.prev.pt"}
+
+
+@pytest.fixture
+def copy_of_finished(finished: FinishedRun, runs_dir: Path) -> Path:
+    """A copy of the finished run that the test may change; the large files, which are replaced and never changed, are links."""
+    def link_or_copy(source: str, target: str) -> None:
+        (os.link if source.endswith((".pt", ".pth")) else shutil.copy)(source, target)
+
+    return Path(shutil.copytree(finished.folder, runs_dir / finished.folder.name, copy_function=link_or_copy))
+
+
+def test_a_finished_run_picked_up_is_judged_anew_and_unchanged(copy_of_finished: Path, finished: FinishedRun) -> None:
+    outcome = run(RunConfig(load_dir=copy_of_finished))
+    assert outcome.status == "done"
+    assert_same_result(copy_of_finished, finished.folder)
+    assert read_state(copy_of_finished).status == "done"
+
+
+def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished: FinishedRun) -> None:
+    events: list[Event] = []
+    run(RunConfig(load_dir=copy_of_finished, n_epochs=4, lr=0.005), [events.append])
+    assert [(e.epoch, e.lr) for e in events if isinstance(e, EpochDone)] == [(4, 0.005)]
+    assert [m.text for m in events if isinstance(m, Message)] == [
+        "picked up with another lr: 0.01 before, 0.005 now", "picked up with another n_epochs: 3 before, 4 now"]
+    assert metrics(copy_of_finished)[:4] == metrics(finished.folder)
+    assert [row[0] for row in metrics(copy_of_finished)[1:]] == ["1", "2", "3", "4"]
+    assert read_report(copy_of_finished)["training"]["epochs"] == 4
+
+
+def test_another_batch_size_is_refused_and_nothing_touched(copy_of_finished: Path) -> None:
+    before = {f.name: f.stat().st_mtime_ns for f in copy_of_finished.iterdir() if f.name != "run.lock"}
+    with pytest.raises(UsageError, match="--batch-size 5"):
+        run(RunConfig(load_dir=copy_of_finished, batch_size=5))
+    assert {f.name: f.stat().st_mtime_ns for f in copy_of_finished.iterdir() if f.name != "run.lock"} == before
+
+
+def test_other_photos_are_refused(copy_of_finished: Path, own_data_dir: Path) -> None:
+    next((own_data_dir / "train" / "sad").iterdir()).unlink()
+    with pytest.raises(NoodleError, match=r"the photos in .* are not those that this run was trained on"):
+        run(RunConfig(load_dir=copy_of_finished, data_dir=own_data_dir))
+
+
+def test_photos_of_other_classes_are_refused_as_other_photos(copy_of_finished: Path, own_data_dir: Path) -> None:
+    for split in ("train", "val"):
+        shutil.copytree(own_data_dir / split / "sad", own_data_dir / split / "angry")
+    with pytest.raises(NoodleError, match=r"the photos in .* are not those that this run was trained on"):
+        run(RunConfig(load_dir=copy_of_finished, data_dir=own_data_dir))
+
+
+def test_a_new_run_from_a_model_file(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:
+    events: list[Event] = []
+    model = finished.folder / "model.pth"
+    config = config_for(runs_dir, load_dir=model, n_epochs=1, lr=1e-9)
+    outcome = run(config, [events.append])
+    assert outcome.folder.parent == runs_dir
+    assert next(e for e in events if isinstance(e, ModelReady)).weights == str(model)
+    started_from = torch.load(model, weights_only=True)
+    ended_with = torch.load(outcome.folder / "model.pth", weights_only=True)
+    for name in ("conv1.weight", "layer4.1.conv2.weight", "fc.weight", "fc.bias"):  # at this rate nothing moves
+        torch.testing.assert_close(ended_with[name], started_from[name], atol=1e-6, rtol=1e-5)
+
+
+# what goes wrong --------------------------------------------------------------------------------------------------------
+
+
+def test_bad_images_fail_the_run_before_training(own_data_dir: Path, config_for: MakeConfig, runs_dir: Path) -> None:
+    (own_data_dir / "train" / "sad" / "bad.jpg").write_text("hello")
+    with pytest.raises(NoodleError, match=r"bad\.jpg"):
+        run(config_for(runs_dir, data_dir=own_data_dir))
+    state = read_state(list_runs(runs_dir)[0])
+    assert state.status == "failed"
+    assert state.error.startswith("1 image(s) can't be read: train/sad/bad.jpg (not an image")
+
+
+def test_bad_images_are_left_out_and_reported_and_bf16_runs_through(
+    own_data_dir: Path, config_for: MakeConfig, runs_dir: Path
+) -> None:
+    (own_data_dir / "train" / "sad" / "bad\none.jpg").write_text("hello")
+    events: list[Event] = []
+    outcome = run(config_for(runs_dir, data_dir=own_data_dir, skip_bad_images=True, n_epochs=1, precision="bf16"),
+                  [events.append])
+    report = read_report(outcome.folder)
+    assert report["data"]["skipped"] == [
+        {"file": "train/sad/bad\none.jpg", "reason": "not an image, whatever its ending says"}]
+    assert r"bad\none.jpg" in (outcome.folder / "report.md").read_text()
+    assert [m.text for m in events if isinstance(m, Message)] == [
+        r"left out: train/sad/bad\none.jpg (not an image, whatever its ending says)"]
+    assert report["training"]["precision"] == "bf16"
+    assert torch.load(outcome.folder / "model.pth", weights_only=True)["fc.weight"].dtype == torch.float32
+
+
+def test_a_diverging_run_fails_in_one_line_and_keeps_what_it_had(config_for: MakeConfig, runs_dir: Path) -> None:
+    with pytest.raises(NoodleError, match=r"loss is not a number in epoch \d: training diverged; lower --lr \(it is 100\)"):
+        run(config_for(runs_dir, lr=100.0, n_epochs=9))
+    folder = list_runs(runs_dir)[0]
+    state = read_state(folder)
+    assert state.status == "failed"
+    assert isinstance(state.ended, RunFailed)
+    assert (folder / "model.pth").exists() == bool(state.epochs)
+
+
+def test_an_unforeseen_error_is_one_line_with_its_traceback_in_the_folder(
+    config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("a bug\nof two lines")
+
+    monkeypatch.setattr("noodle_tui.dataset.load_dataset", broken)
+    with pytest.raises(NoodleError, match=r"^ZeroDivisionError: a bug; the details are in .*error\.log$"):
+        run(config_for(runs_dir))
+    assert "Traceback" in (list_runs(runs_dir)[0] / "error.log").read_text()
+
+
+def test_a_disk_that_takes_no_model_does_not_stop_training_but_is_no_success(config_for: MakeConfig, runs_dir: Path) -> None:
+    events: list[Event] = []
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+    try:
+        with pytest.raises(NoodleError, match=r"model\.pth could not be saved: make room"):
+            run(config_for(runs_dir, n_epochs=1), [events.append])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    texts = [m.text for m in events if isinstance(m, Message) and m.level == "error"]
+    assert any("checkpoint.pt could not be saved (File too large): training goes on" in text for text in texts)
+    assert any("model.pth could not be saved (File too large): training goes on" in text for text in texts)
+    assert [e.epoch for e in events if isinstance(e, EpochDone)] == [1]
+    folder = list_runs(runs_dir)[0]
+    assert read_state(folder).status == "failed"
+    assert set(os.listdir(folder)) == {"config.json", "events.jsonl", "metrics.csv", "predictions.csv", "report.json",
+                                       "report.md", "run.lock"}  # nothing half
+
+
+def test_a_folder_in_use_is_refused(copy_of_finished: Path) -> None:
+    with locked(copy_of_finished), pytest.raises(NoodleError, match=rf"already going on in it \(process {os.getpid()} on "):
+        run(RunConfig(load_dir=copy_of_finished))
+
+
+def test_a_stop_before_training_leaves_a_stopped_run(config_for: MakeConfig, runs_dir: Path) -> None:
+    control = Control()
+    control.stop("at once")
+    outcome = run(config_for(runs_dir), control=control)
+    assert outcome.status == "stopped"
+    assert read_state(outcome.folder).status == "stopped"

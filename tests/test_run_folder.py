@@ -1,0 +1,232 @@
+"""Run folders: making, locking, listing, following, asking for a stop; with real processes where processes matter."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from noodle_tui import run_folder as module
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, to_json
+from noodle_tui.run_folder import (
+    EVENTS,
+    Follower,
+    clear_leftovers,
+    clear_requests,
+    find_run,
+    is_alive,
+    list_runs,
+    locked,
+    make_run_folder,
+    read_config,
+    read_state,
+    request_pause,
+    request_resume,
+    request_stop,
+)
+
+STARTED = RunStarted(name="x", folder="f", config={}, n_epochs=3, pid=1, host="here")
+
+
+def epoch(number: int) -> EpochDone:
+    return EpochDone(epoch=number, n_epochs=3, train_loss=0.5, train_correct=3, train_count=4, val_loss=0.5, val_correct=1,
+                     val_count=2, lr=0.1, seconds=1.0, images_per_second=4.0)
+
+
+def append(folder: Path, *events: Event, text: str = "") -> None:
+    with (folder / EVENTS).open("a") as file:
+        file.write("".join(to_json(event) + "\n" for event in events) + text)
+
+
+@contextmanager
+def another_process_holds(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """A real process that holds the run's lock until it is killed."""
+    code = ("import sys, time; from pathlib import Path; from noodle_tui.run_folder import locked\n"
+            "with locked(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)")
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()  # type: ignore[union-attr]
+
+
+# making -----------------------------------------------------------------------------------------------------------------
+
+
+def test_two_runs_of_one_name_in_one_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "strftime", lambda _: "20260101-120000")
+    made = [make_run_folder(tmp_path / "deep" / "weights", "x") for _ in range(3)]
+    assert [f.name for f in made] == ["x-20260101-120000", "x-20260101-120000-2", "x-20260101-120000-3"]
+    assert all(f.is_dir() for f in made)
+
+
+def test_a_save_dir_that_can_not_be(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(NoodleError, match=r"--save-dir .*file.*: no folder can be made there"):
+            make_run_folder(place, "x")
+
+
+# locking ----------------------------------------------------------------------------------------------------------------
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_told_who_holds_it(tmp_path: Path) -> None:
+    with another_process_holds(tmp_path) as process:
+        assert is_alive(tmp_path)
+        holder = rf"a run is already going on in it \(process {process.pid} on "
+        with pytest.raises(NoodleError, match=holder), locked(tmp_path):
+            pass
+    assert not is_alive(tmp_path)
+    with locked(tmp_path):  # a dead process holds nothing
+        assert is_alive(tmp_path)
+    assert not is_alive(tmp_path)
+
+
+def test_onlookers_do_not_take_the_lock(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        for _ in range(3):
+            assert is_alive(tmp_path)
+    assert not is_alive(tmp_path / "nowhere")
+
+
+def test_an_onlooker_at_the_very_moment_is_waited_for(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        pass
+    with (tmp_path / "run.lock").open() as onlooker:
+        fcntl.flock(onlooker, fcntl.LOCK_SH)
+        threading.Timer(0.1, fcntl.flock, (onlooker, fcntl.LOCK_UN)).start()
+        with locked(tmp_path):
+            assert is_alive(tmp_path)
+
+
+def test_a_folder_that_can_not_be_written_to(tmp_path: Path) -> None:
+    with pytest.raises(NoodleError, match="can't be written to"), locked(tmp_path / "nowhere"):
+        pass
+
+
+def test_a_killed_run_is_interrupted(tmp_path: Path) -> None:
+    append(tmp_path, STARTED, epoch(1))
+    with another_process_holds(tmp_path) as process:
+        assert read_state(tmp_path).status == "running"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert read_state(tmp_path).status == "interrupted"
+    append(tmp_path, RunDone(best_epoch=1, best_correct=1, best_count=2, seconds=1.0))
+    assert read_state(tmp_path).status == "done"
+
+
+def test_leftovers_of_a_killed_process_go_and_nothing_else(tmp_path: Path) -> None:
+    kept = ["model.pth", ".notes.tmp", "checkpoint.pt", "checkpoint.prev.pt", ".hidden"]
+    for name in [*kept, ".0123456789abcdef.tmp", "checkpoint.prev.pt.new"]:
+        (tmp_path / name).touch()
+    (tmp_path / ".fedcba9876543210.tmp").mkdir()
+    clear_leftovers(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, ".fedcba9876543210.tmp"])
+
+
+# following --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_follower_reads_what_is_new(tmp_path: Path) -> None:
+    follower = Follower(tmp_path)
+    assert follower.read() == []
+    append(tmp_path, STARTED, epoch(1))
+    assert [type(e) for e in follower.read()] == [RunStarted, EpochDone]
+    append(tmp_path, epoch(2))
+    assert [e.epoch for e in follower.read() if isinstance(e, EpochDone)] == [2]
+    assert follower.read() == []
+
+
+def test_a_torn_last_line_waits_for_its_end(tmp_path: Path) -> None:
+    line = to_json(epoch(1))
+    append(tmp_path, STARTED, text=line[:20])
+    follower = Follower(tmp_path)
+    assert len(follower.read()) == 1
+    append(tmp_path, text=line[20:] + "\n")
+    assert [type(e) for e in follower.read()] == [EpochDone]
+    assert follower.broken_lines == 0
+
+
+def test_broken_lines_are_counted_and_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_LINE", 500)
+    long = to_json(Message(level="info", text="x" * 1000))
+    append(tmp_path, STARTED, text='{"event": "EpochDone", "epo\n\x00\xff\n[]\n{"event": "Nothing"}\n' + long + "\n")
+    append(tmp_path, epoch(1))
+    follower = Follower(tmp_path)
+    assert [type(e) for e in follower.read()] == [RunStarted, EpochDone]
+    assert follower.broken_lines == 5
+
+
+def test_a_torn_line_is_interrupted_not_an_error(tmp_path: Path) -> None:
+    append(tmp_path, STARTED, epoch(1), text=to_json(epoch(2))[:30])
+    state = read_state(tmp_path)
+    assert (state.status, state.epoch) == ("interrupted", 1)
+
+
+# listing and finding ----------------------------------------------------------------------------------------------------
+
+
+def run_folder(save_dir: Path, name: str) -> Path:
+    (save_dir / name).mkdir(parents=True)
+    (save_dir / name / "config.json").write_text("{}")
+    return save_dir / name
+
+
+def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
+    names = ["b-20260101-120000", "a-20260102-120000", "a-b-20251231-235959", "a-20260101-120000-2"]
+    for name in names:
+        run_folder(tmp_path, name)
+    (tmp_path / "no run").mkdir()
+    run_folder(tmp_path, ".trash")
+    (tmp_path / "link-20270101-000000").symlink_to(tmp_path / names[0])
+    assert [f.name for f in list_runs(tmp_path)] == [names[1], names[0], names[3], names[2]]
+    assert list_runs(tmp_path / "nowhere") == []
+
+
+def test_the_run_that_is_meant(tmp_path: Path) -> None:
+    with pytest.raises(NoodleError, match="no runs in"):
+        find_run(tmp_path, None)
+    old, new = run_folder(tmp_path, "a-20260101-120000"), run_folder(tmp_path, "a-20260102-120000")
+    assert find_run(tmp_path, None) == new
+    assert find_run(tmp_path, old.name) == old
+    assert find_run(tmp_path, str(old)) == old
+    with locked(old):
+        assert find_run(tmp_path, None) == old  # the one that is alive
+    with pytest.raises(NoodleError, match="nothing: no run folder"):
+        find_run(tmp_path, "nothing")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '"' + "x" * 2_000_000 + '"'])
+def test_a_broken_config_is_one_line(content: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(NoodleError, match=r"config.json: can't be read as a run's options") as raised:
+        read_config(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+# requests ---------------------------------------------------------------------------------------------------------------
+
+
+def test_requests_are_files(tmp_path: Path) -> None:
+    request_stop(tmp_path)
+    request_pause(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == ["pause", "stop"]
+    request_resume(tmp_path)
+    request_resume(tmp_path)
+    assert os.listdir(tmp_path) == ["stop"]
+    clear_requests(tmp_path)
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(NoodleError, match="stop: can't be made"):
+        request_stop(tmp_path / "nowhere")

@@ -1,0 +1,204 @@
+"""ImageNet's weights over real sockets, whole and in every broken way; weights files that are none."""
+
+import hashlib
+import http.server
+import pickle
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from noodle_tui import weights as module
+from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.weights import fetch_imagenet, imagenet_file, imagenet_url, load_state_dict
+
+CONTENT = b"weights " * 100_000
+CHECKSUM = hashlib.sha256(CONTENT).hexdigest()[:8]
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Answers in the way that `manner` says."""
+
+    manner = "whole"
+    requests = 0
+    daemon_threads = True
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.server.requests += 1
+        self.close_connection = True
+        manner = self.server.manner
+        if manner == "404":
+            return self.send_error(404)
+        self.send_response(200)
+        if manner == "cut chunk":
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"%x\r\n" % len(CONTENT) + CONTENT[:1000])
+            return None
+        self.send_header("Content-Length", str(len(CONTENT)))
+        self.end_headers()
+        if manner == "whole":
+            self.wfile.write(CONTENT)
+        elif manner == "cut":
+            self.wfile.write(CONTENT[: len(CONTENT) // 2])
+        elif manner == "damaged":
+            self.wfile.write(CONTENT[:-1] + b"?")
+        elif manner == "stalled":
+            self.wfile.write(CONTENT[:1000])
+            self.wfile.flush()
+            time.sleep(1.5)
+        return None
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A server on loopback that stands for the internet; torch's cache is a folder of the test."""
+    made = Server(("127.0.0.1", 0), Handler)
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(module, "imagenet_url", lambda: f"http://127.0.0.1:{made.server_port}/resnet18-{CHECKSUM}.pth")
+    monkeypatch.setattr(module, "TIMEOUT", 0.5)
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_the_address_and_the_place_are_torchvisions(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert imagenet_url() == "https://download.pytorch.org/models/resnet18-f37072fd.pth"
+    assert imagenet_file() == tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+
+
+def test_a_whole_download(server: Server, tmp_path: Path) -> None:
+    said: list[tuple[int, int | None]] = []
+    file = fetch_imagenet(progress=lambda done, total: said.append((done, total)))
+    assert file.read_bytes() == CONTENT
+    assert files_below(tmp_path) == [file]
+    assert said
+    assert all(0 < done <= len(CONTENT) and total == len(CONTENT) for done, total in said)
+
+
+def test_what_is_there_is_not_downloaded_again(server: Server) -> None:
+    fetch_imagenet()
+    fetch_imagenet()
+    assert server.requests == 1
+
+
+def test_a_damaged_file_of_an_earlier_day_is_replaced(server: Server) -> None:
+    file = imagenet_file()
+    file.parent.mkdir(parents=True)
+    file.write_bytes(CONTENT[:100])
+    assert fetch_imagenet().read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(("manner", "reason"), [
+    ("cut", "damaged: 400000 bytes arrived"), ("cut chunk", "IncompleteRead"), ("damaged", "damaged: 800000 bytes arrived"),
+    ("stalled", "timed out"), ("404", "Not Found"),
+])
+def test_a_download_that_fails_leaves_nothing_and_says_what_to_do(
+    server: Server, manner: str, reason: str, tmp_path: Path
+) -> None:
+    server.manner = manner
+    with pytest.raises(NoodleError) as raised:
+        fetch_imagenet()
+    sentence = str(raised.value)
+    assert reason in sentence
+    assert module.imagenet_url() in sentence
+    assert f"put it at {imagenet_file()}" in sentence
+    assert "--weights FILE" in sentence
+    assert "\n" not in sentence
+    assert files_below(tmp_path) == []
+
+
+def test_no_server_at_all(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setattr(module, "imagenet_url", lambda: f"http://127.0.0.1:{port}/resnet18-{CHECKSUM}.pth")
+    with pytest.raises(NoodleError, match=r"could not be downloaded \(.*refused.*--weights none"):
+        fetch_imagenet()
+    assert files_below(tmp_path) == []
+
+
+def test_a_stop_is_seen_while_downloading(server: Server, tmp_path: Path) -> None:
+    def check() -> None:
+        raise StopRun
+
+    with pytest.raises(StopRun):
+        fetch_imagenet(check=check)
+    assert files_below(tmp_path) == []
+
+
+# state-dict files -------------------------------------------------------------------------------------------------------
+
+
+class RunsCode:
+    """What a hostile file holds: unpickling it makes a file."""
+
+    def __init__(self, proof: Path):
+        self.proof = proof
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.proof,)
+
+
+def test_a_state_dict_comes_back(tmp_path: Path) -> None:
+    torch.save({"a": torch.arange(3)}, tmp_path / "a.pth")
+    assert load_state_dict(tmp_path / "a.pth")["a"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("save", "load_all"), [
+    (torch.save, lambda file: torch.load(file, weights_only=False)),
+    (lambda content, file: file.write_bytes(pickle.dumps(content, protocol=2)), lambda file: pickle.loads(file.read_bytes())),
+])
+def test_a_file_that_runs_code_is_refused_and_did_not_run(save: Any, load_all: Any, tmp_path: Path) -> None:
+    save({"a": RunsCode(tmp_path / "proof")}, tmp_path / "hostile.pth")
+    with pytest.raises(NoodleError, match=r"hostile\.pth: not loaded, since it holds more than tensors"):
+        load_state_dict(tmp_path / "hostile.pth")
+    assert not (tmp_path / "proof").exists()
+    load_all(tmp_path / "hostile.pth")
+    assert (tmp_path / "proof").exists()  # it was hostile
+
+
+@pytest.mark.parametrize(("content", "sentence"), [
+    ([1, 2], "not a plain state dict"), ({"a": 1}, "not a plain state dict"),
+    ({"model": {"a": torch.zeros(1)}}, "not a plain state dict"),
+])
+def test_other_contents(content: Any, sentence: str, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.pth")
+    with pytest.raises(NoodleError, match=sentence):
+        load_state_dict(tmp_path / "other.pth")
+
+
+def test_broken_files_are_one_line(tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1000)}, tmp_path / "whole.pth")
+    whole = (tmp_path / "whole.pth").read_bytes()
+    for content in (b"", b"hello", whole[: len(whole) // 2], whole[100:]):
+        (tmp_path / "broken.pth").write_bytes(content)
+        with pytest.raises(NoodleError, match=r"broken\.pth: ") as raised:
+            load_state_dict(tmp_path / "broken.pth")
+        assert "\n" not in str(raised.value)
+
+
+def test_no_such_file(tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere.pth", tmp_path):
+        with pytest.raises(NoodleError, match="there is no such weights file"):
+            load_state_dict(path)

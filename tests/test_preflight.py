@@ -1,0 +1,332 @@
+"""What is known before a run starts: on real folders, a real finished run, and this machine."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import FinishedRun, MakeConfig, draw_face
+
+from noodle_tui import estimate, preflight_machine
+from noodle_tui.config import RunConfig, class_tokens
+from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.preflight import Preflight, preflight
+from noodle_tui.rejig import apply_rejig, plan_rejig
+from noodle_tui.run_folder import locked
+
+PEOPLE, LEVELS = ("07F", "09F", "25M", "34M"), range(5)
+
+
+@pytest.fixture
+def stimuli(tmp_path: Path) -> Path:
+    """40 faces of four people, named as the seed's, in a folder each."""
+    for person in PEOPLE:
+        for emotion in ("Ha", "Sa"):
+            for level in LEVELS:
+                name = f"{person}_Ne_to_{emotion}_C{level:02}.JPG"
+                draw_face(tmp_path / "stimuli" / person[:2] / name, person, emotion, level)
+    return tmp_path / "stimuli"
+
+
+def options(tmp_path: Path, **changes: Any) -> RunConfig:
+    small = {"stimuli": tmp_path / "stimuli", "data_dir": tmp_path / "sorted", "save_dir": tmp_path / "runs",
+             "weights": "none", "device": "cpu", "rejig_data": True}
+    return RunConfig(**{**small, **changes})
+
+
+def said(result: Preflight, level: str, option: str) -> str:
+    """What was found of a level about an option, as one text."""
+    return " | ".join(f.text for f in result.findings if (f.level, f.option) == (level, option))
+
+
+def tree(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+# -- photos -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_is_told_and_nothing_is_touched(tmp_path: Path, stimuli: Path) -> None:
+    (stimuli / "readme.txt").write_text("no photo")
+    draw_face(stimuli / "07" / "07F_neutral.JPG", "07F", "Ha", 0)
+    before = tree(tmp_path)
+    result = preflight(options(tmp_path, val_fraction=0.2))
+    photos = result.photos
+    assert photos is not None
+    assert (photos.classes, photos.train, photos.val) == (("happy", "sad"), (16, 16), (4, 4))
+    assert (photos.people, photos.rejig, photos.new, result.made_by_rejig) == (4, "needed", 40, False)
+    assert dict(photos.skipped) == {"not an image": 1, "no class's token in its name": 1}
+    assert result.errors == ()
+    assert result.waiting_for == ""
+    assert tree(tmp_path) == before
+
+
+def test_people_on_both_sides_are_a_warning(tmp_path: Path, stimuli: Path) -> None:
+    leaking = preflight(options(tmp_path))
+    assert leaking.photos is not None
+    assert leaking.photos.people_in_both > 0
+    assert f"{leaking.photos.people_in_both} of 4 people are in both train and val" in said(leaking, "warning", "split_by")
+    clean = preflight(options(tmp_path, split_by="person", val_fraction=0.25))
+    assert clean.photos is not None
+    assert clean.photos.people_in_both == 0
+    assert said(clean, "warning", "split_by") == ""
+
+
+def test_how_well_an_accuracy_will_be_known(tmp_path: Path, stimuli: Path) -> None:
+    text = said(preflight(options(tmp_path, val_fraction=0.25)), "info", "val_fraction")
+    assert text == "on 10 validation photos an accuracy of 0.90 is known as 0.60 to 0.98"  # Wilson's interval of 9/10
+
+
+def test_a_rejig_that_was_done_is_seen(tmp_path: Path, stimuli: Path) -> None:
+    config = options(tmp_path, mode="copy")
+    apply_rejig(plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes),
+                           val_fraction=config.val_fraction, split_by=config.split_by, person=config.person,
+                           mode=config.mode, seed=config.seed))
+    done = preflight(config)
+    assert done.photos is not None
+    assert (done.photos.rejig, sum(done.photos.train) + sum(done.photos.val)) == ("done", 40)
+    assert done.made_by_rejig
+    again = preflight(options(tmp_path, mode="copy", val_fraction=0.4))
+    assert again.photos is not None
+    assert (again.photos.rejig, again.photos.new, sum(again.photos.val)) == ("needed", 0, 16)
+    assert all(path.is_file() for _, path in again.photos.examples)
+
+
+def test_missing_photos_are_an_error_at_their_option(tmp_path: Path) -> None:
+    assert "does not exist" in said(preflight(options(tmp_path)), "error", "stimuli")
+    assert "is missing" in said(preflight(options(tmp_path, rejig_data=False)), "error", "data_dir")
+
+
+def test_unreadable_photos_stop_a_run_unless_they_may_be_left_out(own_data_dir: Path, tmp_path: Path) -> None:
+    next((own_data_dir / "train" / "sad").iterdir()).write_bytes(b"\xff\xd8 no photo")
+    config = options(tmp_path, rejig_data=False, data_dir=own_data_dir)
+    result = preflight(config)
+    assert "1 image(s) can't be read" in said(result, "error", "skip_bad_images")
+    lenient = preflight(config.model_copy(update={"skip_bad_images": True}))
+    assert lenient.errors == ()
+    assert "1 image(s) can't be read" in said(lenient, "warning", "skip_bad_images")
+    assert lenient.photos is not None
+    assert (lenient.photos.train, lenient.photos.val) == ((12, 11), (4, 4))
+
+
+def test_a_class_of_unreadable_photos_only_is_an_error(own_data_dir: Path, tmp_path: Path) -> None:
+    for photo in (own_data_dir / "val" / "sad").iterdir():
+        photo.write_bytes(b"")
+    result = preflight(options(tmp_path, rejig_data=False, data_dir=own_data_dir, skip_bad_images=True))
+    assert "none of its images can be read" in said(result, "error", "data_dir")
+
+
+def test_the_data_folders_own_classes_count(own_data_dir: Path, tmp_path: Path, stimuli: Path) -> None:
+    config = options(tmp_path, rejig_data=False, data_dir=own_data_dir, classes=("angry=_An_", "calm=_Ca_"))
+    assert "happy, sad" in said(preflight(config), "info", "classes")
+
+
+def test_photos_are_not_looked_at_again_for_other_options(tmp_path: Path, stimuli: Path) -> None:
+    first = preflight(options(tmp_path))
+    other = preflight(options(tmp_path, n_epochs=3), before=first)
+    assert other.photos is first.photos
+    assert said(other, "warning", "split_by") == said(first, "warning", "split_by") != ""
+    shutil.rmtree(stimuli)
+    assert said(preflight(options(tmp_path, seed=1), before=first), "error", "stimuli") != ""
+
+
+# -- weights and network ----------------------------------------------------------------------------------------------
+
+
+def test_weights_that_are_no_resnet18_are_an_error(tmp_path: Path, stimuli: Path) -> None:
+    assert "no such file" in said(preflight(options(tmp_path, weights=str(tmp_path / "none.pth"))), "error", "weights")
+    other = tmp_path / "other.pth"
+    torch.save({"layer.weight": torch.zeros(3)}, other)
+    assert "not a ResNet18" in said(preflight(options(tmp_path, weights=str(other))), "error", "weights")
+    torch.save(torch.zeros(3), other)  # the same name, another content: looked at anew
+    assert "not a plain state dict" in said(preflight(options(tmp_path, weights=str(other))), "error", "weights")
+
+
+def test_a_models_weights_fit(tmp_path: Path, stimuli: Path, finished: FinishedRun) -> None:
+    result = preflight(options(tmp_path, weights=str(finished.folder / "model.pth")))
+    assert result.errors == ()
+    assert result.weights == "model.pth, fits"
+
+
+def test_imagenet_weights_without_a_network(tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]
+        monkeypatch.setattr(preflight_machine, "imagenet_url", lambda: f"http://127.0.0.1:{port}/resnet18-f37072fd.pth")
+        for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        offline = preflight(options(tmp_path, weights="imagenet"))  # bound, but nobody listens
+        text = said(offline, "error", "weights")
+        assert "refused" in text
+        assert str(tmp_path / "torch") in text, "where to put the file on a node without internet"
+        server.listen()
+        online = preflight(options(tmp_path, weights="imagenet"))
+        assert online.errors == ()
+        assert "to be downloaded" in online.weights
+
+
+def test_a_proxy_is_asked_where_one_leads_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        assert preflight_machine.connection_problem("https://nowhere.invalid/x") == ""
+    assert preflight_machine.connection_problem("https://nowhere.invalid/x") != ""
+
+
+def test_damaged_imagenet_weights_are_fetched_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "resnet18-00000000.pth"
+    file.write_bytes(b"half of it")
+    monkeypatch.setattr(preflight_machine, "imagenet_file", lambda: file)
+    monkeypatch.setattr(preflight_machine, "connection_problem", lambda url: "no route")
+    with pytest.raises(NoodleError, match="no route"):
+        preflight_machine.look_for_imagenet()
+
+
+# -- device, disk, loggers --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_device_that_is_not_there(tmp_path: Path, stimuli: Path) -> None:
+    result = preflight(options(tmp_path, device="cuda"))
+    assert "no CUDA GPU" in said(result, "error", "device")
+    assert result.machine is None
+    assert result.cost is None
+
+
+def test_a_save_folder_that_can_not_be_written(tmp_path: Path, stimuli: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "is not a folder" in said(preflight(options(tmp_path, save_dir=tmp_path / "file" / "runs")), "error", "save_dir")
+    if os.geteuid() != 0:  # root may write anywhere
+        (tmp_path / "locked").mkdir(mode=0o500)
+        assert "no right" in said(preflight(options(tmp_path, save_dir=tmp_path / "locked" / "runs")), "error", "save_dir")
+
+
+def test_a_full_disk(tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimate, "DISK_BYTES", 10**18)
+    assert "make room" in said(preflight(options(tmp_path)), "error", "save_dir")
+
+
+def test_comet_without_a_key_and_with_broken_settings(
+    tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COMET_API_KEY", raising=False)
+    assert "no Comet key" in said(preflight(options(tmp_path, comet=True)), "warning", "comet")
+    Path("settings.json").write_text('{"apikey": 1234567890}')
+    broken = said(preflight(options(tmp_path, comet=True)), "error", "comet")
+    assert "settings.json" in broken
+    assert "1234567890" not in broken
+    assert said(preflight(options(tmp_path)), "error", "comet") == "", "nobody asked for Comet"
+
+
+def test_tensorboard_that_is_not_installed(tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert preflight(options(tmp_path, tensorboard=True)).errors == ()
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    assert "pip install" in said(preflight(options(tmp_path, tensorboard=True)), "error", "tensorboard")
+
+
+# -- time and memory --------------------------------------------------------------------------------------------------
+
+
+def test_the_cost_grows_with_the_work(tmp_path: Path, stimuli: Path) -> None:
+    few, many, large = (preflight(options(tmp_path, **change)).cost
+                        for change in ({"n_epochs": 10}, {"n_epochs": 100}, {"n_epochs": 10, "input_size": 448}))
+    assert few is not None
+    assert many is not None
+    assert large is not None
+    start = estimate.START_SECONDS
+    assert (many.seconds - start) / (few.seconds - start) == pytest.approx(10, rel=0.05)
+    assert large.seconds > 3 * few.seconds - 3 * start
+    assert large.training_bytes > few.training_bytes
+    assert few.photo_bytes == 36 * 40 * 52 * 3 + 4 * 224 * 224 * 3  # train as they are, val at the input size
+    assert not few.measured
+
+
+def test_a_past_run_on_this_device_says_how_fast_it_is(finished: FinishedRun) -> None:
+    result = preflight(finished.config.model_copy(update={"n_epochs": 1000}))
+    assert result.cost is not None
+    assert result.cost.measured
+    rates = [e.images_per_second for e in finished.outcome.facts.epochs[1:]] if finished.outcome.facts else []
+    assert min(rates) < (1000 * (24 + 8 / 3)) / (result.cost.seconds - estimate.START_SECONDS - 0.1) < 1.1 * max(rates)
+    other_size = preflight(finished.config.model_copy(update={"input_size": 64}))
+    assert other_size.cost is not None
+    assert not other_size.cost.measured
+
+
+# -- picking a run up -------------------------------------------------------------------------------------------------
+
+
+def test_a_run_to_pick_up_brings_its_options(finished: FinishedRun) -> None:
+    result = preflight(RunConfig(load_dir=finished.folder, n_epochs=5))
+    assert result.errors == ()
+    assert result.resumed_at == 3
+    assert (result.config.batch_size, result.config.n_epochs) == (10, 5)
+    assert result.photos is not None
+    assert result.photos.train == (12, 12)
+    assert "3 before, 5 now" in said(result, "warning", "load_dir")
+
+
+def test_nothing_is_left_of_a_finished_run(finished: FinishedRun) -> None:
+    assert "all 3 epochs" in said(preflight(RunConfig(load_dir=finished.folder)), "warning", "n_epochs")
+
+
+def test_an_option_that_would_make_it_another_run(finished: FinishedRun) -> None:
+    assert "was started with 42" in said(preflight(RunConfig(load_dir=finished.folder, seed=7)), "error", "seed")
+
+
+def test_a_run_that_is_going_on_is_not_picked_up(finished: FinishedRun) -> None:
+    with locked(finished.folder):
+        assert "going on" in said(preflight(RunConfig(load_dir=finished.folder)), "error", "load_dir")
+
+
+def test_what_is_no_run_is_not_picked_up(tmp_path: Path, config_for: MakeConfig) -> None:
+    result = preflight(config_for(tmp_path, load_dir=tmp_path / "nothing"))
+    assert "neither a run folder" in said(result, "error", "load_dir")
+
+
+def test_weights_of_a_run_start_a_new_one(finished: FinishedRun, tmp_path: Path, config_for: MakeConfig) -> None:
+    result = preflight(config_for(tmp_path, load_dir=finished.folder / "model.pth"))
+    assert result.errors == ()
+    assert result.resumed_at is None
+    assert result.weights == "model.pth, fits"
+
+
+# -- how it is asked --------------------------------------------------------------------------------------------------
+
+
+def test_a_look_can_be_called_off(tmp_path: Path, stimuli: Path) -> None:
+    def stop() -> None:
+        raise StopRun
+
+    with pytest.raises(StopRun):
+        preflight(options(tmp_path), check=stop)
+
+
+def test_counts_are_there_before_torch_is(tmp_path: Path, stimuli: Path) -> None:
+    program = f"""
+import sys
+from pathlib import Path
+from noodle_tui.config import RunConfig
+from noodle_tui.preflight import preflight
+
+def report(result):
+    print(result.waiting_for, sum(result.photos.train), "torch" in sys.modules, flush=True)
+    raise SystemExit
+
+folder = Path({str(tmp_path)!r})
+preflight(RunConfig(stimuli=folder / "stimuli", data_dir=folder / "sorted", rejig_data=True), report=report)
+"""
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert answer.stdout == "loading torch 36 False\n", answer.stderr
+
+
+def test_a_result_says_which_of_its_findings_are_errors(tmp_path: Path) -> None:
+    result = preflight(options(tmp_path))
+    assert [f.option for f in result.errors] == ["stimuli"]
+    assert replace(result, findings=()).errors == ()

@@ -1,0 +1,509 @@
+"""The Setup screen, driven by keys on drawn faces."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import FinishedRun, draw_face
+from PIL import Image
+from small_app import SmallApp, until
+from textual.message import Message
+from textual.pilot import Pilot
+from textual.widgets import Button, Input, Static
+
+from noodle_tui.config import RunConfig, options
+from noodle_tui.preflight import Preflight
+from noodle_tui.tui import setup
+from noodle_tui.tui.command import CommandLine
+from noodle_tui.tui.setup import SetupScreen
+from noodle_tui.tui.setup_form import ESSENTIAL, Form
+from noodle_tui.tui.widgets.choice import Choice
+from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput
+from noodle_tui.tui.widgets.painting import Lines
+from noodle_tui.tui.widgets.path_completion import PathCompletion, list_folder
+from noodle_tui.tui.widgets.photo import Photo, thumbnail
+
+SMALL = {"weights": "none", "device": "cpu"}
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder of the test's own, with eight stimuli of two people; nothing is remembered of it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = tmp_path / "project"
+    for person in ("07F", "25M"):
+        for emotion in ("Ha", "Sa"):
+            for level in (18, 19):
+                draw_face(folder / f"Resources/stimuli/{person}_Ne_to_{emotion}_C{level}.JPG", person, emotion, level)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+class Host(SmallApp):
+    """Notes what the screen asks of the app, and what it copies."""
+
+    def __init__(self, values: dict[str, Any] | None, theme: str):
+        super().__init__(SetupScreen(values), theme)
+        self.asked: list[Message] = []
+        self.copied: list[str] = []
+
+    def on_setup_screen_start(self, message: SetupScreen.Start) -> None:
+        self.asked.append(message)
+
+    def on_setup_screen_rejig_only(self, message: SetupScreen.RejigOnly) -> None:
+        self.asked.append(message)
+
+    def on_setup_screen_undo_rejig(self, message: SetupScreen.UndoRejig) -> None:
+        self.asked.append(message)
+
+    def on_setup_screen_demo(self, message: SetupScreen.Demo) -> None:
+        self.asked.append(message)
+
+    def on_setup_screen_open_runs(self, message: SetupScreen.OpenRuns) -> None:
+        self.asked.append(message)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        self.copied.append(text)
+
+
+@asynccontextmanager
+async def opened(
+    values: dict[str, Any] | None = None, size: tuple[int, int] = (80, 24), theme: str = "noodle-dark"
+) -> AsyncIterator[tuple[Pilot[Any], SetupScreen, Host]]:
+    """The screen, once its first look has ended or its form has problems."""
+    app = Host(SMALL if values is None else values, theme)
+    async with app.run_test(size=size) as pilot:
+        screen = app.screen
+        assert isinstance(screen, SetupScreen)
+        await settled(pilot, screen)
+        yield pilot, screen, app
+
+
+async def settled(pilot: Pilot[Any], screen: SetupScreen) -> None:
+    await until(pilot, lambda: bool(screen.problems) or is_current(screen))
+    await pilot.pause()
+
+
+def is_current(screen: SetupScreen) -> bool:
+    return "looking" not in text_of(screen, "#headline") and screen.result is not None and not screen.result.waiting_for
+
+
+def text_of(screen: SetupScreen, selector: str) -> str:
+    """What a widget says, without its line breaks and columns."""
+    widget = screen.query_one(selector)
+    return " ".join((widget.text if isinstance(widget, Lines) else str(screen.query_one(selector, Static).content)).split())
+
+
+def shown(pilot: Pilot[Any]) -> str:
+    """All that is on the screen, line by line."""
+    lines = pilot.app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in lines)
+
+
+def editor(screen: SetupScreen, name: str) -> OptionInput:
+    found = screen.query_one(Form).editors[name]
+    assert isinstance(found, OptionInput)
+    return found
+
+
+async def type_in(pilot: Pilot[Any], screen: SetupScreen, name: str, text: str) -> None:
+    field = editor(screen, name)
+    field.focus()
+    field.clear()
+    await pilot.press(*("slash" if c == "/" else "full_stop" if c == "." else "minus" if c == "-" else c for c in text))
+    await pilot.pause()
+
+
+# -- the form ---------------------------------------------------------------------------------------------------------
+
+
+async def test_every_option_is_in_the_form_with_its_help() -> None:
+    async with opened({**SMALL, "rejig_data": True}, (160, 50)) as (pilot, screen, _):
+        assert set(screen.query_one(Form).editors) == {option.name for option in options()}
+        picture = shown(pilot)
+        for option in options():
+            assert option.name.replace("_", " ") in picture
+            assert option.help[:30] in picture
+            editor = screen.query_one(Form).editors[option.name]
+            assert isinstance(editor, OptionChoice) == (option.kind in ("bool", "choice"))
+
+
+async def test_the_focused_option_says_its_help_bounds_and_flag() -> None:
+    async with opened(size=(120, 30)) as (pilot, screen, _):
+        editor(screen, "batch_size").focus()
+        await pilot.pause()
+        assert text_of(screen, "#hint") == "batch size images a step (at least 1, at most 65536) --batch-size"
+
+
+async def test_a_wrong_value_is_said_at_its_field_as_it_is_typed() -> None:
+    async with opened(size=(160, 50)) as (pilot, screen, app):
+        await type_in(pilot, screen, "n_epochs", "0")
+        assert screen.query_one(Form).problems == {"n_epochs": "0 is out of bounds: at least 1, at most 1000000"}
+        row = next(line for line in shown(pilot).splitlines() if line.lstrip().startswith("n epochs"))
+        assert "✗ 0 is out of bounds" in row
+        assert "✗ 0 is out of bounds" in text_of(screen, "#hint")
+        assert "1 thing to mend" in text_of(screen, "#headline")
+        assert screen.query_one("#start", Button).disabled
+        await pilot.press("ctrl+r")
+        assert app.asked == []
+        await type_in(pilot, screen, "n_epochs", "3")
+        assert screen.query_one(Form).problems == {}
+
+
+async def test_what_is_typed_becomes_the_options_value() -> None:
+    async with opened() as (pilot, screen, _):
+        for name, typed, value in (
+            ("lr", "1e-3", 0.001), ("classes", "a=_A_, b=_B_", ("a=_A_", "b=_B_")), ("namestr", "[red]x", "[red]x"),
+            ("stimuli", "some/where/", Path("some/where")), ("stimuli", "~", Path.home()), ("load_dir", "", None),
+        ):  # fmt: skip
+            editor(screen, name).put(typed)
+            await pilot.pause()
+            assert screen.config is not None
+            assert getattr(screen.config, name) == value
+
+
+async def test_choices_are_made_with_arrows_space_and_mouse() -> None:
+    async with opened() as (pilot, screen, _):
+        choice = screen.query_one(Form).editors["mode"]
+        choice.focus()
+        await pilot.press("left", "right", "right", "right")
+        assert screen.given["mode"] == "link"
+        await pilot.press("space")
+        assert "mode" not in screen.given, "around the end, back to the default"
+        await pilot.click(choice, offset=(11, 0))
+        assert screen.given["mode"] == "copy"
+
+
+async def test_only_what_she_set_is_passed_on() -> None:
+    async with opened() as (pilot, screen, _):
+        await type_in(pilot, screen, "n_epochs", "7")
+        assert screen.config is not None
+        assert screen.config.model_fields_set == {"weights", "device", "n_epochs"}
+        assert "n_epochs" in screen.query_one(Form).given
+        await type_in(pilot, screen, "n_epochs", "40")
+        assert "n_epochs" not in screen.given, "the default again"
+        editor(screen, "weights").put("")
+        await pilot.pause()
+        assert "weights" not in screen.given, "an empty field is the default"
+
+
+async def test_an_empty_field_takes_its_default_over_to_be_changed() -> None:
+    async with opened() as (pilot, screen, _):
+        editor(screen, "data_dir").focus()
+        await pilot.press("right")
+        assert editor(screen, "data_dir").value == "Resources/classify"
+        assert "data_dir" not in screen.given
+        await pilot.press("2")
+        assert screen.given["data_dir"] == "Resources/classify2"
+
+
+async def test_a_focus_that_moves_repaints_two_fields_and_not_the_screen(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened() as (pilot, screen, _):
+        await pilot.press("tab", "tab", "tab", "tab")
+        repainted: list[object] = []
+        monkeypatch.setattr(screen._compositor, "render_full_update", lambda simplify=False: repainted.append(1))
+        await pilot.press("tab")
+        await pilot.pause(0.2)
+        assert repainted == []
+
+
+async def test_up_down_and_enter_go_from_field_to_field() -> None:
+    async with opened() as (pilot, screen, _):
+        assert screen.focused is editor(screen, "stimuli")
+        assert not any(field.cursor_blink for field in screen.query(Input)), "a blink writes bytes for nothing"
+        await pilot.press("down", "down")
+        assert screen.focused is editor(screen, "data_dir")
+        await pilot.press("enter")
+        assert screen.focused is editor(screen, "classes")
+        await pilot.press("up")
+        assert screen.focused is editor(screen, "data_dir")
+
+
+async def test_reset_asks_first() -> None:
+    async with opened() as (pilot, screen, _):
+        await pilot.press("f8")
+        assert isinstance(pilot.app.screen, Question)
+        await pilot.press("n")
+        assert screen.given == SMALL
+        await pilot.press("f8", "y")
+        await until(pilot, lambda: screen.given == {})
+        assert editor(screen, "weights").value == ""
+
+
+async def test_values_are_remembered_for_the_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened() as (pilot, screen, _):
+        await type_in(pilot, screen, "n_epochs", "7")
+        await settled(pilot, screen)
+    async with opened({"batch_size": "5"}) as (pilot, screen, _):
+        assert screen.given == {**SMALL, "n_epochs": "7", "batch_size": "5"}
+        assert editor(screen, "n_epochs").value == "7"
+        assert "last values of this folder" in text_of(screen, "#facts")
+    monkeypatch.chdir(place.parent)
+    async with opened({}) as (pilot, screen, _):
+        assert screen.given == {}
+
+
+async def test_options_of_a_past_run_fill_the_form() -> None:
+    async with opened() as (pilot, screen, _):
+        screen.load_values({**RunConfig(n_epochs=9, mode="copy", comet=True).model_dump(mode="json"), "unknown": 1})
+        await pilot.pause()
+        assert screen.config == RunConfig(n_epochs=9, mode="copy", comet=True)
+        assert editor(screen, "n_epochs").value == "9"
+        assert screen.query_one(Form).editors["comet"].raw is True
+
+
+# -- what will happen -------------------------------------------------------------------------------------------------
+
+
+async def test_the_plan_stands_beside_the_form() -> None:
+    async with opened({**SMALL, "rejig_data": True, "val_fraction": "0.5"}) as (_, screen, _):
+        facts = text_of(screen, "#facts")
+        assert "happy 2 2" in facts
+        for text in ("8 of 2 people in Resources/stimuli", "8 moved to Resources/classify", "CPU", "about"):
+            assert text in facts
+        assert "✓ ready" in text_of(screen, "#headline")
+
+
+async def test_what_the_look_finds_wrong_keeps_start_away() -> None:
+    async with opened() as (pilot, screen, app):
+        assert "Resources/classify/train is missing" in text_of(screen, "#facts")
+        assert "1 thing to mend" in text_of(screen, "#headline")
+        assert screen.query_one("#start", Button).disabled
+        assert "data_dir" in screen.query_one(Form).problems
+        editor(screen, "seed").focus()
+        await pilot.press("ctrl+r")
+        assert app.asked == []
+        assert screen.focused is editor(screen, "data_dir"), "there it is mended"
+
+
+async def test_start_posts_the_config() -> None:
+    async with opened({**SMALL, "rejig_data": True}) as (pilot, _, app):
+        await pilot.press("ctrl+r")
+        await pilot.pause()
+        assert [type(message) for message in app.asked] == [SetupScreen.Start]
+        message = app.asked[0]
+        assert isinstance(message, SetupScreen.Start)
+        assert message.config == RunConfig(weights="none", device="cpu", rejig_data=True)
+
+
+async def test_start_waits_for_the_look_and_then_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup, "LOOK_AFTER", 1.5)
+    async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, app):
+        await type_in(pilot, screen, "n_epochs", "7")
+        await pilot.press("ctrl+r")
+        assert app.asked == []
+        await until(pilot, lambda: bool(app.asked))
+        assert isinstance(app.asked[0], SetupScreen.Start)
+        assert app.asked[0].config.n_epochs == 7
+
+
+async def test_a_start_that_waits_ends_where_the_look_finds_an_error() -> None:
+    async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, app):
+        await type_in(pilot, screen, "stimuli", "nowhere")
+        await pilot.press("ctrl+r")
+        await settled(pilot, screen)
+        assert app.asked == []
+        assert screen.focused is editor(screen, "stimuli")
+
+
+async def test_late_answers_are_dropped() -> None:
+    async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, _):
+        before = text_of(screen, "#facts")
+        late = Preflight(RunConfig(namestr="late"), resumed_at=77)
+        screen.post_message(SetupScreen.Looked(screen._number - 1, late, ""))
+        await pilot.pause()
+        assert screen.result is not late
+        assert text_of(screen, "#facts") == before
+
+
+async def test_folders_are_looked_at_again_when_she_comes_back(place: Path) -> None:
+    async with opened() as (pilot, screen, _):
+        await pilot.press("f1")
+        assert isinstance(pilot.app.screen, Help)
+        for split in ("train", "val"):
+            for label in ("happy", "sad"):
+                draw_face(place / f"Resources/classify/{split}/{label}/07F_C01.JPG", "07F", "Ha", 1)
+        await pilot.press("escape")
+        await until(pilot, lambda: "✓ ready" in text_of(screen, "#headline"))
+
+
+async def test_a_picked_up_runs_options_stand_in_the_fields(finished: FinishedRun) -> None:
+    async with opened({"load_dir": str(finished.folder), "n_epochs": "40"}) as (pilot, screen, _):
+        assert editor(screen, "batch_size").placeholder == "10"
+        assert editor(screen, "n_epochs").value == "40", "given, though it is the default"
+        assert screen.config is not None
+        assert screen.config.model_fields_set == {"load_dir", "n_epochs"}
+        assert "after epoch 3 of 40" in text_of(screen, "#facts")
+        editor(screen, "load_dir").put("")
+        await pilot.pause(0.4)
+        await settled(pilot, screen)
+        assert editor(screen, "batch_size").placeholder == "24"
+
+
+async def test_names_are_printed_as_they_are(place: Path) -> None:
+    (place / "Resources").rename(place / "[red]x")
+    values = {**SMALL, "rejig_data": True, "stimuli": "[red]x/stimuli", "data_dir": "[b]/y"}
+    async with opened(values) as (pilot, screen, _):
+        facts = text_of(screen, "#facts")
+        assert "[red]x/stimuli" in facts
+        assert "[b]/y" in shown(pilot)
+        await pilot.press("f6")
+        await pilot.pause()
+        assert "'[red]x/stimuli'" in shown(pilot)
+
+
+# -- what she can do --------------------------------------------------------------------------------------------------
+
+
+async def test_rejig_only_shows_its_plan_first() -> None:
+    async with opened() as (pilot, screen, app):
+        await pilot.press("f2")
+        assert screen.config is not None
+        assert screen.config.rejig_data
+        assert app.asked == []
+        await settled(pilot, screen)
+        assert "8 moved to" in text_of(screen, "#facts")
+        await pilot.press("f2")
+        await pilot.pause()
+        assert [type(message) for message in app.asked] == [SetupScreen.RejigOnly]
+
+
+async def test_undo_is_offered_where_rejig_made_the_folder_and_asks(place: Path) -> None:
+    async with opened() as (pilot, screen, app):
+        await pilot.press("f3")
+        assert pilot.app.screen is screen, "nothing to undo"
+        subprocess.run([sys.executable, "-m", "noodle_tui", "rejig"], cwd=place, check=True, capture_output=True)
+        screen.look_again()
+        await until(pilot, lambda: screen.result is not None and screen.result.made_by_rejig)
+        await pilot.press("f3")
+        assert isinstance(pilot.app.screen, Question)
+        await pilot.press("y")
+        await pilot.pause()
+        message = app.asked[0]
+        assert isinstance(message, SetupScreen.UndoRejig)
+        assert message.data_dir == Path("Resources/classify")
+
+
+async def test_demo_and_runs_are_the_apps_business() -> None:
+    async with opened({**SMALL, "save_dir": "elsewhere"}) as (pilot, _, app):
+        await pilot.press("f4", "f5")
+        await pilot.pause()
+        assert isinstance(app.asked[0], SetupScreen.Demo)
+        assert isinstance(app.asked[1], SetupScreen.OpenRuns)
+        assert app.asked[1].save_dir == Path("elsewhere")
+
+
+async def test_the_command_and_the_script_are_copied() -> None:
+    async with opened({**SMALL, "n_epochs": "3"}) as (pilot, _, app):
+        await pilot.press("f6")
+        assert isinstance(pilot.app.screen, CommandLine)
+        await pilot.press("c", "s")
+        assert app.copied[0] == "noodle run --headless --n-epochs 3 --weights none --device cpu"
+        assert app.copied[1].startswith("#!/bin/bash")
+        assert app.copied[0] in app.copied[1]
+
+
+async def test_photos_are_faces_and_hidden_until_asked_for() -> None:
+    async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, _):
+        assert not screen.query(Photo)
+        assert "▀" not in shown(pilot)
+        await pilot.press("f7")
+        await until(pilot, lambda: "▀" in shown(pilot))
+        assert len(screen.query(Photo)) == 6
+        assert [str(label.content) for label in screen.query(".sample Static").results(Static)] == 3 * ["happy"] + 3 * ["sad"]
+        await pilot.press("f7")
+        await pilot.pause()
+        assert not screen.query(Photo)
+
+
+async def test_paths_are_completed_as_they_are_typed(place: Path) -> None:
+    async with opened() as (pilot, screen, _):
+        await type_in(pilot, screen, "stimuli", "Res")
+        completion = screen.query_one(PathCompletion)
+        await until(pilot, lambda: bool(completion.display))
+        await pilot.press("tab")
+        assert editor(screen, "stimuli").value == "Resources/"
+        await pilot.pause()
+        assert screen.given["stimuli"] == "Resources"
+        await pilot.press("tab")
+        assert screen.focused is not editor(screen, "stimuli"), "a whole folder: tab goes on"
+
+
+def test_folders_are_listed_first_and_hidden_files_only_when_begun(place: Path) -> None:
+    (place / "a file").touch()
+    (place / "Zoo").mkdir()
+    assert list_folder(place, folders_only=False) == ["Resources/", "Zoo/", "a file"]
+    assert list_folder(place, folders_only=True) == ["Resources/", "Zoo/"]
+
+
+async def test_a_folder_is_picked_in_a_window(place: Path) -> None:
+    async with opened() as (pilot, screen, _):
+        editor(screen, "stimuli").focus()
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        await until(pilot, lambda: "Select" in shown(pilot))
+        pilot.app.screen.query_one("#select", Button).press()
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert editor(screen, "stimuli").value == "Resources/stimuli"
+
+
+# -- how it looks -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "theme"), [((60, 20), "noodle-dark"), ((80, 24), "noodle-light"), ((160, 50), "noodle-dark")])
+async def test_nothing_essential_is_cut(size: tuple[int, int], theme: str) -> None:
+    async with opened({**SMALL, "rejig_data": True}, size, theme) as (pilot, screen, _):
+        picture = shown(pilot)
+        for text in ("Start", "✓ ready", "What will happen", "stimuli", "^r Start", "f1 Help"):
+            assert text in picture
+        assert max(map(len, picture.splitlines())) <= size[0]
+        if size != (60, 20):
+            wanted = options() if size == (160, 50) else [o for o in options() if any(o.name in g for g in ESSENTIAL.values())]
+            for option in wanted:
+                assert screen.query_one("#scroll").region.contains_region(screen.query_one(Form).editors[option.name].region)
+
+
+async def test_a_window_that_is_too_small_says_so() -> None:
+    async with opened(size=(50, 15)) as (pilot, _, _):
+        assert "60 x 20 is needed" in shown(pilot)
+
+
+
+
+def test_the_screen_needs_neither_torch_nor_numpy() -> None:
+    program = "import sys, noodle_tui.tui.setup; print([m for m in ('torch', 'comet_ml', 'numpy', 'PIL') if m in sys.modules])"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert answer.stdout == "[]\n"
+
+
+# -- widgets ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_thumbnail_keeps_shape_colours_and_orientation(tmp_path: Path) -> None:
+    image = Image.new("RGB", (40, 80), (200, 30, 30))
+    image.paste((30, 30, 200), (0, 40, 40, 80))
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    image.save(tmp_path / "a.png", exif=exif)
+    pixels, problem = thumbnail(tmp_path / "a.png", 20, 20)
+    assert problem == ""
+    assert (len(pixels), len(pixels[0])) == (40, 20)
+    assert pixels[0][0] == (30, 30, 200)
+    assert pixels[-1][-1] == (200, 30, 30)
+
+
+@pytest.mark.parametrize("content", [b"", b"no photo", b"\xff\xd8\xff\xe0 half of it"])
+def test_a_broken_photo_is_said_to_be(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    assert thumbnail(tmp_path / "a.jpg", 10, 10) == ([], "can't be read")
+    assert thumbnail(tmp_path / "none.jpg", 10, 10) == ([], "can't be read")
+
+
+def test_a_choice_that_is_none_of_them_can_be_left() -> None:
+    choice = Choice(("a", "b"), "c")
+    assert "●" not in choice.render().plain

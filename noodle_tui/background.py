@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 from noodle_tui.config import RunConfig
@@ -10,6 +11,7 @@ from noodle_tui.control import Control
 from noodle_tui.errors import one_line
 from noodle_tui.events import ENDINGS, Event, RunFailed, RunStarted, StageProgress
 
+GRACE = 3.0  # seconds that an app without a terminal has for leaving by itself
 NICENESS = 10  # of the training threads, so that a key is answered at once though all cores train
 
 
@@ -54,3 +56,15 @@ def _be_nice() -> None:
     """Lower this thread's priority, and so that of the threads it starts (on Linux niceness is per thread)."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+
+
+def end_process_with(run: BackgroundRun | None) -> None:
+    """See to it that this process ends soon after its run, even if a write to a dead terminal blocks the app's own way out."""
+
+    def wait() -> None:
+        if run is not None:
+            run.join()
+        time.sleep(GRACE)
+        os._exit(0)
+
+    threading.Thread(target=wait, name="end", daemon=True).start()

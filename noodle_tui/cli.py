@@ -12,10 +12,9 @@ import typer
 
 from noodle_tui import __version__
 from noodle_tui.config import Option, RunConfig, class_tokens, make_config, options
-from noodle_tui.errors import NoodleError, UsageError, one_line
+from noodle_tui.errors import EXIT_STOPPED, NoodleError, UsageError, one_line
 from noodle_tui.names import printable
 
-EXIT_STOPPED = 130
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]  # typer brings its own click since 0.26
 
 app = typer.Typer(
@@ -322,7 +321,7 @@ def demo_command(
     if tui:
         from noodle_tui.tui.launch import launch
 
-        raise typer.Exit(launch(values))
+        raise typer.Exit(launch(values, recall_last=False))
     raise typer.Exit(run_headless(make_config(values)))
 
 

@@ -23,7 +23,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from noodle_tui.augment import central_square
-from noodle_tui.device import available_cpus
+from noodle_tui.device import available_cpus, available_memory
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.rejig import split_by
 from noodle_tui.samples import SPLITS, Sample, find_samples
@@ -224,7 +224,7 @@ class PixelStore:
     """One flat uint8 buffer that decoded images are appended to: in main memory if it fits, else in a mapped file."""
 
     def __init__(self, size: int):
-        fits = size <= MEMORY_SHARE * psutil.virtual_memory().available
+        fits = size <= MEMORY_SHARE * available_memory()
         self.where = f"{'memory' if fits else 'a mapped file on disk'}, {size / 2**30:.2f} GiB"
         self._used = 0
         self._buffer = torch.empty(size, dtype=torch.uint8) if fits else _mapped_file(size)

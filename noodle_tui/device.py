@@ -4,9 +4,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import torch
 
 from noodle_tui.errors import UsageError
+
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,8 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether the device computes bfloat16 in hardware: only then is it faster than float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cuda":
+        torch.backends.cudnn.deterministic = True  # the same weights from the same run, also after it was picked up
     if device.type == "cpu":
         return bool({"avx512_bf16", "amx_bf16", "bf16"} & _cpu_flags())
     return False
@@ -75,7 +80,17 @@ def _cpu_flags() -> set[str]:
 def available_cpus() -> int:
     """Processors this process may really use: its affinity, cut by the container's quota (cgroup v2 or v1)."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([allowed, *(_quota(Path("/sys/fs/cgroup")))]))
+    return max(1, min([allowed, *(_quota(CGROUP))]))
+
+
+def available_memory() -> int:
+    """Bytes of main memory this process may still take: what is free, cut by the container's limit (cgroup v2 or v1)."""
+    free = psutil.virtual_memory().available
+    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
+        file = CGROUP / limit
+        if file.exists() and (text := file.read_text().strip()) != "max":
+            free = min(free, max(0, int(text) - int((CGROUP / used).read_text())))
+    return free
 
 
 def _quota(cgroup: Path) -> list[int]:

@@ -1,5 +1,7 @@
 """Errors meant for people: one line that says what is wrong, with which value or file, and what to do."""
 
+EXIT_STOPPED = 130  # the exit code of a run that was stopped on request, as after Ctrl-C in a shell
+
 
 class NoodleError(Exception):
     """Something the user can understand and mend. `str(error)` is shown as it is; no traceback without `--debug`."""

@@ -40,6 +40,7 @@ from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.pick_up import PickedUp, folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.report import RunFacts, environment, model_card, write_report
+from noodle_tui.samples import find_samples
 from noodle_tui.settings import load_settings
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def rejig(config: RunConfig, emit: Emit, control: Control) -> None:
 def load_data(config: RunConfig, emit: Emit, control: Control) -> "Dataset":
     """Find and decode every image."""
     with stage("decode", f"reading the photos in {config.data_dir}", emit) as progress:
+        find_samples(config.data_dir, config.person)  # what is wrong with the folders is said before torch is imported
         from noodle_tui.dataset import load_dataset, printable
 
         data = load_dataset(config.data_dir, config.person, config.input_size, skip_bad_images=config.skip_bad_images,

@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from terminal import Terminal
 from test_cli import wait_for_epoch
@@ -24,6 +25,13 @@ def wait_until(holds, seconds: float = 60) -> None:
     while not holds():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.1)
+
+
+def has_ended(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE  # its new parent may be slow to notice
+    except psutil.NoSuchProcess:
+        return True
 
 
 @pytest.fixture
@@ -60,6 +68,7 @@ def test_from_setup_to_result(app, tmp_path):
     terminal.press("r")
     terminal.until("confusion", "best so far", "so far")
     terminal.press("esc")
+    terminal.until("What will happen")
     terminal.press("f5")
     terminal.until(folder.name[:12])
     terminal.press("q")
@@ -99,9 +108,11 @@ def test_a_terminal_that_goes_away_does_not_end_the_run(how, app, tmp_path):
         os.killpg(terminal.process.pid, signal.SIGHUP)
     else:
         terminal.process.close(force=False)  # the master side of the pty goes, as with a closed window
+    process = int((folder / "run.lock").read_text().split()[1])
     wait_until(lambda: not is_alive(folder), 120)
     assert read_state(folder).status == "done"
     assert (folder / "report.md").is_file()
+    wait_until(lambda: has_ended(process), 20)  # nothing stays behind
 
 
 def test_sigterm_stops_and_saves(app, tmp_path):
@@ -123,8 +134,8 @@ def sshd_command() -> str | None:
 def test_a_killed_ssh_connection_does_not_end_the_run(data_dir, tmp_path):
     """A real sshd on loopback: the connection is killed in mid-run, the run finishes, a second connection shows it."""
     port, key = _start_sshd(tmp_path)
-    ssh = ["ssh", "-tt", "-p", str(port), "-i", str(key), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null",
-           "-o", "LogLevel=ERROR", "127.0.0.1"]
+    ssh = ["ssh", "-tt", "-p", str(port), "-i", str(key), "-o", "StrictHostKeyChecking=no",
+           "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "127.0.0.1"]
     inside = f"cd {tmp_path} && XDG_STATE_HOME={tmp_path}/state OMP_NUM_THREADS=1 TERM=xterm-256color {sys.executable} -c " \
              "'from noodle_tui.cli import main_tui; main_tui()' "
     first = Terminal([*ssh, inside + f"--data-dir {data_dir} --n-epochs 6 " + " ".join(SMALL)], tmp_path)
@@ -154,8 +165,8 @@ def _start_sshd(tmp_path: Path) -> tuple[int, Path]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     config = tmp_path / "sshd_config"
-    config.write_text(f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {host_key}\nAuthorizedKeysFile {tmp_path}/authorized_keys\n"
-                      f"StrictModes no\nPidFile {tmp_path}/sshd.pid\nUsePAM no\nPermitRootLogin yes\n")
+    config.write_text(f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {host_key}\n"
+                      f"AuthorizedKeysFile {tmp_path}/authorized_keys\nStrictModes no\nPidFile {tmp_path}/sshd.pid\nUsePAM no\nPermitRootLogin yes\n")
     Path("/run/sshd").mkdir(exist_ok=True)
     subprocess.run([sshd, "-f", str(config)], check=True)
     return port, key

@@ -32,6 +32,7 @@ def test_classes_in_a_name(name, labels):
     assert classes_in(name, TOKENS) == labels
 
 
-@pytest.mark.parametrize(("name", "level"), [("34M_Ne_to_Sa_C08.JPG", 8), ("x_C19.jpg", 19), ("x_C19_y.jpg", None), ("x.jpg", None)])
+@pytest.mark.parametrize(("name", "level"), [("34M_Ne_to_Sa_C08.JPG", 8), ("x_C19.jpg", 19), ("x_C19_y.jpg", None),
+                                            ("x.jpg", None)])
 def test_level(name, level):
     assert level_in(name) == level

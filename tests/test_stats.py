@@ -6,7 +6,8 @@ from scipy.stats import binomtest
 from noodle_tui.stats import accuracy_in_words, wilson_interval
 
 
-@pytest.mark.parametrize(("correct", "count"), [(0, 1), (1, 1), (23, 24), (0, 24), (24, 24), (12, 24), (999, 1000), (5, 100_000)])
+@pytest.mark.parametrize(("correct", "count"), [(0, 1), (1, 1), (23, 24), (0, 24), (24, 24), (12, 24), (999, 1000),
+                                               (5, 100_000)])
 def test_wilson_is_scipys(correct, count):
     expected = binomtest(correct, count).proportion_ci(0.95, "wilson")
     assert wilson_interval(correct, count) == pytest.approx((expected.low, expected.high), abs=1e-12)

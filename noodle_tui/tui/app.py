@@ -9,7 +9,7 @@ import asyncio
 import signal
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
 from textual import work
@@ -19,21 +19,23 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 
-from noodle_tui.background import BackgroundRun
+from noodle_tui.background import BackgroundRun, end_process_with
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.run_folder import is_alive, list_runs
-from noodle_tui.terminal import leave_terminal, terminal_is_there
+from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
 from noodle_tui.tui.exact_update import ExactUpdate
-from noodle_tui.tui.live import LiveScreen
-from noodle_tui.tui.result import ResultScreen
-from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.sources import BackgroundSource, FolderSource, RunSource
 from noodle_tui.tui.themes import THEMES, variables_for
 from noodle_tui.tui.widgets import too_small
 from noodle_tui.tui.widgets.dialogs import Choice
+
+if TYPE_CHECKING:  # imported when they are shown: the first paint waits for Setup alone
+    from noodle_tui.tui.live import LiveScreen
+    from noodle_tui.tui.result import ResultScreen
+    from noodle_tui.tui.runs import RunsScreen
 
 TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
 ACTIVE = ("starting", "running", "paused")
@@ -53,11 +55,12 @@ class NoodleApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (too_small.WIDTH, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (too_small.HEIGHT, "-short"), (34, "-tall")]  # noqa: RUF012
 
-    def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, theme: str = "noodle-dark"):
-        """values: options that fill in the form."""
+    def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, theme: str = "noodle-dark",
+                 recall_last: bool = True):
+        """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
         super().__init__()
         self.background: BackgroundRun | None = None  # the run that was started here last
-        self.setup = SetupScreen(values)
+        self.setup = SetupScreen(values, recall_last)
         self._first = first
         for one in THEMES:
             self.register_theme(one)
@@ -85,13 +88,14 @@ class NoodleApp(App[None]):
         if len(alive) == 1:
             self.call_from_thread(self.open_run, alive[0], True)
         elif alive:
-            self.call_from_thread(self.push_screen, RunsScreen(save_dir))
+            self.call_from_thread(self.show_runs, save_dir)
 
     # -- the terminal and the system ----------------------------------------------------------------------------------
 
     def _listen_to_signals(self) -> None:
         if self.is_headless:
             return
+        self._terminal = terminal_streams()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self.hang_up)
         for number in (signal.SIGTERM, signal.SIGUSR1):
@@ -105,7 +109,9 @@ class NoodleApp(App[None]):
 
     def hang_up(self) -> None:
         """The terminal is gone: the app leaves, a run goes on."""
-        leave_terminal()
+        leave_terminal(self._terminal)
+        leave_session()
+        end_process_with(self.background)
         self.exit()
 
     def stop_and_leave(self, reason: str) -> None:
@@ -144,13 +150,29 @@ class NoodleApp(App[None]):
             return
         self.background = BackgroundRun(config)
         self.home()
-        self.push_screen(LiveScreen(BackgroundSource(self.background), title=config.namestr))
+        self.show_live(BackgroundSource(self.background), config.namestr)
+
+    def show_live(self, source: RunSource, title: str) -> None:
+        from noodle_tui.tui.live import LiveScreen
+
+        self.push_screen(LiveScreen(source, title))
+
+    def show_runs(self, save_dir: Path) -> None:
+        from noodle_tui.tui.runs import RunsScreen
+
+        self.push_screen(RunsScreen(save_dir))
+
+    def show_result(self, folder: Path, instead: bool = False) -> None:
+        """`instead`: in place of the screen that is shown."""
+        from noodle_tui.tui.result import ResultScreen
+
+        (self.switch_screen if instead else self.push_screen)(ResultScreen(folder))
 
     def open_run(self, folder: Path, alive: bool) -> None:
         if alive:
-            self.push_screen(LiveScreen(self._source(folder), title=folder.name))
+            self.show_live(self._source(folder), folder.name)
         else:
-            self.push_screen(ResultScreen(folder))
+            self.show_result(folder)
 
     def _source(self, folder: Path) -> RunSource:
         mine = self.background is not None and self.background.folder is not None
@@ -162,25 +184,26 @@ class NoodleApp(App[None]):
         self.start(message.config)
 
     def on_setup_screen_open_runs(self, message: SetupScreen.OpenRuns) -> None:
-        self.push_screen(RunsScreen(message.save_dir))
+        self.show_runs(message.save_dir)
 
     def on_setup_screen_rejig_only(self, message: SetupScreen.RejigOnly) -> None:
         self._chore(lambda: chores.rejig(message.config))
 
     def on_setup_screen_undo_rejig(self, message: SetupScreen.UndoRejig) -> None:
-        stimuli = Path(self.setup.given.get("stimuli", RunConfig().stimuli))
+        result = self.setup.result
+        stimuli = result.config.stimuli if result else RunConfig().stimuli
         self._chore(lambda: chores.undo(message.data_dir, stimuli))
 
     def on_setup_screen_demo(self) -> None:
         self._draw_demo()
 
-    def on_runs_screen_open(self, message: RunsScreen.Open) -> None:
+    def on_runs_screen_open(self, message: "RunsScreen.Open") -> None:
         self.open_run(message.folder, message.status in ACTIVE)
 
-    def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
+    def on_runs_screen_resume(self, message: "RunsScreen.Resume") -> None:
         self.start(RunConfig(load_dir=message.folder))
 
-    def on_runs_screen_copy_options(self, message: RunsScreen.CopyOptions) -> None:
+    def on_runs_screen_copy_options(self, message: "RunsScreen.CopyOptions") -> None:
         self.copy_options(message.config)
 
     def on_runs_screen_new_run(self) -> None:
@@ -191,22 +214,21 @@ class NoodleApp(App[None]):
 
     def on_live_screen_detach(self) -> None:
         """From the run of this app: leave it, and the terminal. From another one: only its screen."""
-        screen = self.screen
-        if self.is_busy() and isinstance(screen, LiveScreen) and isinstance(screen.source, BackgroundSource):
+        if self.is_busy() and isinstance(getattr(self.screen, "source", None), BackgroundSource):
             self.exit()
         else:
             self.back()
 
-    def on_live_screen_show_result(self, message: LiveScreen.ShowResult) -> None:
-        self.switch_screen(ResultScreen(Path(message.folder)))
+    def on_live_screen_show_result(self, message: "LiveScreen.ShowResult") -> None:
+        self.show_result(Path(message.folder), instead=True)
 
     def on_result_screen_back(self) -> None:
         self.back()
 
-    def on_result_screen_resume(self, message: ResultScreen.Resume) -> None:
+    def on_result_screen_resume(self, message: "ResultScreen.Resume") -> None:
         self.start(RunConfig(load_dir=message.folder))
 
-    def on_result_screen_copy_options(self, message: ResultScreen.CopyOptions) -> None:
+    def on_result_screen_copy_options(self, message: "ResultScreen.CopyOptions") -> None:
         self.copy_options(message.config)
 
     def copy_options(self, config: dict[str, Any]) -> None:
@@ -283,9 +305,9 @@ class NoodleApp(App[None]):
 
     def action_runs(self) -> None:
         self.home()
-        self.push_screen(RunsScreen(self._save_dir()))
+        self.show_runs(self._save_dir())
 
     def action_live(self) -> None:
         if self.background is not None:
             self.home()
-            self.push_screen(LiveScreen(BackgroundSource(self.background)))
+            self.show_live(BackgroundSource(self.background), "run")

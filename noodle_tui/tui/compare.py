@@ -16,7 +16,7 @@ from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from noodle_tui.events import Event, RunState
-from noodle_tui.report import printable
+from noodle_tui.names import printable
 from noodle_tui.run_folder import Follower, mark_interrupted
 from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import words

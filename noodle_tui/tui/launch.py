@@ -13,12 +13,17 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from noodle_tui.errors import UsageError
+from noodle_tui.errors import EXIT_STOPPED, UsageError
+from noodle_tui.terminal import LastingStream, leave_session, leave_terminal
+
+if TYPE_CHECKING:
+    from noodle_tui.tui.live import LiveScreen
 
 
-def launch(values: dict[str, Any], watch: Path | None = None, mouse: bool = True) -> int:
+def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = True,
+           recall_last: bool = True) -> int:
     """Open the app, its form filled in with `values` (options of RunConfig), or on the run folder `watch`.
 
     Returns the exit code: in the parent, once the app has ended or detached; in the child, once its run has ended, too.
@@ -33,7 +38,7 @@ def launch(values: dict[str, Any], watch: Path | None = None, mouse: bool = True
         os.close(tells)
         return _wait(child, hears)
     os.close(hears)
-    return _run_app(values, watch, mouse, tells)
+    return _run_app(values, watch, mouse, recall_last, tells)
 
 
 def _wait(child: int, hears: int) -> int:
@@ -54,22 +59,26 @@ def _wait(child: int, hears: int) -> int:
     return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
 
 
-def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int) -> int:
+def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_last: bool, tells: int) -> int:
     """The child: the app, and then, if a run is still going on, that run without a terminal."""
     from noodle_tui.tui.app import NoodleApp
-    from noodle_tui.tui.live import LiveScreen
-    from noodle_tui.tui.sources import FolderSource
 
-    app = NoodleApp(values, LiveScreen(FolderSource(watch), title=watch.name) if watch else None)
+    # Textual writes to stderr; the app belongs on stdout, whatever stderr is redirected to
+    sys.__stderr__ = LastingStream(sys.stdout)  # type: ignore[misc,assignment]
+    app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last)
     app.run(mouse=mouse)
     run = app.background
     if run is None or not run.alive():
         return app.return_code or 0
+    if run.control.stop_requested:
+        run.join()
+        return EXIT_STOPPED
     # From here on nobody watches. SIGTERM still stops and saves.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, lambda n, _: run.control.stop(f"stopped by {signal.Signals(n).name}"))
-    _leave_session()
+    leave_terminal([0, 1, 2])
+    leave_session()
     with contextlib.suppress(BrokenPipeError), os.fdopen(tells, "w") as pipe:  # nobody hears it after a hang-up
         pipe.write(f"The run goes on without this terminal (process {os.getpid()}).\n"
                    f"See it again with `noodle-tui` or `noodle watch {run.folder or ''}`.\n")
@@ -77,9 +86,8 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int
     return 0
 
 
-def _leave_session() -> None:
-    """A session of its own, no terminal: nothing that happens to the old one reaches this process."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for stream in range(3):
-        os.dup2(nowhere, stream)
-    os.setsid()
+def _live_screen(folder: Path) -> "LiveScreen":
+    from noodle_tui.tui.live import LiveScreen
+    from noodle_tui.tui.sources import FolderSource
+
+    return LiveScreen(FolderSource(folder), title=folder.name)

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.report import printable
+from noodle_tui.names import printable
 from noodle_tui.tui import words
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.pick_list import PickList

@@ -15,7 +15,8 @@ from textual.widgets import Digits, Footer
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.report import printable, read_predictions, read_report
+from noodle_tui.names import printable
+from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, read_state
 from noodle_tui.tui import live_text, result_text
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture

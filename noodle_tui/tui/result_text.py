@@ -9,7 +9,7 @@ from textual.content import Content
 
 from noodle_tui.evaluate import Prediction
 from noodle_tui.events import RunFailed, RunState, RunStopped
-from noodle_tui.report import printable
+from noodle_tui.names import printable
 from noodle_tui.stats import wilson_interval
 from noodle_tui.tui import words
 from noodle_tui.tui.status import MARKS

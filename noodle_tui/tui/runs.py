@@ -16,7 +16,7 @@ from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
 from noodle_tui.errors import NoodleError, UsageError, one_line
-from noodle_tui.report import printable
+from noodle_tui.names import printable
 from noodle_tui.run_folder import request_stop
 from noodle_tui.run_query import parse_query
 from noodle_tui.summaries import RunSummary, pin

@@ -10,7 +10,7 @@ import numpy as np
 from textual.content import Content
 
 from noodle_tui.config import options
-from noodle_tui.report import printable
+from noodle_tui.names import printable
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import words

@@ -16,7 +16,7 @@ from test_cli import wait_for_epoch
 
 from noodle_tui.run_folder import is_alive, list_runs, read_state, request_stop
 
-APP = [sys.executable, "-c", "from noodle_tui.cli import main_tui; main_tui()"]
+APP = [sys.executable, "-c", "from noodle_tui.tui.launch import main; main()"]
 SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--batch-size", "8"]
 
 
@@ -137,7 +137,7 @@ def test_a_killed_ssh_connection_does_not_end_the_run(data_dir, tmp_path):
     ssh = ["ssh", "-tt", "-p", str(port), "-i", str(key), "-o", "StrictHostKeyChecking=no",
            "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "127.0.0.1"]
     inside = f"cd {tmp_path} && XDG_STATE_HOME={tmp_path}/state OMP_NUM_THREADS=1 TERM=xterm-256color {sys.executable} -c " \
-             "'from noodle_tui.cli import main_tui; main_tui()' "
+             "'from noodle_tui.tui.launch import main; main()' "
     first = Terminal([*ssh, inside + f"--data-dir {data_dir} --n-epochs 6 " + " ".join(SMALL)], tmp_path)
     first.until("ready")
     first.press("ctrl+r")
@@ -166,7 +166,8 @@ def _start_sshd(tmp_path: Path) -> tuple[int, Path]:
         port = free.getsockname()[1]
     config = tmp_path / "sshd_config"
     config.write_text(f"ListenAddress 127.0.0.1\nPort {port}\nHostKey {host_key}\n"
-                      f"AuthorizedKeysFile {tmp_path}/authorized_keys\nStrictModes no\nPidFile {tmp_path}/sshd.pid\nUsePAM no\nPermitRootLogin yes\n")
+                      f"AuthorizedKeysFile {tmp_path}/authorized_keys\nStrictModes no\nPidFile {tmp_path}/sshd.pid\n"
+                      "UsePAM no\nPermitRootLogin yes\n")
     Path("/run/sshd").mkdir(exist_ok=True)
     subprocess.run([sshd, "-f", str(config)], check=True)
     return port, key

@@ -6,6 +6,7 @@ A run that is started here belongs to a `BackgroundRun`, not to the app: when th
 """
 
 import asyncio
+import gc
 import signal
 from collections.abc import Iterable
 from pathlib import Path
@@ -75,8 +76,9 @@ class NoodleApp(App[None]):
     def on_mount(self) -> None:
         self._listen_to_signals()
         self.push_screen(self._first or self.setup)
+        self.call_after_refresh(_collect_garbage_from_now_on)
         if self._first is None:
-            self._look_for_live_runs(self._save_dir())
+            self.call_after_refresh(self._look_for_live_runs, self._save_dir())
 
     @work(thread=True)
     def _look_for_live_runs(self, save_dir: Path) -> None:
@@ -311,3 +313,9 @@ class NoodleApp(App[None]):
         if self.background is not None:
             self.home()
             self.show_live(BackgroundSource(self.background), "run")
+
+
+def _collect_garbage_from_now_on() -> None:
+    """What is there at the first paint stays; launch.py had switched the collector off until now."""
+    gc.freeze()
+    gc.enable()

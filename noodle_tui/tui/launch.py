@@ -8,18 +8,33 @@ dropped connection) takes the same way without a word.
 """
 
 import contextlib
+import gc
 import os
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.terminal import LastingStream, leave_session, leave_terminal
 
 if TYPE_CHECKING:
     from noodle_tui.tui.live import LiveScreen
+
+
+def main() -> NoReturn:
+    """`noodle-tui`. Without arguments it needs no command line, whose import would delay the first paint."""
+    if len(sys.argv) > 1:
+        from noodle_tui.cli import main_tui
+
+        main_tui()
+    try:
+        code = launch({})
+    except UsageError as error:
+        print(f"noodle-tui: {error}", file=sys.stderr)
+        code = error.exit_code
+    sys.exit(code)
 
 
 def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = True,
@@ -65,6 +80,7 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
 
     # Textual writes to stderr; the app belongs on stdout, whatever stderr is redirected to
     sys.__stderr__ = LastingStream(sys.stdout)  # type: ignore[misc,assignment]
+    gc.disable()  # on the way to the first paint nothing is garbage; the app switches it on again
     app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last)
     app.run(mouse=mouse)
     run = app.background

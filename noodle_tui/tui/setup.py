@@ -140,6 +140,12 @@ class SetupScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self._show_values()
+        self.call_after_refresh(self._complete)
+
+    async def _complete(self) -> None:
+        """The rest of the form, and the first look, which imports a lot: after the first paint."""
+        await self.form.mount_rest()
+        self._show_values()
         self._changed()
 
     def on_resize(self) -> None:

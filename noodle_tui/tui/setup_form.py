@@ -1,5 +1,6 @@
 """The form of the Setup screen: all options, grouped, generated from RunConfig."""
 
+import itertools
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
@@ -22,6 +23,7 @@ ESSENTIAL = {
     "Training": ("n_epochs", "batch_size", "lr", "device", "load_dir", "save_dir"),
     "Logging": ("namestr", "comet"),
 }
+N_ESSENTIAL = sum(map(len, ESSENTIAL.values()))
 LEAST_NOTE = 20  # cells: a note of fewer isn't worth reading
 
 
@@ -66,15 +68,20 @@ class Form(Painted):
         self.problems: dict[str, str] = {}
 
     def compose(self) -> ComposeResult:
-        for name, editor in self.editors.items():
-            if name in self._titles:
-                editor.add_class("-first")  # leaves a line for the group's title
-            yield editor
+        """The essential options; the others follow once these are painted."""
+        for name in self._titles:
+            self.editors[name].add_class("-first")  # leaves a line for the group's title
+        yield from itertools.islice(self.editors.values(), N_ESSENTIAL)
+
+    async def mount_rest(self) -> None:
+        await self.mount_all(itertools.islice(self.editors.values(), N_ESSENTIAL, None))
+        self.call_after_refresh(self._paint_again)
 
     def show(self, given: Mapping[str, Any], base: Mapping[str, Any]) -> None:
         """Show what she has given over the base values. No message."""
         for name, editor in self.editors.items():
-            editor.show(given.get(name), base[name])
+            if editor.is_attached:
+                editor.show(given.get(name), base[name])
         self.mark(given, {})
 
     def mark(self, given: Collection[str], problems: Mapping[str, str]) -> None:

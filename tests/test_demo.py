@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from noodle_tui.config import make_config
-from noodle_tui.demo import (
+from noodle_tui.demo.portrait import draw
+from noodle_tui.demo.stimuli import (
     demo_config_values,
     draw_stimuli,
     expression,
@@ -25,7 +26,6 @@ from noodle_tui.demo import (
 )
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.names import classes_in, level_in
-from noodle_tui.portrait import draw
 
 
 def picture(number: int, emotion: str, level: int, look: str = "same") -> np.ndarray:

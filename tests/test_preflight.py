@@ -13,10 +13,10 @@ import pytest
 import torch
 from conftest import FinishedRun, MakeConfig, draw_face
 
-from noodle_tui import estimate, preflight_machine
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.preflight import Preflight, preflight
+from noodle_tui.preflight import machine as preflight_machine
+from noodle_tui.preflight.checks import Preflight, estimate, preflight
 from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.run_folder import locked
 
@@ -313,7 +313,7 @@ def test_counts_are_there_before_torch_is(tmp_path: Path, stimuli: Path) -> None
 import sys
 from pathlib import Path
 from noodle_tui.config import RunConfig
-from noodle_tui.preflight import preflight
+from noodle_tui.preflight.checks import preflight
 
 def report(result):
     print(result.waiting_for, sum(result.photos.train), "torch" in sys.modules, flush=True)

@@ -16,7 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
 from noodle_tui.config import RunConfig, options
-from noodle_tui.preflight import Preflight
+from noodle_tui.preflight.checks import Preflight
 from noodle_tui.tui import setup
 from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup import SetupScreen

@@ -33,7 +33,7 @@ from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.too_small import HEIGHT, WIDTH, TooSmall
 
 if TYPE_CHECKING:  # imported in the worker thread: it brings numpy along, and the first paint doesn't wait for that
-    from noodle_tui.preflight import Preflight
+    from noodle_tui.preflight.checks import Preflight
 
 LOOK_AFTER = 0.3  # seconds without a change before the preflight looks anew
 FIRST_LOOK_AFTER = 0.05  # the screen is painted first
@@ -222,7 +222,7 @@ class SetupScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="look")
     def _look(self, number: int, config: RunConfig, given: dict[str, Any], before: "Preflight | None") -> None:
         """In a thread: it only posts messages."""
-        from noodle_tui.preflight import preflight
+        from noodle_tui.preflight.checks import preflight
 
         worker = get_current_worker()
         note = ""

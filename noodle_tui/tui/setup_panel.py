@@ -13,7 +13,7 @@ from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.photo import Photo
 
 if TYPE_CHECKING:
-    from noodle_tui.preflight import Preflight
+    from noodle_tui.preflight.checks import Preflight
 
 
 class Panel(Vertical):

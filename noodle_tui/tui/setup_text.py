@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from noodle_tui.findings import Finding
+from noodle_tui.preflight.findings import Finding
 
 if TYPE_CHECKING:
-    from noodle_tui.preflight import Preflight
-    from noodle_tui.preflight_photos import Photos
+    from noodle_tui.preflight.checks import Preflight
+    from noodle_tui.preflight.photos import Photos
 
 MARKS = {"error": ("✗", "$error"), "warning": ("!", "$warning"), "info": ("·", "$quiet")}
 LABEL = 9  # cells of a line's label

@@ -14,9 +14,9 @@ from typing import Any
 
 from PIL import Image
 
-from noodle_tui.canvas import Colour, Look
+from noodle_tui.demo.canvas import Colour, Look
+from noodle_tui.demo.portrait import Expression, HairStyle, Person, draw
 from noodle_tui.errors import NoodleError
-from noodle_tui.portrait import Expression, HairStyle, Person, draw
 
 PEOPLE = 24
 LEVELS = 20

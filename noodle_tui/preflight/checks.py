@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
-from noodle_tui import estimate
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.estimate import GIB, MIB
-from noodle_tui.findings import Finding
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
-from noodle_tui.preflight_photos import Photos, look_at_photos
+from noodle_tui.preflight import estimate
+from noodle_tui.preflight.estimate import GIB, MIB
+from noodle_tui.preflight.findings import Finding
+from noodle_tui.preflight.photos import Photos, look_at_photos
 from noodle_tui.rejig.manifest import manifest_stamp
 from noodle_tui.run_folder import is_alive
 from noodle_tui.settings import load_settings
@@ -211,7 +211,7 @@ def _look_at_machine(result: Preflight) -> Preflight:
 
 
 def _look_at_weights(result: Preflight) -> Preflight:
-    from noodle_tui.preflight_machine import look_at_file, look_for_imagenet
+    from noodle_tui.preflight.machine import look_at_file, look_for_imagenet
 
     if result.resumed_at is not None:
         return replace(result, weights="its own, as the checkpoint left them")
@@ -247,7 +247,7 @@ def _memory_findings(machine: Machine, training: int) -> list[Finding]:
 
     free, place = psutil.virtual_memory().available, "this machine's memory"
     if machine.device.startswith("cuda"):
-        from noodle_tui.preflight_machine import free_card_memory
+        from noodle_tui.preflight.machine import free_card_memory
 
         free, place = free_card_memory(machine.device), f"the memory of {machine.name}"
     if free is None or training < free:

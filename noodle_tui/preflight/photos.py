@@ -8,8 +8,8 @@ from typing import Literal
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.estimate import photo_bytes
-from noodle_tui.findings import Finding
+from noodle_tui.preflight.estimate import photo_bytes
+from noodle_tui.preflight.findings import Finding
 from noodle_tui.rejig import RejigPlan, plan_rejig, read_manifest
 from noodle_tui.rejig.scan import unreadable
 from noodle_tui.samples import SPLITS, find_samples

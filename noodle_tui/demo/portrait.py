@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
-from noodle_tui.canvas import Canvas, Colour, Look, Points, band, mix, oval, smooth
+from noodle_tui.demo.canvas import Canvas, Colour, Look, Points, band, mix, oval, smooth
 
 WHITE, INK, SHADE = (250, 248, 244), (44, 32, 34), (96, 40, 44)
 ROSE, FLUSH, TEAR = (226, 96, 92), (240, 84, 96), (150, 205, 240)

@@ -179,3 +179,60 @@ def _no_server_stays(tmp_path):
     pid = tmp_path / "sshd.pid"
     if pid.exists():
         os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
+def test_a_run_that_dies_leaves_a_usable_app(app, own_data_dir, tmp_path):
+    """A truncated photo is found while decoding: one line, no traceback, and the app goes on."""
+    photo = next((own_data_dir / "train" / "sad").iterdir())
+    photo.write_bytes(photo.read_bytes()[:400])
+    terminal = app("--data-dir", str(own_data_dir))
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    screen = terminal.until("can't be read")
+    assert "✗" in screen
+    assert "Traceback" not in screen
+    terminal.press("d")
+    terminal.until("What will happen")
+    terminal.press("ctrl+q")
+    assert terminal.ended() == 0
+
+
+def test_watch_opens_live_on_a_batch_job_and_stops_it(app, data_dir, tmp_path):
+    job = subprocess.Popen([sys.executable, "-m", "noodle_tui", "run", "--headless", "--data-dir", str(data_dir), *SMALL,
+                            "--n-epochs", "300"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    terminal = Terminal([sys.executable, "-m", "noodle_tui", "watch", folder.name], tmp_path, 80, 24)
+    terminal.until("epoch 2/300", "epoch 3/300", "epoch 4/300")
+    terminal.press("p")
+    terminal.until("paused")
+    terminal.press("p")
+    terminal.until("▶")
+    terminal.press("s")
+    terminal.until("Stop this run?")
+    terminal.press("y")
+    assert job.wait(60) == 130
+    terminal.until("stopped")
+    terminal.press("q")
+    assert terminal.ended() == 0
+
+
+def test_a_headless_run_outlives_its_terminal(data_dir, tmp_path):
+    terminal = Terminal([sys.executable, "-m", "noodle_tui", "run", "--headless", "--data-dir", str(data_dir), *SMALL,
+                         "--n-epochs", "4"], tmp_path)
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    terminal.process.close(force=False)
+    wait_until(lambda: not is_alive(folder), 120)
+    assert read_state(folder).status == "done"
+
+
+def test_ctrl_c_stops_and_saves_and_twice_ends_at_once(data_dir, tmp_path):
+    for times, status in ((1, "stopped"), (2, "failed")):
+        save_dir = tmp_path / str(times)
+        terminal = Terminal([sys.executable, "-m", "noodle_tui", "run", "--headless", "--data-dir", str(data_dir), *SMALL,
+                             "--n-epochs", "300", "--save-dir", str(save_dir)], tmp_path)
+        terminal.until("epoch 1/300", "epoch 2/300")
+        [folder] = list_runs(save_dir)
+        terminal.process.send("\x03" * times)
+        assert terminal.ended() == 130
+        assert (read_state(folder).status == status) or times == 2  # the second may come after the first has done its work
+        assert not is_alive(folder)

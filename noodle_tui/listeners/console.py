@@ -97,23 +97,28 @@ class StageBar:
 
     def __init__(self, console: Console):
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TimeRemainingColumn(), console=console, transient=True, refresh_per_second=4,
+            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"), TimeRemainingColumn(),
+            console=console, transient=True, refresh_per_second=4,
         )
         self._task: TaskID | None = None
-        self._n_epochs = 0
+        self._epoch = self._n_epochs = 0
 
     def __call__(self, event: Event) -> None:
         match event:
+            case RunStarted():
+                self._epoch, self._n_epochs = event.resumed_at, event.n_epochs
             case StageStarted(stage="train"):
-                self._restart("training", max(event.total or 1, 1))
+                self._restart("training", self._n_epochs)
             case StageStarted():
                 self._restart(event.text, max(event.total or 1, 1))
-            case StageProgress() if self._task is not None and event.stage != "train":
+            case StageProgress(stage="train") if self._task is not None:  # batches of the epoch
+                self._progress.update(self._task, completed=self._epoch + event.done / max(event.total or 1, 1),
+                                      description=f"epoch {self._epoch + 1}/{self._n_epochs}")
+            case StageProgress() if self._task is not None:
                 self._progress.update(self._task, completed=event.done, total=event.total)
             case EpochDone() if self._task is not None:
-                self._progress.update(self._task, completed=event.epoch, total=event.n_epochs,
-                                      description=f"epoch {event.epoch}/{event.n_epochs}")
+                self._epoch = event.epoch
+                self._progress.update(self._task, completed=event.epoch)
             case _ if type(event).__name__ in ("RunDone", "RunStopped", "RunFailed"):
                 self.close()
 

@@ -1,0 +1,61 @@
+"""What a run prints: a bar and lines in a terminal, plain lines elsewhere."""
+
+import io
+import sys
+from pathlib import Path
+
+from fake_runs import fake_events
+from terminal import Terminal
+
+from noodle_tui.events import EpochDone, Message, StageProgress
+from noodle_tui.listeners.console import ConsoleListener, clock
+
+
+def printed(events, **options) -> list[str]:
+    out = io.StringIO()
+    console = ConsoleListener(out=out, **options)
+    for event in events:
+        console(event)
+    console.close()
+    return out.getvalue().splitlines()
+
+
+def test_plain_lines_hold_an_epoch_each_and_no_control_codes():
+    events = fake_events(12, "done")
+    lines = printed(events)
+    epochs = [line for line in lines if line.startswith("epoch")]
+    assert len(epochs) == 12
+    assert not any("\x1b" in line or "\r" in line for line in lines)
+    assert sum("* best" in line for line in epochs) == sum(isinstance(e, EpochDone) and e.is_best for e in events)
+
+
+def test_log_every_keeps_the_first_and_the_last():
+    lines = printed(fake_events(12, "done"), log_every=5)
+    assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/12", "5/12", "10/12", "12/12"]
+
+
+def test_markup_in_a_text_is_printed_as_it_is():
+    assert printed([Message(level="warning", text="[red]x[/] :smile:")]) == ["! [red]x[/] :smile:"]
+
+
+def test_in_a_terminal_the_bar_follows_the_batches(tmp_path):
+    code = ("import time; from fake_runs import fake_events; from noodle_tui.events import *\n"
+            "from noodle_tui.listeners.console import ConsoleListener\n"
+            "console = ConsoleListener()\n"
+            "for e in fake_events(4, 'running'):\n"
+            "    if isinstance(e, EpochDone) and e.epoch == 2: break\n"
+            "    console(e)\n"
+            "console(StageProgress(stage='train', done=5, total=10)); time.sleep(1.5); console.close()")
+    terminal = Terminal([sys.executable, "-c", code], Path(__file__).parent, 100, 24)
+    screen = terminal.until("epoch 2/4")
+    assert "epoch 1/4" in screen
+    terminal.until(" 38%")  # one epoch and a half of four
+    assert terminal.ended() == 0
+
+
+def test_clock():
+    assert [clock(s) for s in (3.21, 99, 3700)] == ["3.2 s", "1 min 39 s", "1 h 1 min"]
+
+
+def test_progress_prints_nothing_without_a_terminal():
+    assert printed([StageProgress(stage="decode", done=1, total=2)]) == []

@@ -173,11 +173,11 @@ def run_headless(config: RunConfig, json: bool = False) -> int:
     with stop_on_signals(control):
         try:
             outcome = run(config, [console], control)
+            if outcome.facts and outcome.evaluation and not json:
+                for line in closing_lines(outcome.facts, outcome.evaluation, outcome.folder):
+                    console.say(line)
         finally:
             console.close()
-    if outcome.facts and outcome.evaluation and not json:
-        for line in closing_lines(outcome.facts, outcome.evaluation, outcome.folder):
-            console.say(line)
     return 0 if outcome.status == "done" else EXIT_STOPPED
 
 

@@ -59,3 +59,13 @@ def test_clock():
 
 def test_progress_prints_nothing_without_a_terminal():
     assert printed([StageProgress(stage="decode", done=1, total=2)]) == []
+
+
+def test_what_is_said_after_the_end_comes_last():
+    out = io.StringIO()
+    console = ConsoleListener(out=out)
+    for event in [*fake_events(2, "done"), Message(level="warning", text="upload it with comet upload x.zip")]:
+        console(event)
+    console.say("the verdict")
+    console.close()
+    assert out.getvalue().splitlines()[-2:] == ["the verdict", "! upload it with comet upload x.zip"]

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.text import Text
 
 from noodle_tui.events import (
+    ENDINGS,
     DataReady,
     EpochDone,
     Event,
@@ -16,6 +17,7 @@ from noodle_tui.events import (
     ModelReady,
     Paused,
     Resumed,
+    RunDone,
     RunFailed,
     RunStarted,
     RunStopped,
@@ -37,6 +39,8 @@ class ConsoleListener:
         self._console = Console(file=self._out, markup=False, highlight=False, emoji=False, soft_wrap=True)
         self._bar = StageBar(self._console) if self._console.is_terminal and not self._console.is_dumb_terminal else None
         self._silent = False
+        self._ended = False
+        self._last_words: list[str] = []  # said after the run's end, e.g. how to upload an archive
 
     def __call__(self, event: Event) -> None:
         if self._silent:
@@ -56,8 +60,12 @@ class ConsoleListener:
             self._fall_silent()
 
     def close(self) -> None:
+        """Print what was said after the run's end."""
         if self._bar is not None:
             self._bar.close()
+        for line in self._last_words:
+            self.say(line)
+        self._last_words.clear()
 
     def _show(self, event: Event) -> None:
         if self._json:
@@ -71,7 +79,10 @@ class ConsoleListener:
             return
         if isinstance(event, StageStarted) and self._bar is not None:
             return  # the bar says it
-        if line:
+        self._ended = self._ended or isinstance(event, ENDINGS)
+        if line and self._ended and isinstance(event, Message):
+            self._last_words.append(line)
+        elif line:
             self._print(line)
 
     def _is_logged(self, event: EpochDone) -> bool:
@@ -119,7 +130,7 @@ class StageBar:
             case EpochDone() if self._task is not None:
                 self._epoch = event.epoch
                 self._progress.update(self._task, completed=event.epoch)
-            case _ if type(event).__name__ in ("RunDone", "RunStopped", "RunFailed"):
+            case RunDone() | RunStopped() | RunFailed():
                 self.close()
 
     def _restart(self, text: str, total: int) -> None:

@@ -25,6 +25,7 @@ from torch import Tensor
 from noodle_tui.augment import central_square
 from noodle_tui.device import available_cpus, available_memory
 from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.names import printable
 from noodle_tui.rejig import split_by
 from noodle_tui.samples import SPLITS, Sample, find_samples
 
@@ -179,11 +180,6 @@ def _bad_images_in_words(bad: list[tuple[str, str]]) -> str:
     listed = "; ".join(f"{printable(name)} ({reason})" for name, reason in bad[:5])
     more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
     return f"{len(bad)} image(s) can't be read: {listed}{more}. Mend or remove them, or add --skip-bad-images"
-
-
-def printable(name: str) -> str:
-    """A file's name on one line: control characters and undecodable bytes as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 
 def _split(samples: list[Sample], decoded: dict[str, Tensor]) -> Split:

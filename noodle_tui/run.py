@@ -38,6 +38,7 @@ from noodle_tui.events import (
 )
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
+from noodle_tui.names import printable
 from noodle_tui.pick_up import PickedUp, folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.report import RunFacts, environment, model_card, write_report
 from noodle_tui.samples import find_samples
@@ -143,7 +144,7 @@ def load_data(config: RunConfig, emit: Emit, control: Control) -> "Dataset":
     """Find and decode every image."""
     with stage("decode", f"reading the photos in {config.data_dir}", emit) as progress:
         find_samples(config.data_dir, config.person)  # what is wrong with the folders is said before torch is imported
-        from noodle_tui.dataset import load_dataset, printable
+        from noodle_tui.dataset import load_dataset
 
         data = load_dataset(config.data_dir, config.person, config.input_size, skip_bad_images=config.skip_bad_images,
                             progress=progress, check=control.check)

@@ -12,7 +12,8 @@ import shutil
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.rejig.disk import errors_in_words, fsync, link_or_copy, locked, printable, same_photo
+from noodle_tui.names import printable
+from noodle_tui.rejig.disk import errors_in_words, fsync, link_or_copy, locked, same_photo
 from noodle_tui.rejig.manifest import manifest_stamp, write_manifest
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.scan import Check, Progress

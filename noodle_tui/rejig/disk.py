@@ -14,14 +14,10 @@ from pathlib import Path
 from zlib import crc32
 
 from noodle_tui.errors import NoodleError
+from noodle_tui.names import printable
 
 # Two places are on different filesystems, or this one has no hard links: then a copy has to do.
 NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-
-
-def printable(text: str) -> str:
-    """A name as it may be shown: control characters and bytes that aren't UTF-8 are escaped, all else is kept."""
-    return text if text.isprintable() else repr(text)[1:-1]
 
 
 @contextmanager

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.rejig.disk import fsync, printable
+from noodle_tui.names import printable
+from noodle_tui.rejig.disk import fsync
 
 CSV_NAME, JSON_NAME = "rejig.csv", "rejig.json"
 COLUMNS = ["source", "target", "class", "split", "person", "level"]

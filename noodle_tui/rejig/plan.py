@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import classes_in, level_in, person_in
-from noodle_tui.rejig.disk import errors_in_words, printable, same_photo
+from noodle_tui.names import classes_in, level_in, person_in, printable
+from noodle_tui.rejig.disk import errors_in_words, same_photo
 from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
 from noodle_tui.rejig.scan import Check, Progress, SkippedFile, scan, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people

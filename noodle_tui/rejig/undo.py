@@ -12,7 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.rejig.disk import errors_in_words, locked, move_back, printable, same_photo
+from noodle_tui.names import printable
+from noodle_tui.rejig.disk import errors_in_words, locked, move_back, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
 
 Check = Callable[[], None]

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from noodle_tui.rejig.disk import printable
+from noodle_tui.names import printable
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.scan import SkippedFile
 

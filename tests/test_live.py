@@ -84,6 +84,15 @@ async def test_all_that_matters_is_in_sight(size: tuple[int, int]):
             assert sparkline_end in shown(screen)[2]
 
 
+@pytest.mark.parametrize("width", [119, 120, 121, 122])
+async def test_the_best_epoch_is_said_once_in_every_width(width: int):
+    async with Watched(source_of("running")).run_test(size=(width, 36)) as pilot:
+        screen = await settled(pilot, "running")
+        best = screen.state.best
+        assert best is not None
+        assert "\n".join(shown(screen)).count(f"({best.val_correct}/{best.val_count}, 95%") == 1
+
+
 async def test_a_wide_window_shows_more():
     async with Watched(source_of("running")).run_test(size=(160, 50)) as pilot:
         text = "\n".join(shown(await settled(pilot, "running")))
@@ -247,7 +256,7 @@ async def test_a_failed_run_is_a_calm_sentence():
         assert f"--load-dir {FOLDER}" in " ".join(row.strip(" ▌") for row in shown(screen))
         assert "Traceback" not in text
         assert "Stop" not in shown(screen)[-1]
-        assert "Result" not in shown(screen)[-1]
+        assert "r Result" in shown(screen)[-1]  # from there it can be resumed
 
 
 async def test_a_done_run_has_a_verdict_with_counts_interval_and_doubt():

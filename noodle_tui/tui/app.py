@@ -274,7 +274,7 @@ class NoodleApp(App[None]):
             return
         answer = await self.push_screen_wait(Choice(
             "A run is going on", "What shall become of it?",
-            (("stay", "Stay here", "esc"), ("detach", "Leave it running (detach)", "d"),
+            (("stay", "Stay here", "esc"), ("detach", "Leave it running: detach", "d"),
              ("stop", "Stop & save, then quit", "s")),
         ))
         if answer == "detach":

@@ -156,7 +156,7 @@ class CompareScreen(Screen[None]):
             self.query_one(f"#compare-{what}", Overlay).show(title, lines, picture)
         detail = f"│ epoch {self.view.cursor}" if self.view.cursor is not None else f"{len(self.runs)} runs"
         self.query_one("#compare-title", Lines).show(
-            headed_rule(Content.styled("overlay", "bold"), max(self.size.width - 2, 1), Content.styled(detail, "$quiet")))
+            headed_rule(Content.styled("Overlay", "bold"), max(self.size.width - 2, 1), Content.styled(detail, "$quiet")))
         self.query_one("#compare-runs", Sheet).show(lambda width: [self._legend(i, width) for i in range(len(self.runs))])
 
     def _line(self, i: int, what: str) -> Line | None:

@@ -16,7 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 from textual.worker import get_current_worker
 
-from noodle_tui.events import Event, RunState
+from noodle_tui.events import Event, RunState, StageProgress
 from noodle_tui.tui import live_text
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.machine import machine_text
@@ -105,6 +105,7 @@ class LiveScreen(Screen[None]):
         self._request = ""  # what the run was asked and hasn't answered yet
         self._painted_at = 0.0
         self._paint_is_due = False
+        self._only_progress = False  # since the last painting nothing but progress was told
         self._left = Flag()
 
     def compose(self) -> ComposeResult:
@@ -161,10 +162,11 @@ class LiveScreen(Screen[None]):
         self._curves.update(self.state.epochs)
         status = live_text.status_of(self.state, self.alive)
         if status != self.status:
-            self.status, self._request = status, ""
+            self.status, self._request, self._only_progress = status, "", False
             self.refresh_bindings()
             self._paint()
-        else:
+        elif message.events:
+            self._only_progress = self._only_progress and all(isinstance(e, StageProgress) for e in message.events)
             self._paint_soon()
 
     def on_live_screen_machine(self, message: Machine) -> None:
@@ -185,6 +187,9 @@ class LiveScreen(Screen[None]):
 
     def _paint(self) -> None:
         self._painted_at, self._paint_is_due = time.monotonic(), False
+        if self._only_progress:  # curves and table are as they were: leave the processor to the training
+            return self._paint_header()
+        self._only_progress = True
         verdict = live_text.verdict(self.state, self.status)
         verdict = None if verdict is None else clean(verdict)
         box = self.query_one("#verdict", Static)
@@ -195,12 +200,17 @@ class LiveScreen(Screen[None]):
             box.update(verdict)
         self._paint_header()
         self._paint_plots()
-        best = live_text.best_text(self.state.best) if self.size.width < 120 else Content("")  # the stage line has it
+        best = live_text.best_text(self.state.best) if self._width < live_text.BEST_AT else Content("")
         self.query_one(EpochTable).show(self.state.epochs, self.state.best, best)
         self.query_one(EventLog).show(self.state.log)
 
+    @property
+    def _width(self) -> int:
+        """Cells of a line, less the padding."""
+        return max(self.size.width - 2, 1)
+
     def _paint_header(self) -> None:
-        width = max(self.size.width - 2, 1)  # less the padding
+        width = self._width
         folder, machine = str(self.source.folder or ""), Content(self._machine)
         sparks = live_text.sparks_line(self._curves, width)
         stage = live_text.stage_line(self.state, self.status, self._request, width)
@@ -221,6 +231,7 @@ class LiveScreen(Screen[None]):
         self.query_one("#accuracy", Plot).show(*live_text.plot_heading("accuracy", curves, view), accuracy)
 
     def on_resize(self) -> None:
+        self._only_progress = False
         self._paint()
 
     # -- what she can do ----------------------------------------------------------------------------------------------
@@ -240,7 +251,7 @@ class LiveScreen(Screen[None]):
             case "close":
                 return not active
             case "result":
-                return self.status in ("done", "stopped") and bool(self.state.epochs)
+                return not active and bool(self.state.epochs)
         return True
 
     @work

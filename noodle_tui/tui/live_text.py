@@ -14,6 +14,7 @@ from noodle_tui.tui.widgets.sparkline import sparkline
 
 Part = str | Content | tuple[str, str]
 
+BEST_AT = 118  # cells of the stage line from which it says the best epoch; in narrower ones the epoch table's head does
 KEYS = {"train": ("┄ ", "$train"), "val": ("━ ", "$validation")}  # the line styles, everywhere the same
 
 
@@ -37,7 +38,7 @@ def stage_line(state: RunState, status: str, request: str, width: int) -> Conten
         right += [("  in ", "$quiet"), words.duration(state.ended.seconds)]
     if state.epochs:
         right += ["  ", words.rate(state.epochs[-1].images_per_second), (" img/s", "$quiet")]
-    if width >= 120 and state.best is not None:
+    if width >= BEST_AT and state.best is not None:
         right += ["    ", best_text(state.best)]
     start, end = Content.assemble(*left, "  ", count, "  "), Content.assemble(*right)
     room = width - start.cell_length - end.cell_length - 6
@@ -54,7 +55,7 @@ def _progress(state: RunState, status: str) -> tuple[float, str]:
     if state.stage in ("train", "") or status in ("done", "stopped", "failed", "interrupted", "paused"):
         n = max(state.n_epochs, 1)
         batches = within if state.stage == "train" and within < 1 and state.epoch < n else 0.0
-        return (state.epoch + batches) / n, f"epoch {state.epoch}/{state.n_epochs}"
+        return (state.epoch + batches) / n, f"epoch {state.epoch}/{state.n_epochs}" if state.started else ""
     total = f"/{state.stage_total:,}" if state.stage_total else ""
     return min(within, 1.0), f"{state.stage_done:,}{total}" if state.stage_done or total else ""
 
@@ -102,18 +103,19 @@ def sparks_line(curves: Curves, width: int) -> Content:
 def facts_line(state: RunState) -> Content:
     """What is trained, on what, with which images; people on both sides are named as what they are."""
     parts: list[Part] = []
-    if (model := state.model) is not None:
-        device = model.device_name or model.device
-        parts.append((f"{model.architecture} from {model.weights}  {device} {model.precision}", "$quiet"))
     if (data := state.data) is not None:
         counts = f"train {sum(data.train_counts)}  val {sum(data.val_counts)}"
-        parts.append((f"{'   ' if parts else ''}{counts}  {', '.join(data.classes)}", "$quiet"))
+        parts.append((f"{counts}  {', '.join(data.classes)}", "$quiet"))
         if data.people:
             parts.append((f"  {data.people} people", "$quiet"))
         if data.people_in_both:
             parts.append((f"  ! {data.people_in_both} in both train and val", "$warning"))
         if data.skipped:
             parts.append((f"  ! {data.skipped} images left out", "$warning"))
+    if (model := state.model) is not None:  # last: where the line is cut, the warnings stay
+        device = model.device_name or model.device
+        gap = "   " if parts else ""
+        parts.append((f"{gap}{model.architecture} from {model.weights}  {device} {model.precision}", "$quiet"))
     return Content.assemble(*parts)
 
 

@@ -212,7 +212,7 @@ class RunsScreen(Screen[None]):
         if self._query_error:
             detail = Content.styled(f"! {printable(self._query_error)}", "$warning")
         place = "" if self._query_error else f"  {printable(str(self.save_dir))}"  # a fault has the whole line
-        title = Content.assemble(("runs", "bold"), (place, "$quiet"))
+        title = Content.assemble(("Runs", "bold"), (place, "$quiet"))
         self.query_one("#runs-title", Lines).show(headed_rule(title, max(self.size.width - 2, 1), detail))
 
     def _paint_picked(self) -> None:

@@ -49,7 +49,7 @@ class SetupScreen(Screen[None]):
     # Textual would repaint the whole screen when the focus moves, 25 kB a key; the two fields repaint themselves.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
     AUTO_FOCUS = "#option-stimuli"
-    HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (WIDTH, "-stacked"), (76, "-narrow"), (120, "-wide")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (WIDTH, "-stacked"), (76, "-narrow"), (140, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (HEIGHT, "-short"), (34, "-tall")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "start", "Start"),

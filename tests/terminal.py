@@ -57,6 +57,11 @@ class Terminal:
                 break
         raise AssertionError(f"none of {texts} came; the screen:\n{self.screen()}")
 
+    def vanish(self) -> None:
+        """Close the pty's master side, as when a window is closed or a connection dies; no signal but the kernel's own."""
+        self.process.ptyproc.fileobj.close()
+        self.process.ptyproc.closed = self.process.closed = True
+
     def ended(self, seconds: float = 60) -> int | None:
         """Wait for the program's end; its exit code."""
         end = time.monotonic() + seconds

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pyte
@@ -59,8 +60,9 @@ class Terminal:
 
     def vanish(self) -> None:
         """Close the pty's master side, as when a window is closed or a connection dies; no signal but the kernel's own."""
-        self.process.ptyproc.fileobj.close()
-        self.process.ptyproc.closed = self.process.closed = True
+        pty: Any = getattr(self.process, "ptyproc")  # noqa: B009 - pexpect doesn't declare it
+        pty.fileobj.close()
+        pty.closed = self.process.closed = True
 
     def ended(self, seconds: float = 60) -> int | None:
         """Wait for the program's end; its exit code."""

@@ -25,7 +25,8 @@ def option(default: Any, group: str, help: str, flag: str | None = None, **bound
 class RunConfig(BaseModel):
     """What a run is asked to do. Immutable; paths are kept as typed (relative to the working folder)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # built when the first one is checked, after the app's first paint
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     stimuli: Path = option(Path("Resources/stimuli"), DATA, "folder of face photos, at any depth, to be sorted by rejig")
     data_dir: Path = option(Path("Resources/classify"), DATA, "folder that holds train/<class>/ and val/<class>/")

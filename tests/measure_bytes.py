@@ -25,7 +25,6 @@ def app_in_terminal(width: int, height: int, seconds: int, signals: str) -> None
 
     from noodle_tui.events import EpochDone
     from noodle_tui.tui.app import NoodleApp
-    from noodle_tui.tui.live import LiveScreen
     from noodle_tui.tui.sources import ReplaySource
 
     events = fake_events(200, "done", host=socket.gethostname())
@@ -43,7 +42,9 @@ def app_in_terminal(width: int, height: int, seconds: int, signals: str) -> None
         Path(signals, "rest").touch()
 
     threading.Thread(target=play, daemon=True).start()
-    NoodleApp(first=LiveScreen(source)).run()
+    app = NoodleApp(recall_last=False)
+    app.call_later(app.show_live, source, "run")  # over Setup, as a run that is started there
+    app.run()
 
 
 def measure(width: int = 160, height: int = 50, seconds: int = 20, idle: int = 5) -> dict[str, float]:

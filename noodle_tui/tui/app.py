@@ -20,23 +20,21 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 
-from noodle_tui.background import BackgroundRun, end_process_with
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.run_folder import is_alive, list_runs
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
 from noodle_tui.tui.exact_update import ExactUpdate
 from noodle_tui.tui.setup import SetupScreen
-from noodle_tui.tui.sources import BackgroundSource, FolderSource, RunSource
 from noodle_tui.tui.themes import THEMES, variables_for
 from noodle_tui.tui.widgets import too_small
-from noodle_tui.tui.widgets.dialogs import Choice
 
-if TYPE_CHECKING:  # imported when they are shown: the first paint waits for Setup alone
+if TYPE_CHECKING:  # imported where they are used: the first paint waits for Setup alone
+    from noodle_tui.background import BackgroundRun
     from noodle_tui.tui.live import LiveScreen
     from noodle_tui.tui.result import ResultScreen
     from noodle_tui.tui.runs import RunsScreen
+    from noodle_tui.tui.sources import RunSource
 
 TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
 ACTIVE = ("starting", "running", "paused")
@@ -73,6 +71,12 @@ class NoodleApp(App[None]):
     def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
         super()._display(screen, ExactUpdate.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)
 
+    @property
+    def _background_screens(self) -> list[Screen]:
+        """Textual takes the screen below for visible even where the one above covers it: whatever moved in Setup, below a
+        run, had the whole Live screen written anew, 20 kB, several times a second."""
+        return super()._background_screens if self.screen.is_modal else []
+
     def on_mount(self) -> None:
         self._listen_to_signals()
         self.push_screen(self._first or self.setup)
@@ -83,6 +87,8 @@ class NoodleApp(App[None]):
     @work(thread=True)
     def _look_for_live_runs(self, save_dir: Path) -> None:
         """A run that goes on without a terminal is shown at once; several are listed."""
+        from noodle_tui.run_folder import is_alive, list_runs
+
         try:
             alive = [folder for folder in list_runs(save_dir) if is_alive(folder)]
         except NoodleError:
@@ -111,6 +117,8 @@ class NoodleApp(App[None]):
 
     def hang_up(self) -> None:
         """The terminal is gone: the app leaves, a run goes on."""
+        from noodle_tui.background import end_process_with
+
         leave_terminal(self._terminal)
         leave_session()
         end_process_with(self.background)
@@ -146,15 +154,16 @@ class NoodleApp(App[None]):
 
     def start(self, config: RunConfig) -> None:
         """Start a run in a background thread and show it."""
+        from noodle_tui.background import BackgroundRun
+
         if self.is_busy():
             self.notify("A run is going on in this app already; stop it first, or start this one with the command (f6).",
                         title="Not started", severity="warning")
             return
         self.background = BackgroundRun(config)
-        self.home()
-        self.show_live(BackgroundSource(self.background), config.namestr)
+        self.action_live(config.namestr)
 
-    def show_live(self, source: RunSource, title: str) -> None:
+    def show_live(self, source: "RunSource", title: str) -> None:
         from noodle_tui.tui.live import LiveScreen
 
         self.push_screen(LiveScreen(source, title))
@@ -176,9 +185,10 @@ class NoodleApp(App[None]):
         else:
             self.show_result(folder)
 
-    def _source(self, folder: Path) -> RunSource:
-        mine = self.background is not None and self.background.folder is not None
-        if mine and self.background is not None and self.background.folder == folder:
+    def _source(self, folder: Path) -> "RunSource":
+        from noodle_tui.tui.sources import BackgroundSource, FolderSource
+
+        if self.background is not None and self.background.folder == folder:
             return BackgroundSource(self.background)
         return FolderSource(folder)
 
@@ -216,6 +226,8 @@ class NoodleApp(App[None]):
 
     def on_live_screen_detach(self) -> None:
         """From the run of this app: leave it, and the terminal. From another one: only its screen."""
+        from noodle_tui.tui.sources import BackgroundSource
+
         if self.is_busy() and isinstance(getattr(self.screen, "source", None), BackgroundSource):
             self.exit()
         else:
@@ -267,6 +279,8 @@ class NoodleApp(App[None]):
     @work
     async def action_leave(self) -> None:
         """Quit; with a run going on here, ask what becomes of it."""
+        from noodle_tui.tui.widgets.dialogs import Choice
+
         if isinstance(self.screen, Choice):
             return
         if not self.is_busy():
@@ -309,10 +323,13 @@ class NoodleApp(App[None]):
         self.home()
         self.show_runs(self._save_dir())
 
-    def action_live(self) -> None:
+    def action_live(self, title: str = "run") -> None:
+        """The run that was started here last, over Setup."""
+        from noodle_tui.tui.sources import BackgroundSource
+
         if self.background is not None:
             self.home()
-            self.show_live(BackgroundSource(self.background), "run")
+            self.show_live(BackgroundSource(self.background), title)
 
 
 def _collect_garbage_from_now_on() -> None:

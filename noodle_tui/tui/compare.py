@@ -44,7 +44,7 @@ KEYS = (
 class CompareScreen(Screen[None]):
     """Loss and accuracy of up to eight runs. Those that go on are followed."""
 
-    CSS_PATH = "compare.tcss"
+    CSS_PATH: ClassVar = ["compare.tcss", "widgets/plot.tcss"]
     AUTO_FOCUS = "#compare-below"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", key_display="esc"),

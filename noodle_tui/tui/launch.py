@@ -76,11 +76,11 @@ def _wait(child: int, hears: int) -> int:
 
 def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_last: bool, tells: int) -> int:
     """The child: the app, and then, if a run is still going on, that run without a terminal."""
+    gc.disable()  # on the way to the first paint nothing is garbage; the app switches it on again
     from noodle_tui.tui.app import NoodleApp
 
     # Textual writes to stderr; the app belongs on stdout, whatever stderr is redirected to
     sys.__stderr__ = LastingStream(sys.stdout)  # type: ignore[misc,assignment]
-    gc.disable()  # on the way to the first paint nothing is garbage; the app switches it on again
     app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last)
     app.run(mouse=mouse)
     run = app.background

@@ -48,6 +48,7 @@ KEYS = (
 class LiveScreen(Screen[None]):
     """A run's stage, curves, epochs and log. Repaints what changed, at most once a second; idle it writes nothing."""
 
+    CSS_PATH: ClassVar = ["live.tcss", "widgets/plot.tcss"]
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "result", "Result"),

@@ -36,7 +36,7 @@ MOST_ROWS = 12  # of mistakes in sight
 class ResultScreen(Screen[None]):
     """A finished run's report; of one that ended early, what there is. Read once, in a thread."""
 
-    CSS_PATH = "result.tcss"
+    CSS_PATH: ClassVar = ["result.tcss", "widgets/plot.tcss"]
     AUTO_FOCUS = "#result-page"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", key_display="esc"),

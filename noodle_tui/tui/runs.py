@@ -40,7 +40,7 @@ PREVIEW_AFTER = 0.12  # seconds: a picked run is drawn once the cursor rests
 class RunsScreen(Screen[None]):
     """The list of runs. It reads the folders in a thread every two seconds, and repaints what changed."""
 
-    CSS_PATH = "runs.tcss"
+    CSS_PATH: ClassVar = ["runs.tcss", "widgets/plot.tcss"]
     AUTO_FOCUS = "#runs-list"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),

@@ -23,16 +23,14 @@ from noodle_tui.config import RunConfig, config_errors, options
 from noodle_tui.errors import StopRun
 from noodle_tui.remember import recall, remember
 from noodle_tui.tui import setup_text
-from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup_form import Form, label_of
 from noodle_tui.tui.setup_keys import KEYS
 from noodle_tui.tui.setup_panel import Panel, update
-from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.option_field import OptionInput, as_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.too_small import HEIGHT, WIDTH, TooSmall
 
-if TYPE_CHECKING:  # imported in the worker thread: it brings numpy along, and the first paint doesn't wait for that
+if TYPE_CHECKING:  # imported in the worker thread: it brings numpy along, and the first paint waits for as little as can be
     from noodle_tui.preflight.checks import Preflight
 
 LOOK_AFTER = 0.3  # seconds without a change before the preflight looks anew
@@ -124,6 +122,9 @@ class SetupScreen(Screen[None]):
         self._keys: tuple[bool, ...] = ()  # which of the bindings do something now
 
     def compose(self) -> ComposeResult:
+        # Textual fits a screen to the window after it has laid it out and painted it once; this saves that once
+        self.add_class(*self._get_breakpoint_classes(self.app.size.width, self.HORIZONTAL_BREAKPOINTS),
+                       *self._get_breakpoint_classes(self.app.size.height, self.VERTICAL_BREAKPOINTS), update=False)
         yield Lines(id="title")
         with Horizontal(id="body"):
             with VerticalScroll(id="scroll", can_focus=False):
@@ -382,6 +383,8 @@ class SetupScreen(Screen[None]):
 
     @work
     async def action_undo_rejig(self) -> None:
+        from noodle_tui.tui.widgets.dialogs import Question
+
         if self.result is None:
             return
         data_dir = self.result.config.data_dir
@@ -393,6 +396,8 @@ class SetupScreen(Screen[None]):
 
     @work
     async def action_reset(self) -> None:
+        from noodle_tui.tui.widgets.dialogs import Question
+
         if not self.given:
             return self.notify("All options are at their defaults.")
         sure = await self.app.push_screen_wait(Question(
@@ -419,6 +424,8 @@ class SetupScreen(Screen[None]):
         self.query_one(Panel).toggle_photos(self.result)
 
     def action_command(self) -> None:
+        from noodle_tui.tui.command import CommandLine
+
         if self.config is not None:
             self.app.push_screen(CommandLine(self.config))
 
@@ -433,6 +440,8 @@ class SetupScreen(Screen[None]):
         self.look_again()
 
     def action_help(self) -> None:
+        from noodle_tui.tui.widgets.dialogs import Help
+
         self.app.push_screen(Help("Setup: keys", KEYS))
 
 

@@ -47,7 +47,8 @@ class SetupScreen(Screen[None]):
     # Textual would repaint the whole screen when the focus moves, 25 kB a key; the two fields repaint themselves.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
     AUTO_FOCUS = "#option-stimuli"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-cramped"), (WIDTH, "-stacked"), (76, "-narrow"), (140, "-wide")]
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [
+        (0, "-cramped"), (WIDTH, "-stacked"), (76, "-narrow"), (140, "-wide")]
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-flat"), (HEIGHT, "-short"), (34, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "start", "Start"),

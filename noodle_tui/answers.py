@@ -14,6 +14,7 @@ from rich.text import Text
 
 from noodle_tui.events import ENDINGS, RunFailed, RunStopped
 from noodle_tui.listeners.console import ConsoleListener, clock
+from noodle_tui.names import printable
 from noodle_tui.predict import PredictOutcome
 from noodle_tui.run_folder import Follower, is_alive
 from noodle_tui.summaries import RunSummary, Summaries, as_json
@@ -56,7 +57,7 @@ def run_as_row(s: RunSummary) -> list[str]:
         low, high = s.interval
         best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}) {low:.2f}-{high:.2f}"
     started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
-    return [s.folder.name, s.status, f"{s.epoch}/{s.n_epochs}", best, started, clock(s.seconds)]
+    return [printable(s.folder.name), s.status, f"{s.epoch}/{s.n_epochs}", best, started, clock(s.seconds)]
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:

@@ -1,10 +1,12 @@
-"""Batches of one training split, for a device. Two kinds with the same three functions:
+"""Batches of one training split, for a device. Three kinds with the same three functions:
 
-`start_epoch(epoch)` draws the epoch's order and crops; `inputs(step)` gives the tensors that make up one batch; and
-`prepare(*inputs)` turns them into normalised pixels and labels on the device, so that it can be part of a CUDA graph.
+`start_epoch(epoch)` draws the epoch's order and crops; `inputs(step)` gives the tensors that make up one batch, which are good
+until its next call; and `prepare(*inputs)` turns them into normalised pixels and labels on the device, so that it can be part
+of a CUDA graph. Where the pixels lie (pixels.py) decides the kind.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 import torch
@@ -12,16 +14,18 @@ from torch import Tensor
 
 from noodle_tui.augment import crop_batch, crop_padded_batch, normalise, plan_epoch
 from noodle_tui.dataset import Split
-from noodle_tui.device import Device
+from noodle_tui.device import Device, available_cpus
+from noodle_tui.distributed import ALONE, World
+from noodle_tui.pixels import Padded
 
-DEVICE_SHARE = 0.4  # of the GPU memory that is free, for pixels: other people's runs need some, too
+SLOTS = 3  # batches under way from main memory to a GPU: one is trained on, one is copied, one is cropped
 
 
 class HostBatches:
     """Pixels in main memory, cropped there, image by image, each with its own size; only the crops go to the device."""
 
-    def __init__(self, split: Split, batch_size: int, seed: int, input_size: int, device: Device):
-        self._split, self._batch_size, self._seed, self._input_size = split, batch_size, seed, input_size
+    def __init__(self, split: Split, batch_size: int, seed: int, input_size: int, device: Device, world: World = ALONE):
+        self._split, self._batch_size, self._seed, self._input_size, self._world = split, batch_size, seed, input_size, world
         self._device = device.torch_device
         self._plan = plan_epoch(seed, 0, split.sizes)
 
@@ -29,12 +33,108 @@ class HostBatches:
         self._plan = plan_epoch(self._seed, epoch, self._split.sizes)
 
     def inputs(self, step: int) -> Sequence[Tensor]:
-        """uint8 crops [n, 3, size, size] and int64 labels [n] of batch `step` (0 is the first)."""
-        taken = slice(step * self._batch_size, (step + 1) * self._batch_size)
-        order = self._plan.order[taken]
+        """uint8 crops [n, 3, size, size] and int64 labels [n] of batch `step` (0 is the first), on the device."""
+        crops, labels = self.crop(self.rows(step))
+        return crops.to(self._device), labels.to(self._device)
+
+    def rows(self, step: int) -> slice:
+        """Which places of the epoch's order make up batch `step`."""
+        return self._world.batch(step, self._batch_size, len(self._split.pixels))
+
+    def crop(self, rows: slice) -> tuple[Tensor, Tensor]:
+        """The crops and labels of some places of the epoch's order, in main memory."""
+        order = self._plan.order[rows]
         images = [self._split.pixels[i] for i in order]
-        crops = crop_batch(images, self._plan.boxes[taken], self._plan.flips[taken], self._input_size)
-        return crops.to(self._device), self._split.labels[torch.from_numpy(order)].to(self._device)
+        crops = crop_batch(images, self._plan.boxes[rows], self._plan.flips[rows], self._input_size)
+        return crops, self._split.labels[torch.from_numpy(order)]
+
+    @staticmethod
+    def prepare(crops: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        return normalise(crops), labels
+
+
+class Slot:
+    """Room for one batch, in main memory (pinned, so that the copy needs no processor) and on the GPU."""
+
+    def __init__(self, n: int, size: int, device: torch.device):
+        cuda = device.type == "cuda"
+        self.crops = torch.empty(n, 3, size, size, dtype=torch.uint8, pin_memory=cuda)
+        self.labels = torch.empty(n, dtype=torch.long, pin_memory=cuda)
+        self.on_device = (torch.empty_like(self.crops, device=device), torch.empty_like(self.labels, device=device))
+        self.copied = torch.cuda.Event() if cuda else None  # main memory may be written again
+        self.consumed = torch.cuda.Event() if cuda else None  # the GPU's copy may be
+
+
+class PrefetchBatches:
+    """HostBatches for a GPU: while it trains on a batch, the next ones are cropped by threads and copied.
+
+    The threads only crop. Every call of CUDA comes from the training thread, so that none disturbs the capture of a graph.
+    The training thread waits for the GPU only when it is three batches ahead of it.
+    """
+
+    def __init__(self, split: Split, batch_size: int, seed: int, input_size: int, device: Device, world: World = ALONE):
+        self._host = HostBatches(split, batch_size, seed, input_size, device, world)
+        self._device = device.torch_device
+        n = len(split.pixels)
+        self._n_steps = -(-n // batch_size)
+        self._slots = [Slot(-(-min(batch_size, n) // world.size), input_size, self._device) for _ in range(SLOTS)]
+        self._begun: dict[int, list[Future[None]]] = {}  # step to its crops
+        self._in_use: Slot | None = None
+        self._pool = ThreadPoolExecutor(available_cpus(), thread_name_prefix="crop")
+        self._copies = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        if self._copies is not None:
+            self._copies.wait_stream(torch.cuda.current_stream(self._device))  # the slots were allocated on that one
+
+    def start_epoch(self, epoch: int) -> None:
+        self._forget()
+        self._host.start_epoch(epoch)
+
+    def inputs(self, step: int) -> Sequence[Tensor]:
+        """uint8 crops [n, 3, size, size] and int64 labels [n] of batch `step` (0 is the first), on the device."""
+        if self._in_use is not None and self._in_use.consumed is not None:
+            self._in_use.consumed.record(torch.cuda.current_stream(self._device))
+        if step not in self._begun:
+            self._forget()
+        for coming in range(step, min(step + SLOTS, self._n_steps)):
+            if coming not in self._begun:
+                self._begun[coming] = self._begin(coming)
+        for part in self._begun.pop(step):
+            part.result()
+        self._in_use = self._slots[step % SLOTS]
+        rows = self._host.rows(step)
+        return self._copy(self._in_use, rows.stop - rows.start)
+
+    def _begin(self, step: int) -> list[Future[None]]:
+        """Have the crops of batch `step` made, in as many parts as there are processors."""
+        slot, rows = self._slots[step % SLOTS], self._host.rows(step)
+        if slot.copied is not None:
+            slot.copied.synchronize()
+        size = max(1, -(-(rows.stop - rows.start) // available_cpus()))
+
+        def crop(start: int) -> None:
+            part = slice(start, min(start + size, rows.stop))
+            place = slice(part.start - rows.start, part.stop - rows.start)
+            slot.crops[place], slot.labels[place] = self._host.crop(part)
+
+        return [self._pool.submit(crop, start) for start in range(rows.start, rows.stop, size)]
+
+    def _copy(self, slot: Slot, n: int) -> Sequence[Tensor]:
+        """The slot's first `n` on the device; work that is queued there from now on waits for the copy."""
+        pairs = list(zip(slot.on_device, (slot.crops, slot.labels), strict=True))
+        if self._copies is None or slot.consumed is None or slot.copied is None:
+            return [place[:n].copy_(value[:n]) for place, value in pairs]
+        with torch.cuda.stream(self._copies):
+            self._copies.wait_event(slot.consumed)
+            for place, value in pairs:
+                place[:n].copy_(value[:n], non_blocking=True)
+            slot.copied.record(self._copies)
+        torch.cuda.current_stream(self._device).wait_event(slot.copied)
+        return [place[:n] for place, _ in pairs]
+
+    def _forget(self) -> None:
+        """Let the crops that are under way end, and take none of them."""
+        wait([part for parts in self._begun.values() for part in parts])
+        self._begun.clear()
 
     @staticmethod
     def prepare(crops: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,14 +144,14 @@ class HostBatches:
 class DeviceBatches:
     """Pixels on the GPU, padded to one size; a batch is a list of indices, cropped by two matrix products."""
 
-    def __init__(self, split: Split, batch_size: int, seed: int, input_size: int, device: Device):
-        self._sizes, self._batch_size, self._seed, self._input_size = split.sizes, batch_size, seed, input_size
+    def __init__(
+        self, pixels: Padded, labels: Tensor, batch_size: int, seed: int, input_size: int, device: Device, world: World = ALONE
+    ):
+        self._sizes, self._batch_size, self._seed, self._input_size = pixels.sizes, batch_size, seed, input_size
+        self._world = world
         self._device = device.torch_device
-        height, width = split.sizes.max(axis=0).tolist()
-        self._pixels = torch.zeros(len(split.pixels), 3, height, width, dtype=torch.uint8, device=self._device)
-        for place, image in zip(self._pixels, split.pixels, strict=True):
-            place[:, : image.shape[1], : image.shape[2]].copy_(image, non_blocking=True)
-        self._labels = split.labels.to(self._device)
+        self._pixels = pixels.tensor
+        self._labels = labels.to(self._device)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -61,7 +161,7 @@ class DeviceBatches:
 
     def inputs(self, step: int) -> Sequence[Tensor]:
         """One int64 tensor [n, 6]: index, top, left, height, width, flip of each image of batch `step`."""
-        return (self._epoch[step * self._batch_size : (step + 1) * self._batch_size],)
+        return (self._epoch[self._world.batch(step, self._batch_size, len(self._epoch))],)
 
     def prepare(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         index = rows[:, 0]
@@ -69,14 +169,18 @@ class DeviceBatches:
         return normalise(crops), self._labels[index]
 
 
-Batches = HostBatches | DeviceBatches
+Batches = HostBatches | PrefetchBatches | DeviceBatches
 
 
-def make_batches(split: Split, batch_size: int, seed: int, input_size: int, device: Device) -> Batches:
-    """The batches that suit the device: its own memory where the padded pixels fit a share of it, else main memory."""
+def make_batches(
+    split: Split, batch_size: int, seed: int, input_size: int, device: Device, world: World = ALONE
+) -> Batches:
+    """The batches that suit the device and the place of the pixels.
+
+    `batch_size` counts the images of all ranks; `inputs` gives the share of this one.
+    """
+    if isinstance(split.pixels, Padded):
+        return DeviceBatches(split.pixels, split.labels, batch_size, seed, input_size, device, world)
     if device.torch_device.type == "cuda":
-        height, width = split.sizes.max(axis=0).tolist()
-        free, _ = torch.cuda.mem_get_info(device.torch_device)
-        if 3 * height * width * len(split.pixels) <= DEVICE_SHARE * free:
-            return DeviceBatches(split, batch_size, seed, input_size, device)
-    return HostBatches(split, batch_size, seed, input_size, device)
+        return PrefetchBatches(split, batch_size, seed, input_size, device, world)
+    return HostBatches(split, batch_size, seed, input_size, device, world)

@@ -7,6 +7,7 @@ previous one, with a warning. Only tensors and plain values are unpickled (`weig
 
 import io
 import os
+import warnings
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,8 +23,8 @@ from noodle_tui.events import EpochDone
 FILE, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
 VERSION = 1
 CONTENT: dict[str, Any] = {  # what a checkpoint holds, and of which type
-    "model": dict, "optimizer": dict, "fingerprint": str, "comet_key": str, "times": int, "epoch": int, "step": int,
-    "totals": Tensor, "best": dict | None, "history": list, "config": dict,
+    "version": int, "model": dict, "optimizer": dict, "fingerprint": str, "order": str, "comet_key": str, "times": int,
+    "epoch": int, "step": int, "totals": Tensor, "best": dict | None, "history": list, "config": dict,
 }
 
 
@@ -46,12 +47,12 @@ class Session:
     optimizer: torch.optim.SGD
     totals: Tensor  # [2], on the device: summed loss and correct count of the unfinished epoch's batches
     fingerprint: str = ""  # of the data it was trained on
+    order: str = ""  # fingerprint of their names in order: it decides which photos make up a batch
     comet_key: str = ""  # the Comet experiment to go on in
     times: int = 0  # how often it was picked up again
     epoch: int = 0  # whole epochs done
     step: int = 0  # batches of the next epoch that are done, too
     best: Best | None = None
-    best_on_disk: int = 0  # the epoch whose weights model.pth holds
     history: list[EpochDone] = field(default_factory=list)
 
 
@@ -63,22 +64,46 @@ def new_session(model: nn.Module, lr: float, momentum: float, device: torch.devi
     return Session(model, optimizer, totals)
 
 
-def save_session(folder: Path, session: Session, config: dict[str, Any]) -> None:
-    """Write `folder`/checkpoint.pt. OSError if the disk refuses; then the file before it is still there, whole."""
-    content = {
+def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint of the session holds: copies in main memory, which stay as they are while training goes on.
+
+    From CUDA the copies are under way when this returns, see `in_main_memory`.
+    """
+    return {
         "version": VERSION,
-        "model": session.model.state_dict(),
-        "optimizer": session.optimizer.state_dict(),
+        "model": in_main_memory(session.model.state_dict(), copy=True),
+        "optimizer": in_main_memory(session.optimizer.state_dict(), copy=True),
         "fingerprint": session.fingerprint,
+        "order": session.order,
         "comet_key": session.comet_key,
         "times": session.times,
         "epoch": session.epoch,
         "step": session.step,
-        "totals": session.totals,
-        "best": None if session.best is None else vars(session.best),
+        "totals": in_main_memory(session.totals, copy=True),
+        # nothing changes the weights in place: a better epoch brings others
+        "best": None if session.best is None else in_main_memory(vars(session.best)),
         "history": [asdict(event) for event in session.history],
         "config": config,
     }
+
+
+def in_main_memory(tree: Any, copy: bool = False) -> Any:
+    """Nested dicts and lists with their tensors in main memory; with `copy` those that already are get copied, too.
+
+    From CUDA they go to pinned memory without the host waiting, in the order of the current stream: record an event after it
+    and wait for that before you read them.
+    """
+    if isinstance(tree, Tensor):
+        return tree.detach().to("cpu", non_blocking=tree.is_cuda, copy=copy)
+    if isinstance(tree, dict):
+        return {key: in_main_memory(value, copy) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [in_main_memory(value, copy) for value in tree]
+    return tree
+
+
+def save_session(folder: Path, content: dict[str, Any]) -> None:
+    """Write `folder`/checkpoint.pt. OSError if the disk refuses; then the file before it is still there, whole."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     current = folder / FILE
@@ -132,17 +157,20 @@ def load_session(folder: Path) -> tuple[dict[str, Any], str]:
 def _read(file: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(file) as archive:
+            if any(record.compress_type != zipfile.ZIP_STORED for record in archive.infolist()):  # it could be without end
+                raise NoodleError(f"{file} is compressed: no checkpoint of this program")
             damaged = archive.testzip()
         if damaged is not None:
             raise NoodleError(f"{file} is damaged: the checksum of {damaged} is wrong")
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns on stderr of files that it then refuses
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except NoodleError:
         raise
     except Exception as error:  # noqa: BLE001 - foreign or torn bytes raise anything; each means: not usable
         raise NoodleError(f"{file} is damaged or no checkpoint of this program ({type(error).__name__})") from None
-    if not isinstance(content, dict) or content.get("version") != VERSION or not all(
-        isinstance(content.get(key), kind) for key, kind in CONTENT.items()
-    ):
+    typed = isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in CONTENT.items())
+    if not typed or content["version"] != VERSION:
         raise NoodleError(f"{file}: not a checkpoint that this version can read")
     return content
 
@@ -157,6 +185,7 @@ def restore(session: Session, content: dict[str, Any]) -> None:
         session.best = None if content["best"] is None else Best(**content["best"])
         session.history = [EpochDone(**event) for event in content["history"]]
         session.times = content["times"] + 1
-        session.fingerprint, session.comet_key = content["fingerprint"], content["comet_key"]
+        session.fingerprint, session.order = content["fingerprint"], content["order"]
+        session.comet_key = content["comet_key"]
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise NoodleError(f"the checkpoint doesn't fit this model: {one_line(error)[:160]}") from None

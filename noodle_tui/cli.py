@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,6 +15,7 @@ from noodle_tui import __version__
 from noodle_tui.config import Option, RunConfig, class_tokens, make_config, options
 from noodle_tui.errors import EXIT_STOPPED, NoodleError, UsageError, one_line
 from noodle_tui.names import printable
+from noodle_tui.terminal import open_closed_streams, print_everything
 
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]  # typer brings its own click since 0.26
 
@@ -37,6 +39,8 @@ def main_tui() -> NoReturn:
 
 def call(arguments: list[str], name: str = "noodle") -> NoReturn:
     """Run the command line; errors become one line on stderr and an exit code."""
+    open_closed_streams()
+    print_everything()
     debug = "--debug" in arguments
     try:
         code = app(arguments, prog_name=name, standalone_mode=False)
@@ -53,12 +57,21 @@ def call(arguments: list[str], name: str = "noodle") -> NoReturn:
     except BrokenPipeError:  # whoever read our output has left
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:  # a path that the system doesn't take, a disk that is gone: no bug
+        code = post_mortem(error) if debug else complain(name, refusal(error), 1)
     except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
         if debug:
             code = post_mortem(error)
         else:
             code = complain(name, f"{one_line(error)} (a bug, or a broken installation: --debug shows where)", 1)
     sys.exit(code or 0)
+
+
+def refusal(error: OSError) -> str:
+    """What the system refused, in a line: "name: File name too long"."""
+    where = "" if error.filename is None else str(error.filename)
+    where = where if len(where) <= 300 else f"{where[:100]}… ({len(where)} characters)"
+    return f"{where}: {error.strerror}" if where and error.strerror else one_line(error)
 
 
 def complain(name: str, text: str, code: int) -> int:
@@ -126,6 +139,9 @@ def with_options(names: list[str] | None = None) -> Callable[[Callable[..., Any]
     return decorate
 
 
+Mouse = Annotated[bool, typer.Option("--mouse/--no-mouse", help="let the app see the mouse (then select text with shift)")]
+
+
 def given(values: dict[str, Any]) -> dict[str, Any]:
     """The options that were given on the command line."""
     return {name: value for name, value in values.items() if value is not None and value != []}
@@ -144,8 +160,7 @@ def run_command(
     *,
     headless: Annotated[bool, typer.Option("--headless", help="in this terminal or a batch job, without the app")] = False,
     json: Annotated[bool, typer.Option("--json", help="print one event a line as JSON (with --headless)")] = False,
-    mouse: Annotated[bool, typer.Option("--mouse/--no-mouse", help="let the app see the mouse (then select text with "
-                                        "shift)")] = True,
+    mouse: Mouse = True,
     **values: Any,
 ) -> None:
     """Train: rejig (if asked) and fit. Opens the app, or runs in this terminal with --headless."""
@@ -154,25 +169,32 @@ def run_command(
         raise typer.Exit(run_headless(config, json))
     if json:
         raise UsageError("--json goes with --headless")
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        raise UsageError("torchrun goes with --headless: the app trains in one process")
     from noodle_tui.tui.launch import launch
 
     raise typer.Exit(launch(given(values), mouse=mouse))
 
 
 def run_headless(config: RunConfig, json: bool = False) -> int:
-    """One run in this terminal: 0 when done, 130 when stopped on request."""
+    """One run in this terminal: 0 when done, 130 when stopped on request. Under torchrun that is rank 0's code, and 0 the
+    others', so that none is ended while rank 0 still saves."""
     from noodle_tui.control import Control, stop_on_signals
+    from noodle_tui.distributed import joined, under_torchrun
     from noodle_tui.listeners.console import ConsoleListener
     from noodle_tui.report import closing_lines
-    from noodle_tui.run import run
+    from noodle_tui.run import accompany, run
     from noodle_tui.terminal import survive_hangup
 
-    console = ConsoleListener(config.log_every, json)
     control = Control()
     survive_hangup()
-    with stop_on_signals(control):
+    with stop_on_signals(control, hangup=under_torchrun()), joined() as world:
+        if world.rank > 0:
+            accompany(control, world)
+            return 0
+        console = ConsoleListener(config.log_every, json)
         try:
-            outcome = run(config, [console], control)
+            outcome = run(config, [console], control, world)
             if outcome.facts and outcome.evaluation and not json:
                 for line in closing_lines(outcome.facts, outcome.evaluation, outcome.folder):
                     console.say(line)
@@ -269,6 +291,7 @@ def watch_command(
     *,
     headless: Annotated[bool, typer.Option("--headless", help="follow it as plain lines")] = False,
     json: Annotated[bool, typer.Option("--json", help="one event a line as JSON (with --headless)")] = False,
+    mouse: Mouse = True,
     **values: Any,
 ) -> None:
     """Watch a run, also one that another process or another node of the same file system runs."""
@@ -282,7 +305,7 @@ def watch_command(
         raise typer.Exit(follow(folder, config.log_every, json))
     from noodle_tui.tui.launch import launch
 
-    raise typer.Exit(launch(given(values), watch=folder))
+    raise typer.Exit(launch(given(values), watch=folder, mouse=mouse))
 
 
 @app.command("stop")
@@ -334,6 +357,53 @@ def doctor_command(**values: Any) -> None:
     raise typer.Exit(print_findings(examine(make_config(given(values)))))
 
 
+
+@app.command("bench")
+@with_options(["device", "precision", "compile"])
+def bench_command(
+    *,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="measure on these photos [default: drawn ones]",
+                                                  metavar="PATH")] = None,
+    size: Annotated[str | None, typer.Option("--size", help="of the photos that are drawn where no --data-dir is given "
+                                             "[default: 562x762]", metavar="WxH")] = None,
+    count: Annotated[int | None, typer.Option("--count", help="how many are drawn [default: 2400]", metavar="N")] = None,
+    batch_size: Annotated[list[str] | None, typer.Option("--batch-size", metavar="N,N…", help="images a step; several tell "
+                                                         "which pays [default: 24; with --parity 32]")] = None,
+    input_size: Annotated[int | None, typer.Option("--input-size", help="pixels a side that the network sees [default: 224; "
+                                                   "with --parity 64]", metavar="N")] = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", help="turns of each contender [default: 3]", metavar="N")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="a turn lasts, about [default: 2]", metavar="X")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="loader processes of the plain loop "
+                                                "[default: one a processor, 12 at most]")] = None,
+    parity: Annotated[bool, typer.Option("--parity", help="instead of speed: does it learn as well as a plain fp32 loop?")]
+    = False,
+    seeds: Annotated[int | None, typer.Option("--seeds", help="with --parity [default: 5]", metavar="N")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="with --parity [default: 8]", metavar="N")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="with --parity [default: 0.002]", metavar="X")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    **values: Any,
+) -> None:
+    """How fast is it here? Against this device's ceiling and a plain loop. Progress goes to stderr."""
+    from noodle_tui.bench.options import bench_options, parity_options
+
+    asked = given({**values, "data_dir": data_dir, "size": size, "count": count, "batch_size": batch_size,
+                   "input_size": input_size, "rounds": rounds, "seconds": seconds, "workers": workers, "seeds": seeds,
+                   "epochs": epochs, "lr": lr})
+    say = partial(print, file=sys.stderr, flush=True)
+    if parity:
+        learning = parity_options(asked)
+        from noodle_tui.bench.parity import parity as compare_learning
+        from noodle_tui.bench.parity import parity_as_json, print_parity
+
+        learnt = compare_learning(learning, say)
+        print(parity_as_json(learnt)) if json else print_parity(learnt)
+        return
+    options = bench_options(asked)
+    from noodle_tui.bench.compare import bench
+    from noodle_tui.bench.table import print_result, result_as_json
+
+    result = bench(options, say)
+    print(result_as_json(result)) if json else print_result(result)
 
 
 @app.command("verify-resume")

@@ -4,6 +4,7 @@ Adding an option is one line here: its name, type, default, bounds, help and gro
 """
 
 import re
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -29,16 +30,16 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     stimuli: Path = option(Path("Resources/stimuli"), DATA, "folder of face photos, at any depth, to be sorted by rejig")
-    data_dir: Path = option(Path("Resources/classify"), DATA, "folder that holds train/<class>/ and val/<class>/")
+    data_dir: Path = option(Path("Resources/classify"), DATA, "folder with train/<class>/ and val/<class>/")
     rejig_data: bool = option(False, DATA, "first sort the stimuli into the data folder; harmless when already done")
     classes: tuple[str, ...] = option(
-        ("sad=_Sa_", "happy=_Ha_"), DATA, "a class and the token in a file's name that marks it; repeat it", flag="class"
+        ("sad=_Sa_", "happy=_Ha_"), DATA, "a class and the token in its files' names; repeat it", flag="class"
     )
     val_fraction: float = option(0.1, DATA, "share of the images held out for validation", gt=0, lt=1)
     split_by: Literal["file", "person"] = option(
-        "file", DATA, "hold out single files (the seed's way) or whole people (what a claim about new faces needs)"
+        "file", DATA, "hold out single files, or whole people (what a claim about new faces needs)"
     )
-    person: str = option(DEFAULT_PERSON, DATA, "regular expression whose first group, in a photo's path, names the person")
+    person: str = option(DEFAULT_PERSON, DATA, "regex of a photo's path; its first group is the person")
     mode: Literal["move", "copy", "link"] = option("move", DATA, "what rejig does with the photos")
     skip_bad_images: bool = option(False, DATA, "go on without images that can't be read, and say so in the report")
 
@@ -48,18 +49,20 @@ class RunConfig(BaseModel):
     batch_size: int = option(24, TRAINING, "images a step", ge=1, le=65_536)
     lr: float = option(0.001, TRAINING, "SGD's learning rate", gt=0, le=100)
     momentum: float = option(0.9, TRAINING, "SGD's momentum", ge=0, lt=1)
-    seed: int = option(42, TRAINING, "decides the split, the batches' order, the augmentation and a new layer's weights",
+    seed: int = option(42, TRAINING, "decides what is random: split, batch order, augmentation, a new layer's weights",
                        ge=0, le=2**32 - 1)
-    weights: str = option("imagenet", TRAINING, "weights to start from: imagenet, none, or a ResNet18 state-dict file")
+    weights: str = option("imagenet", TRAINING, "imagenet, none, or a ResNet18 state-dict file")
     input_size: int = option(224, TRAINING, "pixels a side that the network sees", ge=32, le=1024)
     device: str = option("auto", TRAINING, "auto, cuda, cuda:N, mps or cpu")
     precision: Literal["auto", "fp32", "bf16"] = option(
-        "auto", TRAINING, "auto is bf16 where the device computes it in hardware; fp32 for exactness"
+        "auto", TRAINING, "auto: bf16 where the hardware has it; fp32 for exactness"
     )
+    sync_bn: bool = option(False, TRAINING, "under torchrun: batch norm over the whole batch, not a GPU's part of it")
+    compile: bool = option(False, TRAINING, "compile the training step: a wait of minutes, then quicker steps")
     test_every: int = option(1, TRAINING, "validate every _ epochs; the first and the last always are", ge=1)
     save_every: int = option(5, TRAINING, "save the session every _ epochs; the last always is", ge=1)
 
-    namestr: str = option("neuro_ml", LOGGING, "name of the run folder and of the Comet experiment")
+    namestr: str = option("neuro_ml", LOGGING, "name of run folder and Comet experiment")
     log_every: int = option(1, LOGGING, "log every _ epochs; the first and the last always are", ge=1)
     comet: bool = option(False, LOGGING, "log to Comet, with the keys in settings.json or COMET_API_KEY")
     comet_weights: bool = option(True, LOGGING, "with comet, also upload the trained weights")
@@ -76,16 +79,18 @@ class RunConfig(BaseModel):
     @classmethod
     def _check_person(cls, pattern: str) -> str:
         try:
-            re.compile(pattern)
-        except re.error as error:
-            raise ValueError(f"{pattern!r} is not a regular expression: {error}") from None
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # Python warns on stderr of patterns that a later version may read otherwise
+                re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise ValueError(f"{shown(pattern)} is not a regular expression: {error}") from None
         return pattern
 
     @field_validator("device")
     @classmethod
     def _check_device(cls, device: str) -> str:
         if not re.fullmatch(r"auto|cuda(:\d+)?|mps|cpu", device):
-            raise ValueError(f"{device!r} is none of auto, cuda, cuda:N, mps, cpu")
+            raise ValueError(f"{shown(device)} is none of auto, cuda, cuda:N, mps, cpu")
         return device
 
     @field_validator("namestr")
@@ -96,17 +101,26 @@ class RunConfig(BaseModel):
         return name
 
 
+def shown(value: Any) -> str:
+    """A value as an error repeats it: in quotes if it is a text, and never long."""
+    return _short(repr(value))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 100 else f"{text[:80]}… ({len(text)} characters)"
+
+
 def class_tokens(pairs: tuple[str, ...]) -> dict[str, str]:
     """{"sad": "_Sa_", "happy": "_Ha_"} from ("sad=_Sa_", "happy=_Ha_"). ValueError says what is wrong with a pair."""
     tokens: dict[str, str] = {}
     for pair in pairs:
         name, equals, token = pair.partition("=")
         if not equals or not token or not re.fullmatch(r"[^/\\\x00-\x1f.=][^/\\\x00-\x1f=]{0,99}", name):
-            raise ValueError(f"{pair!r} is not NAME=TOKEN, e.g. happy=_Ha_")
+            raise ValueError(f"{shown(pair)} is not NAME=TOKEN, e.g. happy=_Ha_")
         if name in tokens:
             raise ValueError(f"the class {name!r} is given twice")
         if token in tokens.values():
-            raise ValueError(f"the token {token!r} is given to two classes")
+            raise ValueError(f"the token {shown(token)} is given to two classes")
         tokens[name] = token
     if len(tokens) < 2:
         raise ValueError("at least two classes are needed, e.g. --class sad=_Sa_ --class happy=_Ha_")
@@ -180,7 +194,7 @@ def config_errors(error: ValidationError) -> dict[str, str]:
         if name in known and name not in sentences:
             sentences[name] = f"--{known[name].flag}: {_in_words(known[name], problem)}"
         elif name not in known:
-            sentences[name] = f"there is no option {name!r}"
+            sentences[name] = f"there is no option {shown(name)}"
     return sentences
 
 
@@ -190,10 +204,10 @@ def _in_words(option: Option, problem: Any) -> str:
         case "value_error":
             return str(problem["ctx"]["error"])
         case "literal_error":
-            return f"{value!r} is none of {', '.join(option.choices)}"
+            return f"{shown(value)} is none of {', '.join(option.choices)}"
         case "greater_than" | "greater_than_equal" | "less_than" | "less_than_equal" | "finite_number":
-            return f"{value} is out of bounds: {option.bounds}"
+            return f"{_short(str(value))} is out of bounds: {option.bounds}"
         case kind if kind.startswith(("int", "float", "bool")):
             wanted = {"int": "a whole number", "float": "a number", "bool": "yes or no"}[option.kind]
-            return f"{value!r} is not {wanted}" + (f" ({option.bounds})" if option.bounds else "")
-    return f"{value!r} can't be used: {problem['msg']}"
+            return f"{shown(value)} is not {wanted}" + (f" ({option.bounds})" if option.bounds else "")
+    return f"{shown(value)} can't be used: {problem['msg']}"

@@ -1,5 +1,6 @@
 """Requests to a run: stop, pause, go on. They come from this process or as files in the run folder from any other."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -63,16 +64,18 @@ class Control:
         if self.folder is None or now - self._last_look < LOOK_EVERY:
             return
         self._last_look = now
-        self._pause_file = (self.folder / PAUSE_FILE).exists()
-        if (self.folder / STOP_FILE).exists():
+        # not Path.exists, which raises where the disk is gone (ESTALE, EIO): that must not end a run
+        self._pause_file = os.path.exists(self.folder / PAUSE_FILE)
+        if os.path.exists(self.folder / STOP_FILE):
             self.stop("asked to stop by the file `stop` in the run folder")
 
 
 @contextmanager
-def stop_on_signals(control: Control) -> Iterator[None]:
+def stop_on_signals(control: Control, *, hangup: bool = False) -> Iterator[None]:
     """SIGINT, SIGTERM and Slurm's SIGUSR1 ask the run to stop and save; a second SIGINT ends at once.
 
-    Only for the main thread. SIGHUP is left out: a dropped connection must not end a run (see `terminal.survive_hangup`).
+    Only for the main thread. SIGHUP is left out: a dropped connection must not end a run (see `terminal.survive_hangup`);
+    `hangup` has it stop the run, too, as torchrun wants it.
     """
 
     def ask(number: int, _: FrameType | None) -> None:
@@ -81,7 +84,7 @@ def stop_on_signals(control: Control) -> Iterator[None]:
             raise KeyboardInterrupt
         control.stop(f"stopped by {signal.Signals(number).name}")
 
-    wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1]
+    wanted = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, *([signal.SIGHUP] if hangup else [])]
     before = {number: signal.signal(number, ask) for number in wanted}
     try:
         yield

@@ -1,36 +1,46 @@
 """Class folders to decoded pixels: every image is read and decoded once, before training, and kept as uint8.
 
-That finds every unreadable image before the first epoch, and no epoch waits for the disk. The pixels lie in main memory, or,
-where they don't fit, in a file that the system pages in and out.
+That finds every unreadable image before the first epoch, and no epoch waits for a decoder. Where the pixels lie says pixels.py.
 """
 
 import hashlib
-import io
-import math
-import stat
-import tempfile
 import warnings
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import platformdirs
-import psutil
+import PIL
 import torch
-from PIL import Image, ImageOps
+import torchvision
 from torch import Tensor
 
 from noodle_tui.augment import central_square
-from noodle_tui.device import available_cpus, available_memory
-from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.decode import (
+    BadImage,
+    DecodeBatch,
+    Decoded,
+    decode_in_batches,
+    decode_in_threads,
+    digests,
+    header_sizes,
+    nvjpeg,
+    read_image,
+)
+from noodle_tui.device import Device
+from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
+from noodle_tui.pixel_cache import VERSION, Writer, cached_pixels
+from noodle_tui.pixels import FlatStore, PaddedStore, Pixels, Ragged, Room, choose_place
 from noodle_tui.rejig import split_by
 from noodle_tui.samples import SPLITS, Sample, find_samples
 
-MEMORY_SHARE = 0.6  # of the free memory, for pixels
-MAX_ASPECT = 100  # Resize brings the short side to the input size: at 1:1000 the long one would fill the memory
+__all__ = ["BadImage", "Dataset", "Split", "load_dataset", "read_image"]
+
+Report = Callable[[int, int], None]  # how many of how many
+Check = Callable[[], None]
+Store = FlatStore | PaddedStore | Writer
+GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -38,13 +48,13 @@ class Split:
     """The images of one phase, decoded."""
 
     samples: list[Sample]
-    pixels: list[Tensor]  # uint8 [3, h, w] each; in the validation split all [3, size, size], transformed already
+    pixels: Pixels  # an image is uint8 [3, h, w]; in the validation split all are [3, size, size], transformed already
     labels: Tensor  # int64 [n]
 
     @property
     def sizes(self) -> np.ndarray:
         """int64 [n, 2]: height and width of each image."""
-        return np.array([image.shape[1:] for image in self.pixels], dtype=np.int64).reshape(-1, 2)
+        return self.pixels.sizes
 
     @property
     def people(self) -> set[str]:
@@ -65,115 +75,157 @@ class Dataset:
     split_by: str | None  # "file" or "person" as rejig split them; None where the folders were made otherwise
 
 
-class BadImage(Exception):
-    """One image that can't be used; the text is the reason."""
+@dataclass(frozen=True)
+class Read:
+    """What came of reading the samples, by their position: training ones first."""
+
+    digests: dict[int, bytes]  # SHA-256 of the content of each image that can be used
+    skipped: dict[int, str]  # why each of the others can't be
 
 
-def read_image(path: Path) -> tuple[np.ndarray, str]:
-    """An image file as uint8 [h, w, 3], upright (EXIF), and its content's SHA-256. BadImage if it can't be decoded whole.
+@dataclass(frozen=True)
+class Decoding:
+    """All samples decoded: their pixels by split, what came of reading them, and where the pixels lie in words."""
 
-    Modes become RGB as Pillow converts them (alpha is dropped, as torchvision's ImageFolder does); 16-bit grey is scaled to
-    8 bits, where Pillow alone would clip it to white.
-    """
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for, a device never ends
-            raise BadImage("not a file")
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as image:
-            _check_size(image.width, image.height)
-            return np.array(_upright_rgb(image)), hashlib.sha256(content).hexdigest()
-    except BadImage:
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything on broken files; each is one bad image
-        raise BadImage(_reason(path, error)) from None
-
-
-def _check_size(width: int, height: int) -> None:
-    """BadImage where decoding or resizing would fill the memory: Pillow itself refuses only twice its own limit."""
-    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
-        raise BadImage(f"{width} x {height} pixels are too many")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise BadImage(f"{width} x {height} pixels: too narrow for a photo")
-
-
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    image.load()
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I") or upright.mode == "F":
-        grey = np.asarray(upright, dtype=np.float64)
-        scale = 1 / 257 if grey.max(initial=0) > 255 else 1
-        upright = Image.fromarray(np.clip(grey * scale + 0.5, 0, 255).astype(np.uint8))
-    return upright.convert("RGB")
-
-
-def _reason(path: Path, error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    if path.is_file() and path.stat().st_size == 0:
-        return "the file is empty"
-    if "cannot identify" in str(error):
-        return "not an image, whatever its ending says"
-    return one_line(error).replace(str(path), "the file")
+    pixels: dict[str, Pixels]
+    read: Read
+    where: str
 
 
 def load_dataset(
     data_dir: Path,
     person: str,
     input_size: int,
+    device: Device,
     *,
     skip_bad_images: bool = False,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    check: Callable[[], None] = lambda: None,
+    progress: Report = lambda done, total: None,
+    check: Check = lambda: None,
 ) -> Dataset:
-    """Find and decode everything. NoodleError lists what can't be read, unless `skip_bad_images`."""
+    """Find and decode everything, for training on `device`. NoodleError lists what can't be read, unless `skip_bad_images`."""
     classes, samples = find_samples(data_dir, person)
-    everything = [sample for split in SPLITS for sample in samples[split]]
-    decoded: dict[str, Tensor] = {}
-    digests: dict[str, str] = {}
-    skipped: list[tuple[str, str]] = []
-
-    def decode(sample: Sample) -> tuple[Tensor, str]:
-        array, digest = read_image(sample.path)
-        image = torch.from_numpy(array).permute(2, 0, 1)
-        if sample.name.startswith("val/"):
-            return central_square(image.contiguous(), input_size), digest
-        return image, digest
-
     with warnings.catch_warnings():  # here and not in the threads: the filters are the whole process's
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata on stderr, which would tear a screen
-        store = PixelStore(_memory_needed(everything, input_size))
-        for done, (sample, result) in enumerate(_in_threads(decode, everything, check), start=1):
-            if isinstance(result, BadImage):
-                skipped.append((sample.name, str(result)))
-            else:
-                image, digests[sample.name] = result
-                decoded[sample.name] = store.keep(image)
-            progress(done, len(everything))
+        decoded = _decode(samples, input_size, device, progress, check)
+    everything = [sample for split in SPLITS for sample in samples[split]]
+    skipped = [(everything[i].name, reason) for i, reason in decoded.read.skipped.items()]
     if skipped and not skip_bad_images:
         raise NoodleError(_bad_images_in_words(skipped))
-    splits = {split: _split([s for s in samples[split] if s.name in decoded], decoded) for split in SPLITS}
+    n_train = len(samples["train"])
+    good = {"train": [everything[i] for i in decoded.read.digests if i < n_train],
+            "val": [everything[i] for i in decoded.read.digests if i >= n_train]}
+    splits = {split: _split(good[split], decoded.pixels[split]) for split in SPLITS}
     _check_complete(data_dir, classes, splits)
-    return Dataset(classes, splits["train"], splits["val"], skipped, _fingerprint(everything, digests), store.where,
-                   split_by(data_dir))
+    return Dataset(classes, splits["train"], splits["val"], skipped, _fingerprint(everything, decoded.read.digests),
+                   decoded.where, split_by(data_dir))
 
 
-def _in_threads(
-    work: Callable[[Sample], tuple[Tensor, str]], samples: list[Sample], check: Callable[[], None]
-) -> Iterable[tuple[Sample, "tuple[Tensor, str] | BadImage"]]:
-    """`work` on every sample by all processors, results in order; a few images ahead, so that memory stays small."""
-
-    def guarded(sample: Sample) -> "tuple[Tensor, str] | BadImage":
+def _decode(
+    samples: dict[str, list[Sample]], input_size: int, device: Device, progress: Report, check: Check
+) -> Decoding:
+    """Decode all samples into the fastest place that has room."""
+    sizes = header_sizes((sample.path for sample in samples["train"]), check)
+    room = Room(sizes, np.full((len(samples["val"]), 2), input_size))
+    place = choose_place(room, device.torch_device)
+    if place == "device":
         try:
-            return work(sample)
-        except BadImage as bad:
-            return bad
+            return _decode_to_device(samples, room, input_size, device, progress, check)
+        except torch.OutOfMemoryError:  # another process was quicker
+            place = choose_place(room, torch.device("cpu"))
+    if place == "memory":
+        return _decode_to_memory(samples, room, input_size, device, progress, check)
+    return _decode_to_cache(samples, room, input_size, progress, check)
 
-    cpus = available_cpus()
-    with ThreadPoolExecutor(cpus, thread_name_prefix="decode") as pool:
-        for start in range(0, len(samples), 8 * cpus):
-            check()
-            chunk = samples[start : start + 8 * cpus]
-            yield from zip(chunk, pool.map(guarded, chunk), strict=True)
+
+def _decode_to_device(
+    samples: dict[str, list[Sample]], room: Room, input_size: int, device: Device, progress: Report, check: Check
+) -> Decoding:
+    """Nothing is left in main memory. torch.OutOfMemoryError where the GPU has less room than it said."""
+    stores = {split: PaddedStore(sizes, device.torch_device) for split, sizes in room.by_split().items()}
+    decode_batch = nvjpeg(device.torch_device) if device.bf16 else None  # fp32 is for exactness
+    read = _keep_all(_images(samples, input_size, check, decode_batch), stores, _count_to(room.count, progress))
+    return Decoding({s: stores[s].pixels() for s in SPLITS}, read, f"GPU memory, {room.padded() / GIB:.2f} GiB")
+
+
+def _decode_to_memory(
+    samples: dict[str, list[Sample]], room: Room, input_size: int, device: Device, progress: Report, check: Check
+) -> Decoding:
+    stores = {split: FlatStore(3 * int(sizes.prod(axis=1).sum())) for split, sizes in room.by_split().items()}
+    read = _keep_all(_images(samples, input_size, check), stores, _count_to(room.count, progress))
+    to_gpu = ", copied to the GPU crop by crop while it computes" if device.torch_device.type == "cuda" else ""
+    return Decoding({s: stores[s].pixels() for s in SPLITS}, read, f"memory, {room.flat() / GIB:.2f} GiB{to_gpu}")
+
+
+def _decode_to_cache(
+    samples: dict[str, list[Sample]], room: Room, input_size: int, progress: Report, check: Check
+) -> Decoding:
+    """Read all contents; then decode them into the cache file of these contents, or use the one that is there."""
+    report = _count_to(2 * room.count, progress)
+    everything = [sample for split in SPLITS for sample in samples[split]]
+    contents: list[bytes | BadImage] = []
+    for one in digests((sample.path for sample in everything), check):
+        contents.append(one)
+        report(len(contents))
+
+    def build(writer: Writer) -> None:
+        read = _keep_all(_images(samples, input_size, check), {"train": writer, "val": writer},
+                         lambda done: report(room.count + done))
+        for i, digest in read.digests.items():
+            if digest != contents[i]:
+                raise NoodleError(f"{printable(everything[i].name)} was changed while the photos were read: start again when "
+                                  "nothing writes to them any more")
+        writer.contents.n_train = sum(i < len(samples["train"]) for i in read.digests)
+        writer.contents.skipped = list(read.skipped.items())
+
+    cached = cached_pixels(_cache_key(contents, len(samples["train"]), input_size), room.flat(), build, check)
+    report(2 * room.count)
+    skipped = dict(cached.contents.skipped)
+    read = Read({i: one for i, one in enumerate(contents) if isinstance(one, bytes) and i not in skipped}, skipped)
+    where = f"a cache file on disk, {len(cached.buffer) / GIB:.2f} GiB, {'reused' if cached.reused else 'built now'}"
+    return Decoding(_split_buffer(cached.buffer, cached.contents.sizes, cached.contents.n_train), read, where)
+
+
+def _cache_key(contents: list[bytes | BadImage], n_train: int, input_size: int) -> str:
+    """SHA-256 of all that the decoded pixels depend on."""
+    decoder = f"{VERSION} Pillow {PIL.__version__} torchvision {torchvision.__version__} {n_train} {input_size}"
+    lines = [one.hex() if isinstance(one, bytes) else f"bad: {one}" for one in contents]
+    return hashlib.sha256("\n".join([decoder, *lines]).encode()).hexdigest()
+
+
+def _split_buffer(buffer: Tensor, sizes: list[tuple[int, int]], n_train: int) -> dict[str, Pixels]:
+    train_bytes = sum(3 * height * width for height, width in sizes[:n_train])
+    return {"train": Ragged(buffer[:train_bytes], sizes[:n_train]), "val": Ragged(buffer[train_bytes:], sizes[n_train:])}
+
+
+def _images(
+    samples: dict[str, list[Sample]], input_size: int, check: Check, decode_batch: DecodeBatch | None = None
+) -> Iterator[tuple[str, Decoded | BadImage]]:
+    """Each sample's split and image, in order; validation ones transformed. `decode_batch` is for training ones only."""
+    train, val = ([sample.path for sample in samples[split]] for split in SPLITS)
+    if decode_batch is None:
+        yield from (("train", one) for one in decode_in_threads(train, check))
+    else:
+        yield from (("train", one) for one in decode_in_batches(train, decode_batch, check))
+    yield from (("val", one) for one in decode_in_threads(val, check, lambda image: central_square(image, input_size)))
+
+
+def _keep_all(
+    images: Iterator[tuple[str, Decoded | BadImage]], stores: Mapping[str, Store], report: Callable[[int], None]
+) -> Read:
+    """Put every image that can be used into its split's store."""
+    read = Read({}, {})
+    for i, (split, one) in enumerate(images):
+        if isinstance(one, BadImage):
+            read.skipped[i] = str(one)
+        else:
+            stores[split].keep(one.pixels)
+            read.digests[i] = one.digest
+        report(i + 1)
+    return read
+
+
+def _count_to(total: int, progress: Report) -> Callable[[int], None]:
+    return lambda done: progress(done, total)
 
 
 def _bad_images_in_words(bad: list[tuple[str, str]]) -> str:
@@ -182,8 +234,8 @@ def _bad_images_in_words(bad: list[tuple[str, str]]) -> str:
     return f"{len(bad)} image(s) can't be read: {listed}{more}. Mend or remove them, or add --skip-bad-images"
 
 
-def _split(samples: list[Sample], decoded: dict[str, Tensor]) -> Split:
-    return Split(samples, [decoded[s.name] for s in samples], torch.tensor([s.label for s in samples], dtype=torch.long))
+def _split(samples: list[Sample], pixels: Pixels) -> Split:
+    return Split(samples, pixels, torch.tensor([sample.label for sample in samples], dtype=torch.long))
 
 
 def _check_complete(data_dir: Path, classes: list[str], splits: dict[str, Split]) -> None:
@@ -193,55 +245,7 @@ def _check_complete(data_dir: Path, classes: list[str], splits: dict[str, Split]
                 raise NoodleError(f"{data_dir / split / name}: none of its images can be read")
 
 
-def _fingerprint(samples: list[Sample], digests: dict[str, str]) -> str:
+def _fingerprint(samples: list[Sample], digests: dict[int, bytes]) -> str:
     """SHA-256 of every used image's split, class and content, in a fixed order."""
-    lines = sorted(f"{s.name.split('/')[0]} {s.label} {digests[s.name]}" for s in samples if s.name in digests)
+    lines = sorted(f"{samples[i].name.split('/')[0]} {samples[i].label} {digest.hex()}" for i, digest in digests.items())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
-
-
-def _memory_needed(samples: list[Sample], input_size: int) -> int:
-    """Bytes of all decoded pixels, from the images' headers; a header that can't be read counts nothing."""
-    with ThreadPoolExecutor(available_cpus()) as pool:
-        return sum(pool.map(lambda s: 3 * input_size**2 if s.name.startswith("val/") else _header_bytes(s.path), samples))
-
-
-def _header_bytes(path: Path) -> int:
-    try:
-        if not path.is_file():
-            return 0
-        with Image.open(path) as image:
-            _check_size(image.width, image.height)
-            return 3 * image.width * image.height
-    except Exception:  # noqa: BLE001 - as in read_image; found again, with its reason, when it is decoded
-        return 0
-
-
-class PixelStore:
-    """One flat uint8 buffer that decoded images are appended to: in main memory if it fits, else in a mapped file."""
-
-    def __init__(self, size: int):
-        fits = size <= MEMORY_SHARE * available_memory()
-        self.where = f"{'memory' if fits else 'a mapped file on disk'}, {size / 2**30:.2f} GiB"
-        self._used = 0
-        self._buffer = torch.empty(size, dtype=torch.uint8) if fits else _mapped_file(size)
-
-    def keep(self, image: Tensor) -> Tensor:
-        """A copy of `image` (uint8 [3, h, w]) inside the buffer; outside of it if a header had promised less."""
-        end = self._used + image.numel()
-        if end > len(self._buffer):
-            return image.contiguous()
-        place = self._buffer[self._used : end].view(image.shape)
-        place.copy_(image)
-        self._used = end
-        return place
-
-
-def _mapped_file(size: int) -> Tensor:
-    """A uint8 tensor over a file in the cache folder. The file has no name any more: it goes when the process does."""
-    cache = Path(platformdirs.user_cache_dir("noodle-tui", ensure_exists=True))
-    free = psutil.disk_usage(str(cache)).free
-    if size > 0.9 * free:
-        raise NoodleError(f"the decoded photos need {size / 2**30:.1f} GiB: more than memory has free, and {cache} too "
-                          f"({free / 2**30:.1f} GiB free); use fewer or smaller photos, or set XDG_CACHE_HOME to a larger disk")
-    with tempfile.NamedTemporaryFile(dir=cache, prefix="pixels-") as file:
-        return torch.from_file(file.name, shared=True, size=size, dtype=torch.uint8)

@@ -33,6 +33,8 @@ def pick_device(wanted: str, precision: str) -> Device:
     if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:  # who sets it (batch systems do) knows better
         torch.set_num_threads(available_cpus())
     bf16 = precision == "bf16" or (precision == "auto" and computes_bf16(device))
+    if device.type == "cuda":
+        _set_up_cuda(exact=not bf16)
     return Device(device, _name(device), "bf16" if bf16 else "fp32")
 
 
@@ -51,6 +53,18 @@ def _check_cuda(device: torch.device) -> torch.device:
     return torch.device("cuda", index)
 
 
+def _set_up_cuda(exact: bool) -> None:
+    """How the GPU computes, for the whole process. `exact`: all of float32's bits count."""
+    # the same weights from the same run, also after it was picked up: no algorithm that adds up in any order, and none that
+    # is chosen by a race, which another process may decide otherwise
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    # TensorFloat-32 drops 13 bits of float32. torch has it on for convolutions by default, where bf16 drops more anyway; matrix
+    # products crop the photos, in float32 always
+    torch.backends.cudnn.allow_tf32 = not exact
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
 def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
@@ -61,8 +75,6 @@ def computes_bf16(device: torch.device) -> bool:
     """Whether the device computes bfloat16 in hardware: only then is it faster than float32."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    if device.type == "cuda":
-        torch.backends.cudnn.deterministic = True  # the same weights from the same run, also after it was picked up
     if device.type == "cpu":
         return bool({"avx512_bf16", "amx_bf16", "bf16"} & _cpu_flags())
     return False

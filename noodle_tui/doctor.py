@@ -12,10 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from noodle_tui.card import GIB, holders_in_words, others_on_card
 from noodle_tui.config import RunConfig
+from noodle_tui.disk import MIB, RUN_BYTES, check_room
 from noodle_tui.errors import NoodleError, one_line
 
-RUN_FOLDER_MB = 200  # a checkpoint, the one before it, and the model
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
 
@@ -72,8 +73,9 @@ def _device(config: RunConfig) -> list[Finding]:
                                 "where a GPU takes seconds" + _why_no_cuda()))
     if device.torch_device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device.torch_device)
-        level = "ok" if free > 2 * 2**30 else "warning"
-        findings.append(Finding(level, "GPU memory", f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free"))
+        shared = holders_in_words(others_on_card(device.torch_device))
+        findings.append(Finding("ok" if free > 2 * GIB else "warning", "GPU memory",
+                                f"{free / GIB:.1f} of {total / GIB:.1f} GiB free" + (f"; {shared}" if shared else "")))
     if not computes_bf16(device.torch_device):
         findings.append(Finding("ok", "precision", "no bfloat16 in this device's hardware: --precision auto is fp32"))
     return findings
@@ -114,14 +116,12 @@ def _settings() -> list[Finding]:
 
 
 def _disk(save_dir: Path) -> list[Finding]:
-    place = save_dir.absolute()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free / 2**20
-    if not os.access(place, os.W_OK):
-        return [Finding("error", "disk", f"{place}: no right to write there; choose another --save-dir")]
-    level = "ok" if free > 10 * RUN_FOLDER_MB else "warning" if free > RUN_FOLDER_MB else "error"
-    return [Finding(level, "disk", f"{free / 1024:.1f} GiB free for {save_dir}; a run takes about {RUN_FOLDER_MB} MB")]
+    try:
+        free = check_room(save_dir, RUN_BYTES)
+    except NoodleError as error:
+        return [Finding("error", "disk", str(error))]
+    return [Finding("ok" if free > 10 * RUN_BYTES else "warning", "disk",
+                    f"{free / GIB:.1f} GiB free for {save_dir}; a run takes up to {RUN_BYTES / MIB:.0f} MiB")]
 
 
 def _terminal() -> list[Finding]:

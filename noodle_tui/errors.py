@@ -1,12 +1,24 @@
 """Errors meant for people: one line that says what is wrong, with which value or file, and what to do."""
 
+from noodle_tui.names import printable
+
 EXIT_STOPPED = 130  # the exit code of a run that was stopped on request, as after Ctrl-C in a shell
+
+GPU_FULL = ("CUDA out of memory", "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
+            "MPS backend out of memory")
+HOST_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "Cannot allocate memory")
 
 
 class NoodleError(Exception):
-    """Something the user can understand and mend. `str(error)` is shown as it is; no traceback without `--debug`."""
+    """Something the user can understand and mend. `str(error)` is shown as it is; no traceback without `--debug`.
+
+    It is one line without control characters, whatever the file names or values that it repeats hold.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(NoodleError):
@@ -21,6 +33,19 @@ class StopRun(Exception):
     def __init__(self, reason: str = "asked to stop"):
         super().__init__(reason)
         self.reason = reason
+
+
+def full_memory(error: BaseException) -> str:
+    """Whose memory was full, if that is what an error says: "gpu", "host", or "" where it was something else.
+
+    The error that it came from is asked, too: ending a CUDA graph's broken capture raises one of its own. Without torch.
+    """
+    text = str(error)
+    if type(error).__name__ == "OutOfMemoryError" or any(word in text for word in GPU_FULL):
+        return "gpu"
+    if isinstance(error, MemoryError) or any(word in text for word in HOST_FULL):
+        return "host"
+    return full_memory(error.__context__) if error.__context__ is not None else ""
 
 
 def one_line(error: BaseException) -> str:

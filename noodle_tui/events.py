@@ -14,6 +14,9 @@ from typing import Any
 
 from noodle_tui.stats import wilson_interval
 
+MOST = 2**53  # whole numbers below it are the same in every program that reads JSON
+LARGEST = 1e100
+LAST_TIME = 253_402_300_799 - 86_400 * 2  # seconds since 1970: nearly the end of year 9999, the last that calendars here know
 STAGES = ("rejig", "weights", "decode", "train", "evaluate", "save")
 
 
@@ -174,7 +177,8 @@ def from_json(line: str | bytes) -> Event:
         known = {f.name: f.type for f in fields(kind)}
         event = kind(**{key: _typed(kind.__name__, key, value, known[key])
                         for key, value in values.items() if key in known})
-    except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
+        _check_sense(event)
+    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, ValueError) as error:
         raise ValueError(f"not an event: {str(error)[:100]}") from None
     return event
 
@@ -194,9 +198,45 @@ def _typed(kind: str, key: str, value: Any, wanted: Any) -> Any:
         item = str if wanted == list[str] else int
         if not all(isinstance(one, item) for one in value):
             raise ValueError(f"{kind}.{key} can't be {value!r}")
+        if wanted == list[int]:
+            _check_whole(kind, key, *value)
+    if wanted in (int, int | None) and value is not None:
+        _check_whole(kind, key, value)
     if wanted is float:  # null stands for NaN
-        return math.nan if value is None else float(value)
-    return value
+        return math.nan if value is None else _number(kind, key, value)
+    return _number(kind, key, value) if wanted == float | None and value is not None else value
+
+
+def _number(kind: str, key: str, value: float) -> float:
+    """ValueError for what is far beyond the float32 that losses are computed in: scales can't be drawn for it."""
+    if abs(value) > LARGEST:
+        raise ValueError(f"{kind}.{key} is out of bounds")
+    return float(value)
+
+
+def _check_whole(kind: str, key: str, *values: int) -> None:
+    """ValueError for what is no count, number of an epoch or process."""
+    if not all(0 <= value < MOST for value in values):
+        raise ValueError(f"{kind}.{key} is out of bounds")
+
+
+def _check_sense(event: Event) -> None:
+    """ValueError for values that no run writes and nothing that shows a run could take: a clock can't say them, more right
+    answers than images have no interval."""
+    seconds = getattr(event, "seconds", 0.0)  # below 0 where the clock was set back meanwhile
+    if not (0 <= event.time <= LAST_TIME and abs(seconds) <= LAST_TIME):
+        raise ValueError(f"a time of {type(event).__name__} is out of bounds")
+    match event:
+        case EpochDone():
+            sound = event.train_correct <= event.train_count and (event.val_correct or 0) <= event.val_count
+        case RunDone():
+            sound = event.best_correct <= event.best_count
+        case DataReady():
+            sound = len(event.classes) == len(event.train_counts) == len(event.val_counts)
+        case _:
+            sound = True
+    if not sound:
+        raise ValueError(f"the counts of {type(event).__name__} contradict each other")
 
 
 @dataclass
@@ -278,6 +318,10 @@ class RunState:
         self.best = next((e for e in reversed(self.epochs) if e.is_best), None)
 
     def _end_epoch(self, event: EpochDone) -> None:
+        while event.epoch <= self.epoch:  # no run goes back; of a file that says so, the later word counts
+            gone = self.epochs.pop()
+            if gone is self.best:
+                self.best = next((e for e in reversed(self.epochs) if e.is_best), None)
         self.epochs.append(event)
         if event.is_best:
             self.best = event

@@ -9,12 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noodle_tui.augment import normalise
+from noodle_tui.batch_size import watch_first_step
 from noodle_tui.batches import make_batches
 from noodle_tui.checkpoint import Best, Session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device
+from noodle_tui.distributed import ALONE, SharedControl, World, check_shares, make_shared_step
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
 from noodle_tui.step import make_step
@@ -30,19 +32,26 @@ def fit(
     device: Device,
     *,
     emit: Emit,
-    control: Control,
+    control: Control | SharedControl,
     save: Callable[[Session], None],
+    world: World = ALONE,
 ) -> None:
     """Train `session` from where it stands to config.n_epochs, keeping the weights with the best validation accuracy.
 
     Each epoch emits an EpochDone; `save` is called at every save point. StopRun between two batches when somebody asked
     for it (the session can be saved as it then is); NoodleError if a loss is zero or not a number, or a batch too small.
+    Under torchrun every rank of `world` calls this alike; all come to the same numbers and the same weights.
     """
     model, n = session.model, len(data.train.samples)
-    check_last_batch(n, config)
-    batches = make_batches(data.train, config.batch_size, config.seed, config.input_size, device)
-    train_step = make_step(model, session.optimizer, batches, session.totals, device)
-    val_pixels = torch.stack(data.val.pixels).to(device.torch_device)
+    check_last_batch(n, config, world)
+    batches = make_batches(data.train, config.batch_size, config.seed, config.input_size, device, world)
+    if world.size > 1:
+        train_step = make_shared_step(session, batches, device, world, n, config.batch_size)
+    else:
+        train_step = make_step(model, session.optimizer, batches, session.totals, device, full=min(config.batch_size, n),
+                               compiled=config.compile)
+        train_step = watch_first_step(train_step, config.batch_size, config.input_size, device)
+    val_pixels = data.val.pixels.stacked().to(device.torch_device)
     val_labels = data.val.labels.to(device.torch_device)
     n_steps = math.ceil(n / config.batch_size)
     progress = Progress(emit, total=n_steps)
@@ -59,16 +68,21 @@ def fit(
             train_step(batches.inputs(step))
             session.step = step + 1
             progress(session.step)
-        train_loss, train_correct = check_loss("training", epoch, session.totals, n, config.lr)
 
         # validate
-        val_loss = val_correct = None
+        totals = [world.sum(session.totals)]
         if is_due(epoch, config.test_every, config.n_epochs):
             wait_between_batches(session.epoch, control, emit)
-            logits = predict_logits(model, val_pixels, device, control)
-            val_totals = torch.stack([F.cross_entropy(logits, val_labels, reduction="sum").double().cpu(),
-                                      (logits.argmax(1) == val_labels).sum().double().cpu()])
-            val_loss, val_correct = check_loss("validation", epoch, val_totals, len(val_labels), config.lr)
+            world.take_buffers(model)
+            logits = predict_logits(model, val_pixels, device, control, world)
+            totals.append(count(logits, val_labels).to(session.totals.dtype))
+
+        # read the numbers: the only wait for the device in an epoch
+        train_totals, *val_totals = torch.stack(totals).cpu()
+        train_loss, train_correct = check_loss("training", epoch, train_totals, n, config.lr)
+        val_loss = val_correct = None
+        for totals_read in val_totals:  # none or one
+            val_loss, val_correct = check_loss("validation", epoch, totals_read, len(val_labels), config.lr)
 
         # remember the best
         is_best = val_correct is not None and (session.best is None or val_correct > session.best.correct)
@@ -91,9 +105,11 @@ def fit(
             save(session)
 
 
-def check_last_batch(n: int, config: RunConfig) -> None:
+def check_last_batch(n: int, config: RunConfig, world: World) -> None:
     """NoodleError where batch norm has a single number a channel: one image, of which ResNet18 leaves one pixel of 32 x 32."""
-    if config.input_size <= 32 and n % config.batch_size == 1 % config.batch_size:
+    if world.size > 1 and config.input_size <= 32:
+        check_shares(n, config.batch_size, world)
+    elif config.input_size <= 32 and n % config.batch_size == 1 % config.batch_size:
         raise NoodleError(f"--batch-size {config.batch_size}: the last batch of {n} photos is a single one, which can't be "
                           "trained on at --input-size 32; choose another batch size or a larger input size")
 
@@ -103,7 +119,7 @@ def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:
     return epoch % every == 0 or epoch == last or (first and epoch == 1)
 
 
-def wait_between_batches(epoch: int, control: Control, emit: Emit) -> None:
+def wait_between_batches(epoch: int, control: Control | SharedControl, emit: Emit) -> None:
     """Where a stop or a pause takes effect: StopRun, or a wait for the end of the pause."""
     control.check()
     if control.pause_requested:
@@ -124,16 +140,27 @@ def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) ->
 
 
 @torch.no_grad()
-def predict_logits(model: nn.Module, pixels: Tensor, device: Device, control: Control | None = None) -> Tensor:
-    """float32 logits [n, k] of transformed images (uint8 [n, 3, size, size]), on the device; the model is left in eval mode."""
+def predict_logits(
+    model: nn.Module, pixels: Tensor, device: Device, control: Control | SharedControl | None = None, world: World = ALONE
+) -> Tensor:
+    """float32 logits [n, k] of transformed images (uint8 [n, 3, size, size]), on the device; the model is left in eval mode.
+
+    The ranks of `world` share the images out; each gets all logits.
+    """
     model.eval()
     logits = []
-    for batch in pixels.split(EVAL_BATCH):
+    for batch in pixels.split(EVAL_BATCH * world.size):
         if control is not None:
             control.check()
+        own = batch[world.share(len(batch))]
         with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
-            logits.append(model(normalise(batch.to(device.torch_device))).float())
+            logits.append(world.gather(model(normalise(own.to(device.torch_device))).float(), len(batch)))
     return torch.cat(logits)
+
+
+def count(logits: Tensor, labels: Tensor) -> Tensor:
+    """Summed cross-entropy and number of right answers as float32 [2], on the device of `logits` [n, k] and `labels` [n]."""
+    return torch.stack([F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum().float()])
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:

@@ -1,17 +1,20 @@
 """`--load-dir`: pick a run up where its checkpoint stands, or start a new one from trained weights."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from noodle_tui.config import RunConfig, make_config, options
-from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.errors import NoodleError, UsageError, one_line
+from noodle_tui.events import EpochDone, from_json
 from noodle_tui.run_folder import MODEL
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
 # value it would be another run.
-CHANGEABLE = {"n_epochs", "test_every", "save_every", "log_every", "lr", "momentum", "device", "precision", "comet",
-              "comet_weights", "tensorboard", "debug", "data_dir", "stimuli", "rejig_data", "mode", "skip_bad_images"}
+CHANGEABLE = {"n_epochs", "test_every", "save_every", "log_every", "lr", "momentum", "device", "precision", "compile",
+              "sync_bn", "comet", "comet_weights", "tensorboard", "debug", "data_dir", "stimuli", "rejig_data", "mode",
+              "skip_bad_images"}
 NOT_COMPARED = {"load_dir", "save_dir"}
 
 
@@ -37,13 +40,28 @@ class PickedUp:
         """How often the run has been picked up, this time included."""
         return self.content["times"] + 1
 
-    def check_data(self, fingerprint: str) -> None:
-        """NoodleError if the photos are not those that the checkpoint was trained on."""
+    @property
+    def history(self) -> list[EpochDone]:
+        """What the run said of its epochs. NoodleError if the checkpoint holds something else there."""
+        try:
+            epochs = [from_json(json.dumps({"event": "EpochDone", **epoch})) for epoch in self.content["history"]]
+        except (TypeError, ValueError) as error:
+            raise NoodleError(f"the checkpoint's history can't be read: {one_line(error)[:160]}") from None
+        return [epoch for epoch in epochs if isinstance(epoch, EpochDone)]
+
+    def check_data(self, fingerprint: str, order: str) -> None:
+        """NoodleError if the photos are not those that the checkpoint was trained on, or stand in another order."""
         if fingerprint != self.content["fingerprint"]:
             raise NoodleError(
                 f"the photos in {self.config.data_dir} are not those that this run was trained on (fingerprint "
                 f"{fingerprint[:12]}, then {str(self.content['fingerprint'])[:12]}): put them back, or start a new run "
                 "from its weights with --load-dir RUN/model.pth"
+            )
+        if order != self.content["order"]:
+            raise NoodleError(
+                f"the photos in {self.config.data_dir} have other names than when this run was trained on them, and names "
+                "decide what makes up a batch: give them their names back, or start a new run from its weights with --load-dir "
+                "RUN/model.pth"
             )
 
 

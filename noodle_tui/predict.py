@@ -38,6 +38,8 @@ def read_card(folder: Path) -> ModelCard:
     """The model.json of a run folder. NoodleError if it is missing or not ours."""
     file = folder / CARD
     try:
+        if file.exists() and not file.is_file():  # a pipe would be waited for
+            raise ValueError("it is not a file")
         if file.stat().st_size > 1_000_000:
             raise ValueError("it is too large")
         content = json.loads(file.read_bytes())

@@ -9,6 +9,7 @@ import platformdirs
 
 from noodle_tui.atomic import write_atomic
 from noodle_tui.config import Option, options
+from noodle_tui.run_folder import read_plain
 
 VERSION = 1
 MAX_BYTES = 64 * 1024
@@ -34,9 +35,7 @@ def recall(folder: Path) -> tuple[dict[str, Any], str]:
     """The values kept for the working folder, and a note ("" if all is well): a broken file is left out, and is said to be."""
     file = remembered_file(folder)
     try:
-        if file.stat().st_size > MAX_BYTES:
-            raise ValueError("too large")
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_plain(file, MAX_BYTES))
         if not isinstance(content, dict) or content.get("version") != VERSION or not isinstance(content.get("values"), dict):
             raise ValueError("not of this version")
     except FileNotFoundError:

@@ -6,7 +6,6 @@ It says what it does by events: to the run folder's record and to whoever else l
 the first event, so that a screen is painted before.
 """
 
-import json
 import os
 import time
 import traceback
@@ -17,11 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noodle_tui import run_folder
-from noodle_tui.atomic import write_atomic
+from noodle_tui.card import holders_in_words, others_on_card
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.control import Control
-from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.evaluate import Count, Evaluation, Prediction, evaluate
+from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
+from noodle_tui.distributed import ALONE, World, check_ranks, ending_together, own_device, shared, synchronised
+from noodle_tui.errors import NoodleError, StopRun, full_memory, one_line
+from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.events import (
     DataReady,
     Emit,
@@ -31,23 +32,28 @@ from noodle_tui.events import (
     RunFailed,
     RunStarted,
     RunStopped,
-    Saved,
     StageDone,
     StageProgress,
     StageStarted,
 )
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
+from noodle_tui.meanwhile import Meanwhile
 from noodle_tui.names import printable
 from noodle_tui.pick_up import PickedUp, folder_to_pick_up, pick_up, weights_to_start_from
-from noodle_tui.report import RunFacts, environment, model_card, write_report
-from noodle_tui.samples import find_samples
+from noodle_tui.report import RunFacts, environment, write_report
+from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.settings import load_settings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from noodle_tui.checkpoint import Session
     from noodle_tui.dataset import Dataset
     from noodle_tui.device import Device
+    from noodle_tui.saving import Saver
+
+    Network = tuple[Device, nn.Module]
 
 ERROR_LOG = "error.log"
 PROGRESS_EVERY = 0.2  # seconds between two reports within a stage
@@ -64,15 +70,21 @@ class Outcome:
     evaluation: Evaluation | None = None
 
 
-def run(config: RunConfig, listeners: Sequence[Emit] = (), control: Control | None = None) -> Outcome:
+def run(
+    config: RunConfig, listeners: Sequence[Emit] = (), control: Control | None = None, world: World = ALONE
+) -> Outcome:
     """Do what `config` says. Blocks until the run is done, or stopped by `control` (then all is saved).
 
     NoodleError when it can't go on: what was learnt until then is in the run folder, where the run is marked as failed.
+    Under torchrun this is rank 0's part, and `accompany` that of the others.
     """
     control = control or Control()
     if config.comet:
         load_settings()  # what is wrong with the keys is said before anything is made
     old_folder = folder_to_pick_up(config)
+    if old_folder is None:
+        check_ranks(config, world)
+    check_room(old_folder or config.save_dir, RESUME_BYTES if old_folder else RUN_BYTES)
     folder = old_folder or run_folder.make_run_folder(config.save_dir, config.namestr)
     with run_folder.locked(folder):
         run_folder.clear_requests(folder)
@@ -80,50 +92,109 @@ def run(config: RunConfig, listeners: Sequence[Emit] = (), control: Control | No
         control.folder = folder
         before = pick_up(folder, config) if old_folder else None
         config = before.config if before else weights_to_start_from(config)
+        check_ranks(config, world)
         outcome = Outcome(folder)
         emit = Fanout(listeners)
-        emit.add(Recorder(folder, emit))
-        began = time.time()
-        with loggers(config, before, outcome, emit) as comet_key:
+        # a finished run stays one until it is known that it can go on
+        done = before is not None and run_folder.read_state(folder).status == "done"
+        recorder = Recorder(folder, emit, before.history if before else (), held=done)
+        emit.add(recorder)
+        began = time.monotonic()  # the system's time may jump
+        with loggers(config, before, outcome, emit, control) as comet_key:
             try:
-                steps(config, before, comet_key, outcome, emit, control, began)
+                with ending_together(world):
+                    world.from_rank_0((folder, config, before))
+                    steps(config, before, comet_key, outcome, emit, recorder, control, began, world)
             except StopRun as stop:
-                emit(RunStopped(reason=stop.reason, seconds=time.time() - began))
+                emit(RunStopped(reason=stop.reason, seconds=time.monotonic() - began))
             except BaseException as error:
                 text = failure_in_words(error, folder)
-                emit(RunFailed(error=text, seconds=time.time() - began))
+                emit(RunFailed(error=text, seconds=time.monotonic() - began))
                 if isinstance(error, NoodleError) or not isinstance(error, Exception):
                     raise
                 raise NoodleError(text) from error
         return outcome
 
 
+def accompany(control: Control, world: World) -> None:
+    """What a rank other than 0 does: the same steps, but it says, saves and judges nothing. Returns when they are done, or
+    when the run was stopped."""
+    silence = Fanout()
+    folder = Path()
+    try:
+        with ending_together(world):
+            folder, config, before = world.from_rank_0(None)
+            if config.rejig_data:
+                world.from_rank_0(None)
+            with Meanwhile("network", control.check) as network:
+                data = load_data(config, before, network, silence, control, world)
+                device, session = load_model(config, data, network, before, silence, world)
+            from noodle_tui.fit import fit
+
+            try:
+                fit(session, data, config, device, emit=silence, control=shared(control, world, device),
+                    save=lambda _: None, world=world)
+            except StopRun:
+                world.collect(session.totals)
+                raise
+    except StopRun:
+        return
+    except NoodleError:
+        raise
+    except Exception as error:
+        raise NoodleError(f"process {world.rank}: {failure_in_words(error, folder)}") from error
+
+
 def steps(
-    config: RunConfig, before: PickedUp | None, comet_key: str, outcome: Outcome, emit: Emit, control: Control, began: float
+    config: RunConfig, before: PickedUp | None, comet_key: str, outcome: Outcome, emit: Fanout, recorder: Recorder,
+    control: Control, began: float, world: World,
 ) -> None:
     """The way of a run, top to bottom."""
-    announce(config, before, outcome.folder, emit)
+    started = announce(config, before, outcome.folder, emit)
     if config.rejig_data:
         rejig(config, emit, control)
-    data = load_data(config, emit, control)
-    device, session = load_model(config, data, before, emit, control)
+        world.from_rank_0(None)  # the others have waited for it
+    with Meanwhile("network", control.check) as network:  # built in a thread while the photos are decoded
+        data = load_data(config, before, network, emit, control, world)
+        device, session = load_model(config, data, network, before, emit, world)
+    recorder.release()
     session.comet_key = comet_key
     facts = known_facts(config, data, device, began, before)
-    train(session, data, config, device, facts, outcome.folder, emit, control)
-    outcome.facts, outcome.evaluation = judge(session, data, device, facts, outcome.folder, emit, control)
+    from noodle_tui.saving import Saver  # imports torch
+
+    with Saver(outcome.folder, config, facts, emit) as saver, record_where_saved(saver, started, session, outcome, emit):
+        train(session, data, config, device, saver, emit, control, world)
+        outcome.facts, outcome.evaluation = judge(session, data, device, facts, outcome.folder, saver, emit, control)
     outcome.status = "done"
     overall = outcome.evaluation.overall
     emit(RunDone(best_epoch=outcome.facts.best_epoch, best_correct=overall.correct, best_count=overall.count,
-                 seconds=time.time() - began))
+                 seconds=time.monotonic() - began))
 
 
-def announce(config: RunConfig, before: PickedUp | None, folder: Path, emit: Emit) -> None:
-    options = config.model_dump(mode="json")
-    write_atomic(folder / run_folder.CONFIG, json.dumps(options, indent=1) + "\n")
-    emit(RunStarted(name=config.namestr, folder=str(folder), config=options, n_epochs=config.n_epochs, pid=os.getpid(),
-                    host=os.uname().nodename, resumed_at=before.epoch if before else 0))
+def announce(config: RunConfig, before: PickedUp | None, folder: Path, emit: Emit) -> RunStarted:
+    started = RunStarted(name=config.namestr, folder=str(folder), config=config.model_dump(mode="json"),
+                         n_epochs=config.n_epochs, pid=os.getpid(), host=os.uname().nodename,
+                         resumed_at=before.epoch if before else 0)
+    emit(started)
     for warning in before.warnings if before else []:
         emit(Message(level="warning", text=warning))
+    return started
+
+
+@contextmanager
+def record_where_saved(
+    saver: "Saver", started: RunStarted, session: "Session", outcome: Outcome, emit: Fanout
+) -> Iterator[None]:
+    """However the run ends, see that what it came to is saved; where its own folder refuses, in another, with a record."""
+    try:
+        yield
+    finally:
+        folder = saver.finish()
+        if folder != outcome.folder:
+            outcome.folder = folder
+            recorder = Recorder(folder, emit, list(session.history))
+            recorder(replace(started, folder=str(folder), resumed_at=session.epoch))
+            emit.add(recorder)
 
 
 def rejig(config: RunConfig, emit: Emit, control: Control) -> None:
@@ -140,14 +211,20 @@ def rejig(config: RunConfig, emit: Emit, control: Control) -> None:
                      "`noodle rejig --dry-run` says which and why"))
 
 
-def load_data(config: RunConfig, emit: Emit, control: Control) -> "Dataset":
-    """Find and decode every image."""
+def load_data(
+    config: RunConfig, before: PickedUp | None, network: "Meanwhile[Network]", emit: Emit, control: Control, world: World
+) -> "Dataset":
+    """Find and decode every image, with `network` under way meanwhile."""
     with stage("decode", f"reading the photos in {config.data_dir}", emit) as progress:
-        find_samples(config.data_dir, config.person)  # what is wrong with the folders is said before torch is imported
+        # what is wrong with the folders is said before torch is imported
+        classes, _ = find_samples(config.data_dir, config.person)
         from noodle_tui.dataset import load_dataset
+        from noodle_tui.device import pick_device
 
-        data = load_dataset(config.data_dir, config.person, config.input_size, skip_bad_images=config.skip_bad_images,
-                            progress=progress, check=control.check)
+        device = pick_device(own_device(config.device, world), config.precision)
+        network.start(lambda progress, check: build_network(config, before, len(classes), device, world, progress, check))
+        data = load_dataset(config.data_dir, config.person, config.input_size, device,
+                            skip_bad_images=config.skip_bad_images, progress=progress, check=control.check)
     emit(DataReady(
         classes=data.classes, train_counts=data.train.counts(len(data.classes)),
         val_counts=data.val.counts(len(data.classes)), people=len(data.train.people | data.val.people),
@@ -159,99 +236,89 @@ def load_data(config: RunConfig, emit: Emit, control: Control) -> "Dataset":
     return data
 
 
-def load_model(
-    config: RunConfig, data: "Dataset", before: PickedUp | None, emit: Emit, control: Control
-) -> "tuple[Device, Session]":
-    """The network on its device, fresh or as the checkpoint left it. NoodleError if the checkpoint saw other photos."""
-    from noodle_tui.checkpoint import new_session, restore
-    from noodle_tui.device import pick_device
-    from noodle_tui.model import ARCHITECTURE, build_model
+def build_network(
+    config: RunConfig, before: PickedUp | None, n_classes: int, device: "Device", world: World,
+    progress: Callable[[int, int | None], None], check: Callable[[], None],
+) -> "Network":
+    """The network, on its device. Its weights are rank 0's: the others get them from it before the first step."""
+    from noodle_tui.model import build_model
+    from noodle_tui.step import check_compiler
 
-    device = pick_device(config.device, config.precision)
-    weights = "none" if before else config.weights
+    weights = "none" if before or world.rank > 0 else config.weights
+    model = build_model(weights, n_classes, config.seed, progress, check)
+    if config.sync_bn and world.size > 1:
+        model = synchronised(model)
+    model = model.to(device.torch_device)
+    if config.compile:
+        check_compiler(device)
+    return device, model
+
+
+def load_model(
+    config: RunConfig, data: "Dataset", network: "Meanwhile[Network]", before: PickedUp | None, emit: Emit, world: World
+) -> "tuple[Device, Session]":
+    """`network` when it is there, fresh or as the checkpoint left it. NoodleError if it, or rank 0, saw other photos."""
+    from noodle_tui.checkpoint import new_session, restore
+    from noodle_tui.model import ARCHITECTURE
+
     with stage("weights", "loading the network", emit) as progress:
-        model = build_model(weights, len(data.classes), config.seed, progress, control.check)
-        session = new_session(model.to(device.torch_device), config.lr, config.momentum, device.torch_device)
-        session.fingerprint = data.fingerprint
+        device, model = network.result(progress)
+        session = new_session(model, config.lr, config.momentum, device.torch_device)
+        session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
         if before:
-            before.check_data(data.fingerprint)
+            before.check_data(session.fingerprint, session.order)
             restore(session, before.content)
             for group in session.optimizer.param_groups:
                 group.update(lr=config.lr, momentum=config.momentum)
-    emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else weights, device=str(device.torch_device),
-                    device_name=device.name, precision=device.precision))
+        if world.rank > 0:
+            session.totals.zero_()  # rank 0 has the sum of all
+        if world.from_rank_0((session.fingerprint, session.order)) != (session.fingerprint, session.order):
+            raise NoodleError(f"process {world.rank} finds other photos in {config.data_dir} than process 0: every node needs "
+                              "the same")
+    emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else config.weights,
+                    device=str(device.torch_device), device_name=device.name, precision=device.precision))
+    if shared := holders_in_words(others_on_card(device.torch_device)):
+        emit(Message(level="info", text=f"{device.name} is {shared}"))
     return device, session
 
 
 def train(
-    session: "Session", data: "Dataset", config: RunConfig, device: "Device", facts: RunFacts, folder: Path, emit: Emit,
-    control: Control,
+    session: "Session", data: "Dataset", config: RunConfig, device: "Device", saver: "Saver", emit: Emit, control: Control,
+    world: World,
 ) -> None:
     """Fit, saving at each save point, and whatever ends it: at a stop the session, at an error the best model so far."""
     from noodle_tui.fit import fit
 
-    def save(_: "Session") -> None:
-        save_all(session, config, facts, folder, emit)
-
     began = time.perf_counter()
     emit(StageStarted(stage="train", text=f"training {config.n_epochs - session.epoch} epochs", total=config.n_epochs))
+    if config.compile:
+        emit(Message(level="info", text="the first step compiles the network, which takes a minute or more (--compile)"))
     try:
-        fit(session, data, config, device, emit=emit, control=control, save=save)
+        fit(session, data, config, device, emit=emit, control=shared(control, world, device), save=saver.save, world=world)
     except StopRun:
-        save_all(session, config, facts, folder, emit)
+        world.collect(session.totals)
+        saver.save(session)
         raise
     except Exception:
-        save_model(session, facts, folder, emit)
+        saver.save_model(session)
         raise
     emit(StageDone(stage="train", seconds=time.perf_counter() - began))
 
 
-def save_all(session: "Session", config: RunConfig, facts: RunFacts, folder: Path, emit: Emit) -> None:
-    """The checkpoint and the best model. A disk that refuses is said, and tried again at the next save point."""
-    from noodle_tui.checkpoint import FILE, save_session
-
-    try:
-        save_session(folder, session, config.model_dump(mode="json"))
-        emit(Saved(what="checkpoint", file=FILE, epoch=session.epoch))
-    except OSError as error:
-        emit(Message(level="error", text=f"{folder / FILE} could not be saved ({error.strerror}): training goes on, and the "
-                     "next save point tries again; make room or rights there"))
-    save_model(session, facts, folder, emit)
-
-
-def save_model(session: "Session", facts: RunFacts, folder: Path, emit: Emit) -> None:
-    """The best weights so far, as model.pth and model.json, where they changed since the last save."""
-    from noodle_tui.checkpoint import weights_file
-
-    best = session.best
-    if best is None or best.epoch == session.best_on_disk:
-        return
-    card = model_card(facts_now(facts, session), Count("all", best.correct, best.count))
-    try:
-        write_atomic(folder / run_folder.MODEL, weights_file(best.weights))
-        write_atomic(folder / run_folder.CARD, json.dumps(card, indent=1) + "\n")
-    except OSError as error:
-        emit(Message(level="error", text=f"{folder / run_folder.MODEL} could not be saved ({error.strerror}): training goes "
-                     "on, and the next save point tries again; make room or rights there"))
-        return
-    session.best_on_disk = best.epoch
-    emit(Saved(what="model", file=run_folder.MODEL, epoch=best.epoch))
-
-
 def judge(
-    session: "Session", data: "Dataset", device: "Device", facts: RunFacts, folder: Path, emit: Emit, control: Control
+    session: "Session", data: "Dataset", device: "Device", facts: RunFacts, folder: Path, saver: "Saver", emit: Emit,
+    control: Control,
 ) -> tuple[RunFacts, Evaluation]:
-    """Run the best weights over the validation images once more and write the report."""
-    import torch
-
+    """Run the best weights over the validation images once more and write the report, while the last save is written."""
     from noodle_tui.fit import predict_logits
+    from noodle_tui.saving import facts_now
 
     best = session.best
     if best is None:
         raise NoodleError("no epoch was validated: there is nothing to report")
     with stage("evaluate", f"judging the best weights (epoch {best.epoch})", emit):
         session.model.load_state_dict(best.weights)
-        probabilities = predict_logits(session.model, torch.stack(data.val.pixels), device, control).softmax(1).tolist()
+        probabilities = predict_logits(session.model, data.val.pixels.stacked(), device, control).softmax(1).tolist()
         predictions = [
             Prediction(s.name, s.person, s.level, s.label, max(range(len(p)), key=p.__getitem__), tuple(p))
             for s, p in zip(data.val.samples, probabilities, strict=True)
@@ -261,31 +328,29 @@ def judge(
         if evaluation.overall.correct != best.correct:
             emit(Message(level="warning", text=f"the best weights answer {evaluation.overall.correct} images right now and "
                          f"{best.correct} in epoch {best.epoch}: this device does not compute the same thing twice"))
-        save_model(session, facts, folder, emit)
-        write_report(folder, facts, evaluation, predictions)
-        if session.best_on_disk != best.epoch:
-            raise NoodleError(f"{folder / run_folder.MODEL} could not be saved: make room or rights there, then pick the run "
-                              f"up again with --load-dir {folder}")
+        saver.save_model(session)
+        try:
+            write_report(folder, facts, evaluation, predictions)
+            home = saver.finish()
+        except OSError:
+            home = saver.move()
+        if home != folder:
+            write_report(home, facts, evaluation, predictions)
     return facts, evaluation
 
 
 def known_facts(config: RunConfig, data: "Dataset", device: "Device", began: float, before: PickedUp | None) -> RunFacts:
     """What the report needs to know besides the results, before the first epoch."""
     n = len(data.classes)
+    started = time.time() - (time.monotonic() - began)
     return RunFacts(
         name=config.namestr, config=config.model_dump(mode="json"), classes=data.classes, epochs=[], best_epoch=0,
         train_counts=data.train.counts(n), val_counts=data.val.counts(n), train_people=data.train.people,
         val_people=data.val.people, unknown_people=sum(s.person is None for s in data.train.samples + data.val.samples),
         split_by=data.split_by, skipped=data.skipped, fingerprint=data.fingerprint, weights=config.weights,
         device=str(device.torch_device), device_name=device.name, precision=device.precision, environment=environment(),
-        started=began, finished=began, seconds=0.0, resumed=before.times if before else 0,
+        started=started, finished=started, seconds=0.0, resumed=before.times if before else 0,
     )
-
-
-def facts_now(facts: RunFacts, session: "Session") -> RunFacts:
-    """`facts` with what the session has come to."""
-    return replace(facts, epochs=list(session.history), best_epoch=session.best.epoch if session.best else 0,
-                   finished=time.time(), seconds=sum(epoch.seconds for epoch in session.history))
 
 
 @contextmanager
@@ -306,7 +371,9 @@ def stage(name: str, text: str, emit: Emit) -> Iterator[Callable[[int, int | Non
 
 
 @contextmanager
-def loggers(config: RunConfig, before: PickedUp | None, outcome: Outcome, emit: Fanout) -> Iterator[str]:
+def loggers(
+    config: RunConfig, before: PickedUp | None, outcome: Outcome, emit: Fanout, control: Control
+) -> Iterator[str]:
     """Comet and TensorBoard while the run lasts, where they are asked for. Gives the Comet experiment's key ("" without).
 
     Comet has a process of its own; training doesn't wait for it.
@@ -333,15 +400,17 @@ def loggers(config: RunConfig, before: PickedUp | None, outcome: Outcome, emit: 
             model = outcome.folder / run_folder.MODEL
             evaluation = outcome.evaluation
             comet.close(model if model.exists() else None, evaluation.confusion if evaluation else None,
-                        evaluation.classes if evaluation else [], COMET_PATIENCE[outcome.status])
+                        evaluation.classes if evaluation else [], COMET_PATIENCE[outcome.status],
+                        in_a_hurry=lambda: control.stop_requested)
 
 
 def failure_in_words(error: BaseException, folder: Path) -> str:
     """One line for people; the traceback of an unforeseen error goes to error.log in the run folder."""
     if isinstance(error, NoodleError):
         return str(error)
-    if type(error).__name__ == "OutOfMemoryError":
-        return "the GPU's memory is full: try a smaller --batch-size or --input-size, or see who else uses it (nvidia-smi)"
+    if full := full_memory(error):
+        whose = {"gpu": "the GPU's memory", "host": "this machine's memory"}[full]
+        return f"{whose} is full: try a smaller --batch-size or --input-size, or wait until others leave room"
     if isinstance(error, KeyboardInterrupt):
         return "interrupted at once; what was saved last is in the run folder"
     try:

@@ -3,7 +3,6 @@
 Nothing here writes metrics (that is `listeners/record.py`) or knows how a run trains.
 """
 
-import contextlib
 import errno
 import fcntl
 import json
@@ -24,6 +23,8 @@ CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
     "config.json", "events.jsonl", "metrics.csv", "model.pth", "model.json", "run.lock"
 )
 MAX_LINE = 1_000_000  # bytes: a longer line is no event
+CHUNK = 4_000_000  # bytes of events read at a time
+ENDLESS = 16  # of these without a line's end: what comes after is left for the next look
 
 
 def make_run_folder(save_dir: Path, name: str) -> Path:
@@ -93,12 +94,22 @@ def open_plain(path: Path) -> BinaryIO:
     except OSError as error:
         if path.is_symlink():
             raise ValueError(f"{path.name} is a link; no run writes that") from None
+        if error.errno == errno.ENXIO:  # a socket
+            raise ValueError(f"{path.name} is not a plain file; no run writes that") from None
         raise error
-    file = os.fdopen(descriptor, "rb", buffering=0)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        file.close()
+        os.close(descriptor)
         raise ValueError(f"{path.name} is not a plain file; no run writes that")
-    return file
+    return os.fdopen(descriptor, "rb", buffering=0)
+
+
+def read_plain(path: Path, limit: int) -> bytes:
+    """A plain file's content. ValueError if it is none, or holds more than `limit` bytes; OSError as from `open`."""
+    with open_plain(path) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise ValueError(f"{path.name} is too large")
+    return content
 
 
 def is_run_folder(folder: Path) -> bool:
@@ -130,9 +141,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The options a run was started with. NoodleError if config.json is missing or broken."""
     file = folder / CONFIG
     try:
-        if file.stat().st_size > MAX_LINE:
-            raise ValueError("too large")
-        content = json.loads(file.read_bytes())
+        content = json.loads(read_plain(file, MAX_LINE))
         if not isinstance(content, dict):
             raise ValueError("not an object")
     except (OSError, ValueError, RecursionError) as error:
@@ -155,22 +164,27 @@ class Follower:
                 if os.fstat(file.fileno()).st_size < self.position:  # rewritten by a resume after a torn line
                     self.position = 0
                 file.seek(self.position)
-                content = file.read()
+                return self._read(file)
         except FileNotFoundError:
             return []
         except ValueError:  # a link or a pipe in the file's place
             self.broken_lines += 1
             return []
-        whole = content.rfind(b"\n") + 1
-        self.position += whole
-        events = []
-        for line in content[:whole].splitlines():
-            try:
-                if len(line) > MAX_LINE:
-                    raise ValueError("a line of this length is no event")
-                events.append(from_json(line))
-            except ValueError:
-                self.broken_lines += 1
+
+    def _read(self, file: BinaryIO) -> list[Event]:
+        events, rest, endless = list[Event](), b"", 0
+        while endless < ENDLESS and (chunk := file.read(CHUNK)):
+            lines = (rest + chunk).split(b"\n")
+            rest = lines.pop()[: MAX_LINE + 1]  # of a line that is too long no more is kept in memory
+            for line in lines:
+                try:
+                    if len(line) > MAX_LINE:
+                        raise ValueError("a line of this length is no event")
+                    events.append(from_json(line))
+                except ValueError:
+                    self.broken_lines += 1
+            self.position = file.tell() - len(rest)
+            endless = 0 if lines else endless + 1
         return events
 
 
@@ -209,14 +223,13 @@ def request_pause(folder: Path) -> None:
 
 
 def request_resume(folder: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        (folder / PAUSE_FILE).unlink()
+    _forget(folder / PAUSE_FILE)
 
 
 def clear_requests(folder: Path) -> None:
     """Forget requests made to an earlier process of this run."""
     for name in (STOP_FILE, PAUSE_FILE):
-        (folder / name).unlink(missing_ok=True)
+        _forget(folder / name)
 
 
 def clear_leftovers(folder: Path) -> None:
@@ -228,6 +241,18 @@ def clear_leftovers(folder: Path) -> None:
 
 def _request(folder: Path, name: str) -> None:
     try:
-        (folder / name).touch()
+        touch_plain(folder / name)
     except OSError as error:
         raise NoodleError(f"{folder / name}: can't be made ({error.strerror})") from None
+
+
+def _forget(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise NoodleError(f"{file}: can't be removed ({error.strerror}); remove it by hand") from None
+
+
+def touch_plain(path: Path) -> None:
+    """Make an empty file; one that is there stays as it is. A link is not followed: it could lead out of the run folder."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666))

@@ -38,7 +38,7 @@ def parse_query(text: str) -> Test:
     try:
         terms = shlex.split(text)
     except ValueError:
-        raise UsageError(f"{text}: a quote is open") from None
+        raise UsageError(f"{text[:100]}: a quote is open") from None
     tests = [_test(term) for term in terms]
     return lambda run: all(test(run) for test in tests)
 
@@ -53,7 +53,7 @@ def _test(term: str) -> Test:
         return lambda run: word in run.name.casefold() or word in run.folder.name.casefold()
     read, operator, value = _reader(found["key"]), found["operator"], found["value"]
     if not value:
-        raise UsageError(f"{term}: a value is missing")
+        raise UsageError(f"{term[:100]}: a value is missing")
     return lambda run: _holds(read(run), operator, value)
 
 
@@ -62,7 +62,7 @@ def _reader(key: str) -> Callable[[RunSummary], Any]:
         return KEYS[key]
     option = key.removeprefix("cfg.").replace("-", "_")
     if option not in RunConfig.model_fields:
-        raise UsageError(f"{key}: no such key; there are {', '.join(KEYS)} and options, e.g. cfg.lr")
+        raise UsageError(f"{key[:100]}: no such key; there are {', '.join(KEYS)} and options, e.g. cfg.lr")
     return lambda run: run.config.get(option)
 
 

@@ -1,9 +1,12 @@
 """The images of a data folder, found but not decoded: `train/<class>/` and `val/<class>/`. Without torch, so quickly."""
 
+import hashlib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import level_in, person_in
@@ -57,11 +60,20 @@ def find_samples(data_dir: Path, person: str) -> tuple[list[str], dict[str, list
     return classes, samples
 
 
+def order_fingerprint(samples: Sequence[Sample]) -> str:
+    """SHA-256 of the names in their order: that decides which photos make up a batch. No name can be read from it."""
+    return hashlib.sha256("\n".join(sample.name for sample in samples).encode("utf-8", "surrogateescape")).hexdigest()
+
+
 def _class_folders(data_dir: Path, split: str) -> list[str]:
     folder = data_dir / split
     if not folder.is_dir():
         raise NoodleError(f"{folder} is missing: sort photos into it with --rejig-data, or name another --data-dir")
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    except OSError as error:
+        cannot_list(error)
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -81,6 +93,6 @@ def _image_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def cannot_list(error: OSError) -> None:
+def cannot_list(error: OSError) -> NoReturn:
     """For os.walk, which would pass over a folder that it may not list: NoodleError."""
     raise NoodleError(f"{error.filename}: this folder can't be listed ({error.strerror}): give yourself the right to read it")

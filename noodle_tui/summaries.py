@@ -12,20 +12,29 @@ from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import ENDINGS, EpochDone, Event, Paused, Resumed, RunFailed, RunStarted, from_json
-from noodle_tui.run_folder import EVENTS, MAX_LINE, is_alive, list_runs, open_plain, read_config
+from noodle_tui.run_folder import (
+    CHUNK,
+    EVENTS,
+    MAX_LINE,
+    is_alive,
+    list_runs,
+    open_plain,
+    read_config,
+    touch_plain,
+)
 from noodle_tui.stats import wilson_interval
 
 PIN = "pinned"  # an empty file in a run folder: the run is kept on top of lists
-CHUNK = 4_000_000  # bytes read at a time
 LIVE = ("starting", "running", "paused")
 
 # An epoch's line as `to_json` writes it; a line of any other form goes through the JSON parser. The possessive ++ (what
-# is matched is never given back) makes it three times as fast.
+# is matched is never given back) makes it three times as fast. Numbers of at most 15 digits are within the parser's bounds.
 _ANY = rb"[^,{}]++"
+_WHOLE = rb"([0-9]{1,15}+)"
 _EPOCH = re.compile(
-    rb'\{"event": "EpochDone", "time": ([0-9.]++), "epoch": ([0-9]++), "n_epochs": ([0-9]++), '
+    rb'\{"event": "EpochDone", "time": ([0-9]{1,11}+(?:\.[0-9]++)?+), "epoch": ' + _WHOLE + rb', "n_epochs": ' + _WHOLE + rb', '
     rb'"train_loss": ' + _ANY + rb', "train_correct": [0-9]++, "train_count": [0-9]++, '
-    rb'"val_loss": ' + _ANY + rb', "val_correct": ([0-9]++|null), "val_count": ([0-9]++), '
+    rb'"val_loss": ' + _ANY + rb', "val_correct": ([0-9]{1,15}+|null), "val_count": ' + _WHOLE + rb', '
     rb'"lr": ' + _ANY + rb', "seconds": ' + _ANY + rb', "images_per_second": ' + _ANY + rb', "is_best": (true|false)\}'
 )
 # Lines that tell nothing that a summary holds; only their kind is looked at.
@@ -148,9 +157,11 @@ class _Tally:
     def _take(self, line: bytes) -> None:
         if found := _EPOCH.fullmatch(line):
             clock, epoch, n_epochs, correct, count, best = found.groups()
+            if correct != b"null" and int(correct) > int(count):
+                return  # a broken line, as the parser would find
             self.epoch, self.n_epochs, self.last_time = int(epoch), int(n_epochs), float(clock)
             if correct != b"null":
-                self.epochs.append((int(epoch), int(correct), int(count), best == b"true"))
+                self._add(int(epoch), int(correct), int(count), best == b"true")
             return
         if _SKIPPED.match(line):
             return
@@ -158,6 +169,11 @@ class _Tally:
             self._apply(from_json(line))
         except ValueError:  # a broken line is left out, as everywhere a run is read
             return
+
+    def _add(self, epoch: int, correct: int, count: int, is_best: bool) -> None:
+        while self.epochs and epoch <= self.epochs[-1][0]:  # no run goes back: the later word counts, as in RunState
+            self.epochs.pop()
+        self.epochs.append((epoch, correct, count, is_best))
 
     def _apply(self, event: Event) -> None:
         """As RunState does, as far as a summary tells of it."""
@@ -171,7 +187,7 @@ class _Tally:
             case EpochDone():
                 self.epoch, self.n_epochs = event.epoch, event.n_epochs
                 if event.val_correct is not None:
-                    self.epochs.append((event.epoch, event.val_correct, event.val_count, event.is_best))
+                    self._add(event.epoch, event.val_correct, event.val_count, event.is_best)
             case Paused():
                 self.paused = True
             case Resumed():
@@ -229,7 +245,7 @@ def pin(folder: Path, pinned: bool) -> None:
     """Keep a run on top of lists, or no longer. NoodleError if the folder can't be written to."""
     try:
         if pinned:
-            (folder / PIN).touch()
+            touch_plain(folder / PIN)
         else:
             (folder / PIN).unlink(missing_ok=True)
     except OSError as error:

@@ -1,9 +1,17 @@
 """The terminal may go away at any time; a run must not."""
 
 import contextlib
+import io
 import os
+import select
 import signal
+import sys
 from typing import TextIO
+
+CHUNK = 512  # bytes: POSIX's smallest PIPE_BUF; a pipe that is writable at all takes them without blocking
+BACKLOG = 4_000_000  # bytes that wait for a reader; what comes on top is left out
+STREAMS = ("stdin", "stdout", "stderr")
+PATIENCE = 10.0  # seconds at the end, without the reader taking a byte, after which the rest is left out
 
 
 class LastingStream:
@@ -30,6 +38,72 @@ class LastingStream:
 
     def isatty(self) -> bool:
         return self._stream.isatty()
+
+
+class UnblockedStream:
+    """A text stream whose writer never waits: for a reader that has stopped reading (a pager, Ctrl-S, a stuck pipe), text is
+    kept until it reads again. OSError from `write` and `flush` where nobody ever will (a closed pipe, a dead terminal)."""
+
+    def __init__(self, stream: TextIO):
+        stream.flush()  # what was printed before comes before
+        self._stream = stream
+        self._waiting = bytearray()
+        self.left_out = 0  # characters for which the backlog had no room
+        self.encoding = stream.encoding
+
+    def write(self, text: str) -> int:
+        if len(self._waiting) < BACKLOG:
+            self._waiting += text.encode(self.encoding, "backslashreplace")
+        else:
+            self.left_out += len(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Write as much as the reader takes now."""
+        while self._waiting and self._is_writable(0):
+            self._write_some()
+
+    def drain(self) -> bool:
+        """Write all that is left; False if the reader has taken nothing for PATIENCE seconds, and the rest is left out."""
+        while self._waiting:
+            if not self._is_writable(PATIENCE):
+                self._waiting.clear()
+                return False
+            self._write_some()
+        return True
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def _is_writable(self, seconds: float) -> bool:
+        poll = select.poll()
+        poll.register(self.fileno(), select.POLLOUT)
+        return bool(poll.poll(1000 * seconds))
+
+    def _write_some(self) -> None:
+        del self._waiting[: os.write(self.fileno(), self._waiting[:CHUNK])]
+
+
+def open_closed_streams() -> None:
+    """Where stdin, stdout or stderr were closed (`>&-`), point them at nothing: the next file that is opened would take their
+    number, and be written into by whoever prints."""
+    for number, mode in enumerate("rww"):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the system gives out the lowest free number
+            if getattr(sys, STREAMS[number]) is None:
+                setattr(sys, STREAMS[number], open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def print_everything() -> None:
+    """From now on what stdout's and stderr's encoding lacks (an emoji in ASCII, a name that is no UTF-8) is printed escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def terminal_streams() -> list[int]:

@@ -1,20 +1,28 @@
 """Where the weights to start from come from: torchvision's ImageNet file, or a state dict of the user's own."""
 
+import concurrent.futures
+import contextlib
 import hashlib
 import http.client
 import os
 import pickle
 import secrets
+import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+import warnings
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
 
 TIMEOUT = 15  # seconds without a byte before a download counts as cut
+DEAD_AFTER = 10  # times TIMEOUT without a byte, and the process that wrote a .part file is gone
+LOOK_EVERY = 0.1  # seconds between two looks for a request to stop
 
 
 def imagenet_url() -> str:
@@ -41,18 +49,40 @@ def checksum_ok(file: Path) -> bool:
 def fetch_imagenet(
     progress: Callable[[int, int | None], None] = lambda done, total: None, check: Callable[[], None] = lambda: None
 ) -> Path:
-    """The ImageNet weights' file, downloaded if it isn't there. NoodleError says what an offline node's user can do."""
+    """The ImageNet weights' file, downloaded if it isn't there. NoodleError says what an offline node's user can do.
+
+    `check` is asked all the while, however long the network is silent; what it raises ends the download.
+    """
     file = imagenet_file()
     try:
+        remove_dead_parts(file)
         if not (file.exists() and checksum_ok(file)):
             _download(imagenet_url(), file, progress, check)
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise NoodleError(
-            f"the ImageNet weights could not be downloaded ({reason}): on a machine with internet get {imagenet_url()} "
-            f"and put it at {file}, or use --weights FILE or --weights none"
+            f"the ImageNet weights could not be downloaded{_by_proxy(imagenet_url())} ({reason}): on a machine with internet "
+            f"get {imagenet_url()} and put it at {file}, or use --weights FILE or --weights none"
         ) from None
     return file
+
+
+def remove_dead_parts(file: Path) -> None:
+    """Remove what downloads of `file` left that were killed: a living one writes, or is cut, every TIMEOUT seconds."""
+    for part in file.parent.glob(f"{file.name}.*.part"):
+        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+            if time.time() - part.stat().st_mtime > DEAD_AFTER * TIMEOUT:
+                part.unlink()
+
+
+def _by_proxy(url: str) -> str:
+    """Through which proxy the environment leads to `url`, in words, without its password; "" if to none."""
+    parts = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
+        return ""
+    there = urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    return f" by way of {parts.scheme}_proxy, {there.hostname}:{there.port or 80}"
 
 
 def _download(
@@ -65,26 +95,57 @@ def _download(
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{file.name}.{secrets.token_hex(4)}.part")  # a name of its own: two downloads never share one
     wanted = file.stem.rsplit("-", 1)[1]
-    digest = hashlib.sha256()
     try:
-        with part.open("xb") as out, urllib.request.urlopen(url, timeout=TIMEOUT) as response:
-            total = int(response.headers["Content-Length"]) if response.headers["Content-Length"] else None
-            done, last = 0, 0.0
-            while block := response.read1(1 << 18):
+        with part.open("xb") as out:
+            transfer = Transfer(url, out)
+            last = 0.0
+            while not transfer.wait(LOOK_EVERY):
                 check()
-                out.write(block)
-                digest.update(block)
-                done += len(block)
-                if time.monotonic() - last > 0.2:
+                if transfer.done and time.monotonic() - last > 0.2:
                     last = time.monotonic()
-                    progress(done, total)
+                    progress(transfer.done, transfer.total)
+            checksum = transfer.result()
             out.flush()
             os.fsync(out.fileno())
-        if not digest.hexdigest().startswith(wanted):
-            raise ValueError(f"the download is damaged: {done} bytes arrived, their checksum is not {wanted}…")
+        if not checksum.startswith(wanted):
+            raise ValueError(f"the download is damaged: {transfer.done} bytes arrived, their checksum is not {wanted}…")
+        progress(transfer.done, transfer.total)
         os.replace(part, file)
     finally:
         part.unlink(missing_ok=True)
+
+
+class Transfer:
+    """A download into an open file, in a thread of its own: names that don't resolve and servers that fall silent block it,
+    but not whoever waits. It ends by itself once the file is closed, at the latest after TIMEOUT."""
+
+    def __init__(self, url: str, out: BinaryIO):
+        self.done = 0  # bytes
+        self.total: int | None = None  # bytes, where the server says
+        self._answer: Future[str] = Future()
+        threading.Thread(target=self._work, args=(url, out), name="download", daemon=True).start()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended, after waiting for that a while."""
+        return bool(concurrent.futures.wait([self._answer], seconds).done)
+
+    def result(self) -> str:
+        """The SHA-256 of what arrived, in hexadecimal. OSError or HTTPException where it broke off."""
+        return self._answer.result()
+
+    def _work(self, url: str, out: BinaryIO) -> None:
+        digest = hashlib.sha256()
+        try:
+            with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+                length = response.headers["Content-Length"]
+                self.total = int(length) if length else None
+                while block := response.read1(1 << 18):
+                    out.write(block)
+                    digest.update(block)
+                    self.done += len(block)
+            self._answer.set_result(digest.hexdigest())
+        except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
+            self._answer.set_exception(error)
 
 
 def load_state_dict(file: Path) -> dict[str, Any]:
@@ -97,7 +158,9 @@ def load_state_dict(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise NoodleError(f"{file}: there is no such weights file")
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns on stderr of files that it then refuses
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise NoodleError(f"{file}: not loaded, since it holds more than tensors and could run code (or is damaged); get a "
                           "file that was saved with torch.save(model.state_dict(), …)") from None

@@ -3,6 +3,7 @@
 import errno
 import os
 import resource
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,18 @@ import pytest
 import torch
 from torch import nn
 
-from noodle_tui.checkpoint import FILE, PREVIOUS, Best, Session, load_session, new_session, restore, save_session, weights_file
+from noodle_tui.checkpoint import (
+    FILE,
+    PREVIOUS,
+    Best,
+    Session,
+    load_session,
+    new_session,
+    restore,
+    save_session,
+    session_content,
+    weights_file,
+)
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone
 
@@ -53,7 +65,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 
 def test_everything_comes_back(tmp_path: Path) -> None:
     before, after = trained(), fresh()
-    save_session(tmp_path, before, {"n_epochs": 5})
+    save_session(tmp_path, session_content(before, {"n_epochs": 5}))
     content, warning = load_session(tmp_path)
     restore(after, content)
     assert warning == ""
@@ -73,7 +85,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
 def test_training_goes_on_the_same(tmp_path: Path) -> None:
     """One more step after a restore gives the same bits as without it: the momentum and the memory format came along."""
     sessions = [trained(), fresh()]
-    save_session(tmp_path, sessions[0], {})
+    save_session(tmp_path, session_content(sessions[0], {}))
     restore(sessions[1], load_session(tmp_path)[0])
     images = torch.randn(4, 3, 8, 8)
     for session in sessions:
@@ -85,7 +97,7 @@ def test_training_goes_on_the_same(tmp_path: Path) -> None:
 
 def test_the_previous_one_is_kept(tmp_path: Path) -> None:
     for steps in (1, 2, 3):
-        save_session(tmp_path, trained(steps), {})
+        save_session(tmp_path, session_content(trained(steps), {}))
     assert sorted(f.name for f in tmp_path.iterdir()) == [PREVIOUS, FILE]
     assert load_session(tmp_path)[0]["step"] == 3
     (tmp_path / FILE).unlink()
@@ -99,8 +111,8 @@ def damaged(content: bytes, offset: int) -> bytes:
 
 
 def test_a_flipped_byte_anywhere_is_noticed_or_harmless(tmp_path: Path) -> None:
-    save_session(tmp_path, trained(1), {})
-    save_session(tmp_path, trained(2), {})
+    save_session(tmp_path, session_content(trained(1), {}))
+    save_session(tmp_path, session_content(trained(2), {}))
     whole = (tmp_path / FILE).read_bytes()
     noticed = 0
     for offset in range(0, len(whole), len(whole) // 150):
@@ -116,8 +128,8 @@ def test_a_flipped_byte_anywhere_is_noticed_or_harmless(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"hello", None])
 def test_a_broken_file_gives_way_to_the_previous_with_a_warning(content: bytes | None, tmp_path: Path) -> None:
-    save_session(tmp_path, trained(1), {})
-    save_session(tmp_path, trained(2), {})
+    save_session(tmp_path, session_content(trained(1), {}))
+    save_session(tmp_path, session_content(trained(2), {}))
     whole = (tmp_path / FILE).read_bytes()
     (tmp_path / FILE).write_bytes(whole[: len(whole) // 2] if content is None else content)
     loaded, warning = load_session(tmp_path)
@@ -162,7 +174,7 @@ def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) 
     {"fingerprint": 3}, {"totals": [0, 0]}, {"times": "many"}, {"comet_key": None},
 ])
 def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
-    save_session(tmp_path, trained(), {})
+    save_session(tmp_path, session_content(trained(), {}))
     content, _ = load_session(tmp_path)
     torch.save({**content, **change}, tmp_path / FILE)
     with pytest.raises(NoodleError, match="not a checkpoint that this version can read"):
@@ -170,7 +182,7 @@ def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:
-    save_session(tmp_path, trained(), {})
+    save_session(tmp_path, session_content(trained(), {}))
     other = new_session(nn.Linear(3, 3), 0.1, 0.9, CPU)
     with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model") as raised:
         restore(other, load_session(tmp_path)[0])
@@ -192,13 +204,13 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 def test_a_disk_that_refuses_leaves_the_old_one_whole(tmp_path: Path) -> None:
-    save_session(tmp_path, trained(1), {})
+    save_session(tmp_path, session_content(trained(1), {}))
     with files_of_at_most(1000), pytest.raises(OSError):
-        save_session(tmp_path, trained(2), {})
+        save_session(tmp_path, session_content(trained(2), {}))
     content, warning = load_session(tmp_path)
     assert (content["step"], warning) == (1, "")
     assert set(os.listdir(tmp_path)) <= {FILE, PREVIOUS}  # nothing half is left
-    save_session(tmp_path, trained(3), {})
+    save_session(tmp_path, session_content(trained(3), {}))
     assert load_session(tmp_path)[0]["step"] == 3
 
 
@@ -207,9 +219,9 @@ def test_a_disk_without_hard_links_still_saves(number: int, tmp_path: Path, monk
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    save_session(tmp_path, trained(1), {})
+    save_session(tmp_path, session_content(trained(1), {}))
     monkeypatch.setattr(os, "link", refuse)
-    save_session(tmp_path, trained(2), {})
+    save_session(tmp_path, session_content(trained(2), {}))
     assert load_session(tmp_path)[0]["step"] == 2
 
 
@@ -217,3 +229,16 @@ def test_model_file_is_a_plain_state_dict(tmp_path: Path) -> None:
     session = trained()
     (tmp_path / "model.pth").write_bytes(weights_file(session.model.state_dict()))
     assert_same(torch.load(tmp_path / "model.pth", weights_only=True), dict(session.model.state_dict()))
+
+
+def test_a_compressed_file_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "checkpoint.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\0" * 10_000_000)
+    with pytest.raises(NoodleError, match="is compressed"):
+        load_session(tmp_path)
+
+
+def test_a_version_that_is_no_number_is_refused(tmp_path: Path) -> None:
+    torch.save({"version": torch.ones(3)}, tmp_path / "checkpoint.pt")
+    with pytest.raises(NoodleError, match="not a checkpoint"):
+        load_session(tmp_path)

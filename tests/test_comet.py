@@ -323,6 +323,23 @@ def test_a_server_that_hangs_is_given_up_after_a_short_silence(
     assert "the server doesn't answer" in said[-1].text
 
 
+@pytest.mark.timeout(60)
+def test_a_request_to_end_shortens_the_wait_for_a_server(
+    server: CometServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Batch systems kill soon after they ask. Without the request this would wait for ten minutes."""
+    monkeypatch.setattr(comet, "SILENCE_S", 600.0)
+    monkeypatch.setattr(comet, "HURRY_S", 0.5)
+    server.mode = "hang"
+    folder, said, asked = run_folder(tmp_path), [], threading.Event()
+    logger = CometLogger(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
+    logger(epoch(1))
+    threading.Timer(1.0, asked.set).start()
+    logger.close(limit_s=600.0, in_a_hurry=asked.is_set)
+    assert archived_metrics(folder)["train_loss", 1] == 1.0
+    assert "comet upload" in said[-1].text
+
+
 def test_a_server_that_dies_in_mid_run_leaves_the_whole_run_in_the_archive(server: CometServer, tmp_path: Path):
     folder, said = run_folder(tmp_path), []
     logger = CometLogger(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)

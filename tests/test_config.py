@@ -66,3 +66,16 @@ def test_every_option_has_what_flag_form_and_table_need():
 def test_json_round_trip():
     config = make_config({"classes": ["a=x", "b=y"], "load_dir": "w/x", "lr": 0.01})
     assert RunConfig(**config.model_dump(mode="json")) == config
+
+
+def test_a_giant_value_makes_no_giant_error():
+    for values in ({"n_epochs": "9" * 5000}, {"device": "x" * 5000}, {"classes": ("x" * 5000,)}, {"person": "(" * 5000},
+                   {"x" * 5000: 1}):
+        with pytest.raises(UsageError) as caught:
+            make_config(values)
+        assert len(str(caught.value)) < 300
+
+
+def test_a_pattern_of_doubtful_future_warns_nobody(recwarn):
+    make_config({"person": "[[a]b"})
+    assert not recwarn.list

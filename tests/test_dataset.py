@@ -13,15 +13,30 @@ import pytest
 import torch
 from PIL import Image
 
-from noodle_tui import dataset as module
+from noodle_tui import dataset, decode, pixel_cache
+from noodle_tui import pixels as places
 from noodle_tui.augment import central_square
 from noodle_tui.config import DEFAULT_PERSON
-from noodle_tui.dataset import Dataset, PixelStore, load_dataset, read_image
+from noodle_tui.dataset import BadImage, Dataset, load_dataset, read_image
+from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.pixels import Padded
+
+CPU = Device(torch.device("cpu"), "CPU", "fp32")
+
+
+@pytest.fixture
+def small_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No pixels fit the memory. Gives the empty folder that caches are made in."""
+    monkeypatch.setattr(places, "MEMORY_SHARE", 0)
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
 
 
 def load(folder: Path, skip_bad_images: bool = False) -> Dataset:
-    return load_dataset(folder, DEFAULT_PERSON, 32, skip_bad_images=skip_bad_images)
+    return load_dataset(folder, DEFAULT_PERSON, 32, CPU, skip_bad_images=skip_bad_images)
 
 
 def test_what_is_found(data_dir: Path) -> None:
@@ -232,35 +247,122 @@ def test_garbage_never_gives_anything_but_a_bad_image(place: str, tmp_path: Path
         for _ in range(20):
             offset = {"start": 0, "middle": len(content) // 2, "end": len(content) - 60}[place] + int(random.integers(0, 40))
             path.write_bytes(content[:offset] + random.bytes(16) + content[offset + 16:])
-            with contextlib.suppress(module.BadImage):
+            with contextlib.suppress(BadImage):
                 assert read_image(path)[0].shape[2] == 3
 
 
 # where the pixels lie ---------------------------------------------------------------------------------------------------
 
 
-def test_pixels_that_do_not_fit_lie_in_a_mapped_file(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pixels_that_do_not_fit_lie_in_a_cache_file(small_memory: Path, data_dir: Path) -> None:
+    in_memory = load_dataset(data_dir, DEFAULT_PERSON, 32, CPU)
+    assert in_memory.where.startswith("a cache file on disk")
+    assert any(str(small_memory) in place.path for place in psutil.Process().memory_maps())
+
+
+def test_the_cache_gives_what_memory_gives(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     in_memory = load(data_dir)
-    monkeypatch.setattr(module, "MEMORY_SHARE", 0)
+    monkeypatch.setattr(places, "MEMORY_SHARE", 0)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    mapped = load(data_dir)
-    assert mapped.where.startswith("a mapped file on disk")
-    assert any(str(tmp_path) in place.path for place in psutil.Process().memory_maps())
-    assert all(torch.equal(a, b) for a, b in zip(in_memory.train.pixels, mapped.train.pixels, strict=True))
-    assert [f for f in tmp_path.rglob("*") if f.is_file()] == []  # it goes with the process, however that ends
+    built = load(data_dir)
+    reused = load(data_dir)
+    assert (in_memory.where[:6], built.where[-9:], reused.where[-6:]) == ("memory", "built now", "reused")
+    for cached in (built, reused):
+        assert cached.fingerprint == in_memory.fingerprint
+        for ours, theirs in ((in_memory.train, cached.train), (in_memory.val, cached.val)):
+            assert ours.samples == theirs.samples and torch.equal(ours.labels, theirs.labels)
+            assert all(torch.equal(a, b) for a, b in zip(ours.pixels, theirs.pixels, strict=True))
+        assert torch.equal(cached.val.pixels.stacked(), in_memory.val.pixels.stacked())
 
 
-def test_pixels_that_fit_nowhere(data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MEMORY_SHARE", 0)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    with pytest.raises(NoodleError, match=r"need 1048576\.0 GiB: more than memory has free"):
-        PixelStore(2**50)
+def test_a_reused_cache_is_not_decoded(small_memory: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(data_dir)
+    monkeypatch.setattr(decode, "decode_content", None)  # whoever decodes now, fails
+    assert load(data_dir).where.endswith("reused")
 
 
-def test_an_image_larger_than_its_header_promised_is_kept_all_the_same() -> None:
-    store = PixelStore(10)
-    image = torch.arange(12, dtype=torch.uint8).view(3, 2, 2)
-    assert torch.equal(store.keep(image), image)
+def test_a_cache_knows_the_images_that_can_not_be_used(small_memory: Path, own_data_dir: Path) -> None:
+    cut(own_data_dir / "train" / "sad")
+    directory(own_data_dir / "val" / "sad")
+    built, reused = load(own_data_dir, skip_bad_images=True), load(own_data_dir, skip_bad_images=True)
+    assert reused.where.endswith("reused")
+    assert [name for name, _ in reused.skipped] == ["train/sad/cut.jpg", "val/sad/folder.jpg"]
+    assert (reused.skipped, reused.fingerprint) == (built.skipped, built.fingerprint)
+    assert [s.name for s in reused.train.samples] == [s.name for s in built.train.samples]
+    assert all(torch.equal(a, b) for a, b in zip(built.train.pixels, reused.train.pixels, strict=True))
+    with pytest.raises(NoodleError, match=r"^2 image\(s\) can't be read"):
+        load(own_data_dir)
+
+
+def test_other_contents_and_sizes_are_other_caches(small_memory: Path, own_data_dir: Path) -> None:
+    load(own_data_dir)
+    assert load_dataset(own_data_dir, DEFAULT_PERSON, 48, CPU).where.endswith("built now")
+    Image.new("RGB", (40, 52)).save(next((own_data_dir / "train" / "sad").iterdir()))
+    assert load(own_data_dir).where.endswith("built now")
+    assert len(list(small_memory.rglob("*.pixels"))) == 3
+
+
+def test_pixels_that_fit_nowhere(small_memory: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pixel_cache, "_free", lambda folder: 100)
+    with pytest.raises(NoodleError, match=r"need 0\.0 GiB: more than memory has free, and .*XDG_CACHE_HOME") as raised:
+        load(data_dir)
+    assert "\n" not in str(raised.value)
+    assert [f for f in small_memory.rglob("*") if f.is_file()] == []
+
+
+def test_photos_that_change_while_they_are_read(small_memory: Path, own_data_dir: Path) -> None:
+    def progress(done: int, total: int) -> None:
+        if done == total // 2:  # all are read, none is decoded
+            Image.new("RGB", (40, 52)).save(own_data_dir / "train" / "sad" / "07F_Ne_to_Sa_C05.JPG")
+
+    with pytest.raises(NoodleError, match=r"train/sad/07F_Ne_to_Sa_C05\.JPG was changed while the photos were read"):
+        load_dataset(own_data_dir, DEFAULT_PERSON, 32, CPU, progress=progress)
+    assert list(small_memory.rglob("*.pixels")) == []
+
+
+def test_progress_counts_reading_and_decoding_for_a_cache(small_memory: Path, data_dir: Path) -> None:
+    said: list[tuple[int, int]] = []
+    load_dataset(data_dir, DEFAULT_PERSON, 32, CPU, progress=lambda done, total: said.append((done, total)))
+    assert said[:64] == [(i, 64) for i in range(1, 65)]
+
+
+@pytest.fixture
+def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device has room for all pixels, as a GPU may; nvJPEG is Pillow with the levels turned round."""
+    monkeypatch.setattr(dataset, "choose_place", lambda room, device: "device")
+    monkeypatch.setattr(dataset, "nvjpeg", lambda device: lambda files: [255 - decode.decode_content(Path(), f) for f in files])
+
+
+def test_on_a_device_nvjpeg_decodes_training_photos_only(
+    on_device: None, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = load_dataset(data_dir, DEFAULT_PERSON, 32, Device(torch.device("cpu"), "GPU", "bf16"))
+    exact = load_dataset(data_dir, DEFAULT_PERSON, 32, CPU)
+    monkeypatch.undo()
+    memory = load(data_dir)
+    assert gpu.where.startswith("GPU memory") and isinstance(gpu.train.pixels, Padded)
+    assert all(torch.equal(a, 255 - b) for a, b in zip(gpu.train.pixels, memory.train.pixels, strict=True))
+    assert torch.equal(gpu.val.pixels.stacked(), memory.val.pixels.stacked())
+    assert all(torch.equal(a, b) for a, b in zip(exact.train.pixels, memory.train.pixels, strict=True))
+    assert gpu.fingerprint == exact.fingerprint == memory.fingerprint
+
+
+def test_bad_images_on_a_device_are_left_out(on_device: None, own_data_dir: Path) -> None:
+    cut(own_data_dir / "train" / "sad")
+    text("text.jpg")(own_data_dir / "val" / "happy")
+    data = load_dataset(own_data_dir, DEFAULT_PERSON, 32, Device(torch.device("cpu"), "GPU", "bf16"), skip_bad_images=True)
+    assert [name for name, _ in data.skipped] == ["train/sad/cut.jpg", "val/happy/text.jpg"]
+    assert (len(data.train.pixels), len(data.val.pixels)) == (24, 8) == (len(data.train.samples), len(data.val.samples))
+    assert data.val.pixels.stacked().shape == (8, 3, 32, 32)
+
+
+def test_a_device_that_fills_up_meanwhile_leaves_the_pixels_in_memory(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(sizes: np.ndarray, device: torch.device) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(dataset, "choose_place", lambda room, device: "device" if device.type == "meta" else "memory")
+    monkeypatch.setattr(dataset, "PaddedStore", full)
+    assert load_dataset(data_dir, DEFAULT_PERSON, 32, Device(torch.device("meta"), "", "fp32")).where.startswith("memory")
 
 
 def test_a_stop_is_seen_while_decoding(data_dir: Path) -> None:
@@ -268,10 +370,10 @@ def test_a_stop_is_seen_while_decoding(data_dir: Path) -> None:
         raise StopRun
 
     with pytest.raises(StopRun):
-        load_dataset(data_dir, DEFAULT_PERSON, 32, check=check)
+        load_dataset(data_dir, DEFAULT_PERSON, 32, CPU, check=check)
 
 
 def test_progress_counts_every_image(data_dir: Path) -> None:
     said: list[tuple[int, int]] = []
-    load_dataset(data_dir, DEFAULT_PERSON, 32, progress=lambda done, total: said.append((done, total)))
+    load_dataset(data_dir, DEFAULT_PERSON, 32, CPU, progress=lambda done, total: said.append((done, total)))
     assert said == [(i, 32) for i in range(1, 33)]

@@ -108,3 +108,35 @@ def test_a_containers_quota(files: dict[str, str], wanted: list[int], tmp_path: 
 def test_a_quota_below_one_processor_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_quota", lambda _: [0])
     assert available_cpus() == 1
+
+
+# what can be seen of a GPU without one ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def drawn_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CUDA GPU as far as `pick_device` asks; the flags come back after the test."""
+    for name, answer in {"is_available": True, "current_device": 0, "device_count": 1, "get_device_name": "a GPU",
+                         "get_device_capability": (9, 0)}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
+    # wrong on purpose, as a container or an earlier run may have left them
+    for flags, name, value in ((torch.backends.cudnn, "deterministic", False), (torch.backends.cudnn, "benchmark", True),
+                               (torch.backends.cudnn, "allow_tf32", True), (torch.backends.cuda.matmul, "allow_tf32", True)):
+        monkeypatch.setattr(flags, name, value)
+
+
+@pytest.mark.usefixtures("drawn_gpu")
+def test_a_gpu_computes_the_same_thing_twice() -> None:
+    assert pick_device("cuda", "auto").precision == "bf16"
+    assert torch.backends.cudnn.deterministic
+    assert not torch.backends.cudnn.benchmark
+
+
+@pytest.mark.usefixtures("drawn_gpu")
+def test_fp32_on_a_gpu_is_all_of_it() -> None:
+    pick_device("cuda", "fp32")
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
+    pick_device("cuda", "bf16")  # a second run of the app
+    assert torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32

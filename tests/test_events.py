@@ -120,3 +120,26 @@ def test_an_epoch_knows_its_accuracy_and_interval():
     low, high = epoch(1).val_interval or (0, 0)
     assert low < 5 / 8 < high
     assert epoch(1, None).val_accuracy is None and epoch(1, None).val_interval is None
+
+
+@pytest.mark.parametrize("change", [
+    {"epoch": -1}, {"epoch": 2**53}, {"time": 1e300}, {"time": None}, {"seconds": 1e300}, {"train_correct": 11},
+    {"val_correct": 9}, {"val_loss": 10**400}, {"train_loss": 10**400}, {"lr": 10**400},
+    {"train_loss": 1e200}, {"val_loss": -math.inf},
+], ids=str)  # fmt: skip
+def test_numbers_that_no_run_writes_are_refused(change):
+    values = json.loads(to_json(epoch(1))) | change
+    with pytest.raises(ValueError, match="not an event"):
+        from_json(json.dumps(values))
+
+
+def test_a_clock_set_back_meanwhile_loses_no_event():
+    event = RunDone(best_epoch=1, best_correct=5, best_count=8, seconds=-3600.0)
+    assert from_json(to_json(event)) == event
+
+
+def test_epochs_of_a_file_that_goes_back_stay_in_order():
+    state = RunState.fold([started(), epoch(1, 3), epoch(2, 8, True), epoch(3, 4), epoch(2, 5), epoch(3, 4, True)])
+    assert [e.epoch for e in state.epochs] == [1, 2, 3]
+    assert state.epochs[1].val_correct == 5
+    assert state.best is state.epochs[2]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
-from noodle_tui.checkpoint import Session, load_session, new_session, restore, save_session
+from noodle_tui.checkpoint import Session, load_session, new_session, restore, save_session, session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
@@ -21,6 +21,7 @@ from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import EpochDone, Event, Paused, Resumed, StageProgress
 from noodle_tui.fit import check_loss, fit, is_due, predict_logits
+from noodle_tui.pixels import Ragged
 from noodle_tui.samples import Sample
 
 CPU = Device(torch.device("cpu"), "CPU", "fp32")
@@ -41,7 +42,8 @@ def split(n: int, seed: int, size: tuple[int, int] | None = None) -> Split:
     shapes = [size or tuple(random.integers(60, 90, 2)) for _ in range(n)]
     pixels = [torch.from_numpy(random.integers(0, 235 + 20 * label, (3, *shape), dtype=np.uint8))
               for label, shape in zip(labels.tolist(), shapes, strict=True)]
-    return Split([Sample(Path(f"{i}.png"), f"{i}.png", int(labels[i]), None, None) for i in range(n)], pixels, labels)
+    return Split([Sample(Path(f"{i}.png"), f"{i}.png", int(labels[i]), None, None) for i in range(n)],
+                 Ragged(torch.cat([image.flatten() for image in pixels]), shapes), labels)
 
 
 DATA = Dataset(["a", "b"], split(N_TRAIN, 1), split(N_VAL, 2, (64, 64)), [], "", "memory", None)
@@ -96,7 +98,7 @@ def plain_loop(n_epochs: int) -> tuple[nn.Module, list[dict[str, float]], list[d
             correct += int((logits.argmax(1) == labels).sum())
         model.eval()
         with torch.no_grad():
-            logits = model(normalise(torch.stack(DATA.val.pixels) / 255))
+            logits = model(normalise(DATA.val.pixels.stacked() / 255))
         numbers.append({
             "train_loss": float(np.average(losses, weights=sizes)), "mean of batches": float(np.mean(losses)),
             "train_correct": correct, "val_loss": F.cross_entropy(logits, DATA.val.labels).item(),
@@ -133,7 +135,7 @@ def test_the_best_weights_are_those_of_their_epoch() -> None:
         torch.testing.assert_close(value, wanted[name], atol=1e-4, rtol=1e-3)
     network_of_best = network()
     network_of_best.load_state_dict(best.weights)
-    logits = predict_logits(network_of_best, torch.stack(DATA.val.pixels), CPU)
+    logits = predict_logits(network_of_best, DATA.val.pixels.stacked(), CPU)
     assert int((logits.argmax(1) == DATA.val.labels).sum()) == best.correct
 
 
@@ -249,7 +251,7 @@ def test_a_stop_at_any_moment_and_a_resume_give_the_same_bits(tmp_path: Path) ->
         session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
         with pytest.raises(StopRun):
             fitted(session=session, control=StopAt(look))
-        save_session(tmp_path, session, {})
+        save_session(tmp_path, session_content(session, {}))
         resumed = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
         restore(resumed, load_session(tmp_path)[0])
         fitted(session=resumed)

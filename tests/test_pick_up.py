@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from noodle_tui.checkpoint import FILE, new_session, save_session
+from noodle_tui.checkpoint import FILE, new_session, save_session, session_content
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
@@ -19,9 +19,9 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "weights" / "happy-20260101-120000"
     folder.mkdir(parents=True)
     session = new_session(nn.Linear(2, 2), 0.1, 0.9, torch.device("cpu"))
-    session.epoch, session.fingerprint, session.comet_key, session.times = 4, "f" * 64, "key", 2
+    session.epoch, session.fingerprint, session.order, session.comet_key, session.times = 4, "f" * 64, "o" * 64, "key", 2
     options = RunConfig(n_epochs=10, batch_size=7, lr=0.02, namestr="happy", classes=("a=_A_", "b=_B_", "c=_C_"))
-    save_session(folder, session, options.model_dump(mode="json"))
+    save_session(folder, session_content(session, options.model_dump(mode="json")))
     return folder
 
 
@@ -75,9 +75,19 @@ def test_fewer_epochs_than_are_done(n_epochs: int, ok: bool, folder: Path) -> No
 
 def test_other_photos_are_refused(folder: Path) -> None:
     before = pick_up(folder, given(load_dir=folder))
-    before.check_data("f" * 64)
+    before.check_data("f" * 64, "o" * 64)
     with pytest.raises(NoodleError, match=r"the photos in .* are not those .*--load-dir RUN/model\.pth"):
-        before.check_data("e" * 64)
+        before.check_data("e" * 64, "o" * 64)
+    with pytest.raises(NoodleError, match=r"the photos in .* have other names .*--load-dir RUN/model\.pth"):
+        before.check_data("f" * 64, "p" * 64)
+
+
+@pytest.mark.parametrize("history", [[1], [{"epoch": "one"}], [{"epoch": 1}]])
+def test_a_history_that_is_none_is_refused(history: Any, folder: Path) -> None:
+    before = pick_up(folder, given(load_dir=folder))
+    before.content["history"] = history
+    with pytest.raises(NoodleError, match="history can't be read"):
+        _ = before.history
 
 
 def test_a_damaged_checkpoint_is_a_warning_while_there_is_a_previous(folder: Path) -> None:
@@ -88,7 +98,7 @@ def test_a_damaged_checkpoint_is_a_warning_while_there_is_a_previous(folder: Pat
 
 def test_stored_options_that_are_out_of_bounds_are_refused(folder: Path) -> None:
     session = new_session(nn.Linear(2, 2), 0.1, 0.9, torch.device("cpu"))
-    save_session(folder, session, {"n_epochs": -1})
+    save_session(folder, session_content(session, {"n_epochs": -1}))
     with pytest.raises(UsageError, match="n-epochs"):
         pick_up(folder, given(load_dir=folder))
 

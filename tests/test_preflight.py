@@ -13,6 +13,7 @@ import pytest
 import torch
 from conftest import FinishedRun, MakeConfig, draw_face
 
+from noodle_tui import disk
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.preflight import machine as preflight_machine
@@ -208,7 +209,7 @@ def test_a_save_folder_that_can_not_be_written(tmp_path: Path, stimuli: Path) ->
 
 
 def test_a_full_disk(tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(estimate, "DISK_BYTES", 10**18)
+    monkeypatch.setattr(disk, "RUN_BYTES", 10**18)
     assert "make room" in said(preflight(options(tmp_path)), "error", "save_dir")
 
 

@@ -3,7 +3,7 @@
 import errno
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import pytest
 
 from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, StageProgress, from_json, to_json
 from noodle_tui.listeners.fanout import Fanout
-from noodle_tui.listeners.record import COLUMNS, Recorder, read_metrics
-from noodle_tui.run_folder import Follower
+from noodle_tui.listeners.record import COLUMNS, Recorder
+from noodle_tui.run_folder import Follower, read_state
 
 
 def started(resumed_at: int = 0) -> RunStarted:
@@ -27,11 +27,11 @@ def epoch(number: int, **changes: Any) -> EpochDone:
     return EpochDone(**{**values, **changes})
 
 
-def recorded(folder: Path, *events: Event) -> list[Event]:
+def recorded(folder: Path, *events: Event, history: Sequence[EpochDone] = ()) -> list[Event]:
     """Pass events through a recorder as a run does; what was said on the way."""
     said: list[Event] = []
     emit = Fanout([said.append])
-    emit.add(Recorder(folder, emit))
+    emit.add(Recorder(folder, emit, history))
     for event in events:
         emit(event)
     return said
@@ -39,6 +39,10 @@ def recorded(folder: Path, *events: Event) -> list[Event]:
 
 def lines(folder: Path) -> list[str]:
     return (folder / "metrics.csv").read_text().splitlines()
+
+
+def epochs_in(folder: Path) -> list[str]:
+    return [line.split(",")[0] for line in lines(folder)[1:]]
 
 
 def test_what_is_written(tmp_path: Path) -> None:
@@ -67,7 +71,7 @@ def test_progress_is_thinned_out(tmp_path: Path) -> None:
 
 def test_a_resumed_run_has_no_epoch_twice(tmp_path: Path) -> None:
     recorded(tmp_path, started(), epoch(1), epoch(2), epoch(3))
-    recorded(tmp_path, started(resumed_at=1), epoch(2, train_loss=7.0))
+    recorded(tmp_path, started(resumed_at=1), epoch(2, train_loss=7.0), history=[epoch(1)])
     assert [line.split(",")[:2] for line in lines(tmp_path)[1:]] == [["1", "0.30000000000000004"], ["2", "7.0"]]
     assert len(Follower(tmp_path).read()) == 6  # the events tell all that happened
 
@@ -77,11 +81,34 @@ def test_torn_last_lines_of_a_killed_process(tmp_path: Path) -> None:
     for name in ("events.jsonl", "metrics.csv"):
         whole = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(whole[:-9])
-    recorded(tmp_path, started(resumed_at=2), epoch(3))
+    recorded(tmp_path, started(resumed_at=2), epoch(3), history=[epoch(1), epoch(2)])
     follower = Follower(tmp_path)
-    assert [type(e).__name__ for e in follower.read()] == ["RunStarted", "EpochDone", "RunStarted", "EpochDone"]
+    kinds = [type(e).__name__ for e in follower.read()]
+    assert kinds == ["RunStarted", "EpochDone", "RunStarted", "EpochDone", "EpochDone"]
     assert follower.broken_lines == 1
-    assert [row[0] for row in read_metrics(tmp_path / "metrics.csv")] == ["1", "3"]
+    assert [e.epoch for e in read_state(tmp_path).epochs] == [1, 2, 3]
+    assert epochs_in(tmp_path) == ["1", "2", "3"]
+
+
+@pytest.mark.parametrize("lost", ["metrics.csv", "events.jsonl"])
+def test_a_lost_file_is_written_anew_from_what_the_checkpoint_remembers(lost: str, tmp_path: Path) -> None:
+    recorded(tmp_path, started(), epoch(1), epoch(2))
+    before = lines(tmp_path)
+    (tmp_path / lost).unlink()
+    recorded(tmp_path, started(resumed_at=2), history=[epoch(1), epoch(2)])
+    assert lines(tmp_path) == before
+    assert [e.epoch for e in read_state(tmp_path).epochs] == [1, 2]
+
+
+def test_what_is_held_is_written_when_it_is_released(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, lambda _: None, held=True)
+    for event in (started(), epoch(1)):
+        recorder(event)
+    assert os.listdir(tmp_path) == []
+    recorder.release()
+    recorder(epoch(2))
+    assert [type(e).__name__ for e in Follower(tmp_path).read()] == ["RunStarted", "EpochDone", "EpochDone"]
+    assert epochs_in(tmp_path) == ["1", "2"]
 
 
 def test_a_kill_while_the_metrics_are_rewritten_loses_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +119,8 @@ def test_a_kill_while_the_metrics_are_rewritten_loses_none(tmp_path: Path, monke
 
     monkeypatch.setattr(os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        recorded(tmp_path, started(resumed_at=2))
-    assert [row[0] for row in read_metrics(tmp_path / "metrics.csv")] == ["1", "2"]
+        recorded(tmp_path, started(resumed_at=2), history=[epoch(1), epoch(2)])
+    assert epochs_in(tmp_path) == ["1", "2"]
 
 
 # a disk that refuses ----------------------------------------------------------------------------------------------------
@@ -128,8 +155,8 @@ def test_a_full_disk_is_said_once_and_later_events_complete_the_files(tmp_path: 
     events = Follower(tmp_path).read()
     assert [e.epoch for e in events if isinstance(e, EpochDone)] == [1, 2, 3, 4]
     assert sum(isinstance(e, Message) for e in events) == 1
-    assert [row[0] for row in read_metrics(tmp_path / "metrics.csv")] == ["1", "2", "3", "4"]
-    assert sorted(os.listdir(tmp_path)) == ["events.jsonl", "metrics.csv"]
+    assert epochs_in(tmp_path) == ["1", "2", "3", "4"]
+    assert sorted(os.listdir(tmp_path)) == ["config.json", "events.jsonl", "metrics.csv"]
 
 
 def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
@@ -140,7 +167,7 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
         emit(started())
         emit(epoch(1))
     emit(epoch(2))
-    assert [row[0] for row in read_metrics(tmp_path / "metrics.csv")] == ["1", "2"]
+    assert epochs_in(tmp_path) == ["1", "2"]
     assert len([e for e in said if isinstance(e, Message)]) == 1
 
 
@@ -155,7 +182,7 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     emit(epoch(1))
     (tmp_path / "away").rename(folder)
     emit(epoch(2))
-    assert [row[0] for row in read_metrics(folder / "metrics.csv")] == ["1", "2"]
+    assert epochs_in(folder) == ["1", "2"]
     assert len([e for e in said if isinstance(e, Message)]) == 1
 
 
@@ -203,3 +230,20 @@ def test_everybody_hears_everything_in_order() -> None:
         emit(epoch(number))
     assert heard[0] == heard[1]
     assert len(heard[0]) == 3
+
+
+@pytest.mark.parametrize("name", ["events.jsonl", "metrics.csv"])
+def test_a_record_that_is_a_link_or_a_pipe_is_not_written_through(name: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("kept\n")
+    for place in (lambda path: path.symlink_to(outside), os.mkfifo):
+        folder = tmp_path / "run"
+        folder.mkdir()
+        place(folder / name)
+        said = recorded(folder, started(), epoch(1))
+        assert outside.read_text() == "kept\n"
+        if name == "events.jsonl":
+            assert any(isinstance(event, Message) and "can't be written" in event.text for event in said)
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()

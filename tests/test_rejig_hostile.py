@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -121,3 +122,24 @@ def test_no_manifest_makes_a_traceback(tmp_path_factory, table, made):
         said = ""
     assert "\n" not in said
     assert all(row.target.split("/")[0] in ("train", "val") for row in rows)
+
+
+@pytest.mark.parametrize("name", [".classify.rejig-new", ".classify.rejig-old"])
+def test_what_stands_at_a_working_folders_place_is_neither_waited_for_nor_removed(stimuli, data, tmp_path, name):
+    rejig(stimuli, data)
+    os.mkfifo(tmp_path / name)
+    for call in (lambda: undo_rejig(data), lambda: make_plan(stimuli, data)):
+        assert "is no folder of an interrupted rejig" in error_of(call)
+    assert (tmp_path / name).is_fifo()
+
+
+def test_a_giant_manifest_is_not_read(stimuli, data):
+    rejig(stimuli, data)
+    os.truncate(data / "rejig.csv", 2**31)
+    assert "is larger than 256 MiB" in error_of(read_manifest, data)
+
+
+def test_a_name_that_no_file_system_takes_is_refused(stimuli, data):
+    rejig(stimuli, data)
+    rewrite(data, lambda rows: rows[1].__setitem__(1, "train/sad/" + "x" * 256))
+    assert "is broken" in error_of(undo_rejig, data)

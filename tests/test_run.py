@@ -256,6 +256,41 @@ def test_other_photos_are_refused(copy_of_finished: Path, own_data_dir: Path) ->
         run(RunConfig(load_dir=copy_of_finished, data_dir=own_data_dir))
 
 
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {f.name: f.read_bytes() for f in folder.iterdir() if f.name != "run.lock"}
+
+
+def test_a_done_run_that_other_photos_keep_from_going_on_stays_done_and_untouched(
+    copy_of_finished: Path, own_data_dir: Path
+) -> None:
+    before = files_of(copy_of_finished)
+    next((own_data_dir / "train" / "sad").iterdir()).unlink()
+    events: list[Event] = []
+    with pytest.raises(NoodleError, match="are not those that this run was trained on"):
+        run(RunConfig(load_dir=copy_of_finished, data_dir=own_data_dir), [events.append])
+    assert files_of(copy_of_finished) == before
+    assert read_state(copy_of_finished).status == "done"
+    assert isinstance(events[-1], RunFailed)  # who watches is told
+
+
+def test_photos_that_were_renamed_are_refused_and_moved_ones_are_not(copy_of_finished: Path, own_data_dir: Path) -> None:
+    moved = own_data_dir.rename(own_data_dir.parent / "elsewhere")
+    assert run(RunConfig(load_dir=copy_of_finished, data_dir=moved)).status == "done"
+    first, *_, last = sorted((moved / "train" / "sad").iterdir())
+    first.rename(last.with_name("zz.JPG"))
+    with pytest.raises(NoodleError, match=r"the photos in .* have other names") as raised:
+        run(RunConfig(load_dir=copy_of_finished, data_dir=moved))
+    assert "\n" not in str(raised.value)
+
+
+def test_metrics_that_were_lost_are_back_after_a_pick_up(copy_of_finished: Path, finished: FinishedRun) -> None:
+    (copy_of_finished / "metrics.csv").write_bytes((finished.folder / "metrics.csv").read_bytes()[:100])
+    (copy_of_finished / "events.jsonl").unlink()
+    run(RunConfig(load_dir=copy_of_finished))
+    assert (copy_of_finished / "metrics.csv").read_bytes() == (finished.folder / "metrics.csv").read_bytes()
+    assert read_state(copy_of_finished).epochs == read_state(finished.folder).epochs
+
+
 def test_photos_of_other_classes_are_refused_as_other_photos(copy_of_finished: Path, own_data_dir: Path) -> None:
     for split in ("train", "val"):
         shutil.copytree(own_data_dir / split / "sad", own_data_dir / split / "angry")
@@ -327,18 +362,22 @@ def test_an_unforeseen_error_is_one_line_with_its_traceback_in_the_folder(
     assert "Traceback" in (list_runs(runs_dir)[0] / "error.log").read_text()
 
 
-def test_a_disk_that_takes_no_model_does_not_stop_training_but_is_no_success(config_for: MakeConfig, runs_dir: Path) -> None:
+def test_a_disk_that_takes_no_model_does_not_stop_training_but_is_no_success(
+    config_for: MakeConfig, runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     events: list[Event] = []
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
     try:
-        with pytest.raises(NoodleError, match=r"model\.pth could not be saved: make room"):
+        with pytest.raises(NoodleError, match=r"takes no files, nor do .*state/noodle-tui/rescued and .*make room"):
             run(config_for(runs_dir, n_epochs=1), [events.append])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     texts = [m.text for m in events if isinstance(m, Message) and m.level == "error"]
-    assert any("checkpoint.pt could not be saved (File too large): training goes on" in text for text in texts)
-    assert any("model.pth could not be saved (File too large): training goes on" in text for text in texts)
+    assert any("checkpoint.pt could not be saved (File too large): make room or rights there" in text for text in texts)
+    assert any("model.pth could not be saved (File too large): make room or rights there" in text for text in texts)
+    assert list((tmp_path / "state").rglob("*.pt*")) == []
     assert [e.epoch for e in events if isinstance(e, EpochDone)] == [1]
     folder = list_runs(runs_dir)[0]
     assert read_state(folder).status == "failed"

@@ -1,5 +1,6 @@
 """Run folders: making, locking, listing, following, asking for a stop; with real processes where processes matter."""
 
+import contextlib
 import fcntl
 import os
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -230,3 +231,53 @@ def test_requests_are_files(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
     with pytest.raises(NoodleError, match="stop: can't be made"):
         request_stop(tmp_path / "nowhere")
+
+
+PLACED: dict[str, Callable[[Path, Path], object]] = {
+    "a pipe": lambda place, outside: os.mkfifo(place),
+    "a folder": lambda place, outside: place.mkdir(),
+    "a link out": lambda place, outside: place.symlink_to(outside),
+    "a link to a device": lambda place, outside: place.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("what", PLACED)
+def test_what_stands_at_a_files_place_is_neither_waited_for_nor_followed(what: str, tmp_path: Path) -> None:
+    folder, outside = tmp_path / "run", tmp_path / "outside.json"
+    folder.mkdir()
+    outside.write_text("{}")
+    before = outside.stat().st_mtime_ns
+    for name in ("config.json", "events.jsonl", "stop", "pause"):
+        PLACED[what](folder / name, outside)
+    with pytest.raises(NoodleError, match=r"can't be read as a run's options"):
+        module.read_config(folder)
+    assert Follower(folder).read() == []
+    if what != "a folder":  # opening a folder to write is refused, too: by the system
+        with contextlib.suppress(NoodleError):
+            request_stop(folder)
+        clear_requests(folder)
+        assert not os.path.lexists(folder / "stop")
+    else:
+        for call in (request_stop, request_resume, clear_requests):
+            with pytest.raises(NoodleError, match=r"run.(stop|pause): can't be (made|removed)"):
+                call(folder)
+    assert outside.read_text() == "{}" and outside.stat().st_mtime_ns == before
+
+
+def test_a_dangling_link_makes_no_file_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "stop").symlink_to(tmp_path / "new")
+    with pytest.raises(NoodleError, match="can't be made"):
+        request_stop(tmp_path / "run")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_endless_line_is_skipped_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "CHUNK", 1000)
+    monkeypatch.setattr(module, "MAX_LINE", 500)
+    event = Message(level="info", text="after all")
+    (tmp_path / EVENTS).write_bytes(b"\0" * 20_000 + b"\n" + to_json(event).encode() + b"\n")
+    follower = Follower(tmp_path)
+    assert follower.read() == []
+    assert follower.position < 20_000
+    assert follower.read() == [event]

@@ -2,10 +2,14 @@
 
 import hashlib
 import http.server
+import os
 import pickle
 import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +31,10 @@ class Server(http.server.ThreadingHTTPServer):
     manner = "whole"
     requests = 0
     daemon_threads = True
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.over = threading.Event()  # lets go of who is kept waiting
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -53,10 +61,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(CONTENT[: len(CONTENT) // 2])
         elif manner == "damaged":
             self.wfile.write(CONTENT[:-1] + b"?")
-        elif manner == "stalled":
-            self.wfile.write(CONTENT[:1000])
+        elif manner in ("stalled", "stalled at once"):
+            self.wfile.write(CONTENT[:1000] if manner == "stalled" else b"")
             self.wfile.flush()
-            time.sleep(1.5)
+            self.server.over.wait(60)
         return None
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -73,6 +81,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(module, "imagenet_url", lambda: f"http://127.0.0.1:{made.server_port}/resnet18-{CHECKSUM}.pth")
     monkeypatch.setattr(module, "TIMEOUT", 0.5)
     yield made
+    made.over.set()
     made.shutdown()
     made.server_close()
 
@@ -111,7 +120,7 @@ def test_a_damaged_file_of_an_earlier_day_is_replaced(server: Server) -> None:
 
 @pytest.mark.parametrize(("manner", "reason"), [
     ("cut", "damaged: 400000 bytes arrived"), ("cut chunk", "IncompleteRead"), ("damaged", "damaged: 800000 bytes arrived"),
-    ("stalled", "timed out"), ("404", "Not Found"),
+    ("stalled", "timed out"), ("stalled at once", "timed out"), ("404", "Not Found"),
 ])
 def test_a_download_that_fails_leaves_nothing_and_says_what_to_do(
     server: Server, manner: str, reason: str, tmp_path: Path
@@ -138,13 +147,65 @@ def test_no_server_at_all(server: Server, tmp_path: Path, monkeypatch: pytest.Mo
     assert files_below(tmp_path) == []
 
 
-def test_a_stop_is_seen_while_downloading(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("manner", ["stalled", "stalled at once"])
+def test_a_stop_is_seen_while_the_server_is_silent(
+    server: Server, manner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server answers and says nothing more, and nothing times out: only the request to stop ends the wait."""
+    monkeypatch.setattr(module, "TIMEOUT", 50)
+    server.manner = manner
+    looks = 0
+
     def check() -> None:
-        raise StopRun
+        nonlocal looks
+        looks += 1
+        if server.requests and looks > 3:
+            raise StopRun
 
     with pytest.raises(StopRun):
         fetch_imagenet(check=check)
     assert files_below(tmp_path) == []
+
+
+FETCH = """
+import sys
+from noodle_tui import weights
+weights.imagenet_url = lambda: sys.argv[1]
+weights.fetch_imagenet()
+"""
+
+
+def test_what_a_killed_download_left_goes_with_the_next_and_a_living_one_stays(server: Server, tmp_path: Path) -> None:
+    server.manner = "stalled"
+    environment = os.environ | {"TORCH_HOME": str(tmp_path), "no_proxy": "127.0.0.1"}
+    process = subprocess.Popen([sys.executable, "-c", FETCH, module.imagenet_url()], env=environment)
+    try:
+        while not (parts := [file for file in files_below(tmp_path) if file.suffix == ".part"]):
+            assert process.poll() is None
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait()
+    [dead] = parts
+    server.manner = "whole"
+    file = fetch_imagenet()
+    assert set(files_below(tmp_path)) == {file, dead}  # a moment ago somebody wrote to it
+    os.utime(dead, (0, 0))
+    fetch_imagenet()
+    assert files_below(tmp_path) == [file]
+
+
+def test_the_proxy_in_between_is_named_without_its_password(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("http_proxy", f"http://me:secret@127.0.0.1:{port}")
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr(urllib.request, "_opener", None)  # a process asks for its proxies once
+    with pytest.raises(NoodleError, match=rf"downloaded by way of http_proxy, 127\.0\.0\.1:{port} \(.*refused") as raised:
+        fetch_imagenet()
+    assert "secret" not in str(raised.value)
+    assert server.requests == 0
 
 
 # state-dict files -------------------------------------------------------------------------------------------------------

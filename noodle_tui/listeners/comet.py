@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from noodle_tui.listeners.record import AppendFile
 from noodle_tui.settings import Settings
 
 SILENCE_S = 5.0  # no sign of progress for so long at the run's end, and the archive is made instead
+HURRY_S = 5.0  # for sending, once somebody has asked the process to end: batch systems kill soon after they ask
 ARCHIVE_S = 30.0  # making the archive: local work, 1 to 3 s
 SAFE_TEXTS = ("device", "namestr", "classes")  # texts that are no paths; any other text stays here
 
@@ -102,11 +104,13 @@ class CometLogger:
         confusion: list[list[int]] | None = None,
         classes: list[str] | None = None,
         limit_s: float = 60.0,
+        in_a_hurry: Callable[[], bool] = lambda: False,
     ) -> None:
         """Send what is left, with the weights and the confusion matrix (rows are true classes), and end the experiment.
 
         Waits while Comet gets on, at most `limit_s` seconds; after SILENCE_S without progress, or without a server, an
-        archive is written instead and a message says how to upload it. Doesn't raise; a second call does nothing.
+        archive is written instead and a message says how to upload it. Once `in_a_hurry` says so (somebody asks this process
+        to end), HURRY_S is all that is left for sending. Doesn't raise; a second call does nothing.
         """
         if self._closed:
             return
@@ -117,7 +121,7 @@ class CometLogger:
             return
         upload = model_file if self._config.comet_weights and model_file and model_file.is_file() else None
         last = {"model": str(upload.absolute()) if upload else None, "confusion": confusion, "classes": classes}
-        said = self._process.finish(last, limit_s)
+        said = self._process.finish(last, limit_s, in_a_hurry)
         self._announce()
         if "delivered" not in said and "archive" not in said:
             said |= self._archive_anew(said["offline"], last)
@@ -197,8 +201,11 @@ class CometProcess:
         self._listener.start()
         self._tell(task)
 
-    def finish(self, last: dict[str, Any], limit_s: float) -> dict[str, str]:
+    def finish(
+        self, last: dict[str, Any], limit_s: float, in_a_hurry: Callable[[], bool] = lambda: False
+    ) -> dict[str, str]:
         """Tell it that the run has ended, wait while it gets on, kill it otherwise. What it said."""
+        hurried = in_a_hurry()  # a stopped run's limit is short already
         self._tell(last)
         self._stdin.close()
         start = time.monotonic()
@@ -208,6 +215,8 @@ class CometProcess:
             patience = ARCHIVE_S if "offline" in self.said else SILENCE_S
             if time.monotonic() - self._heard > patience:
                 break
+            if in_a_hurry() and not hurried:
+                hurried, limit_s = True, min(limit_s, time.monotonic() - start + HURRY_S)
             time.sleep(0.05)
         hung = self._child.poll() is None
         self._child.kill()

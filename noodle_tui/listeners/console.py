@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TextIO
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -25,17 +25,21 @@ from noodle_tui.events import (
     StageStarted,
     to_json,
 )
+from noodle_tui.names import printable
+from noodle_tui.terminal import UnblockedStream
 
 MARKS = {"info": "·", "warning": "!", "error": "x"}
 
 
 class ConsoleListener:
-    """Listens to a run. When nobody reads any more (a closed pipe), it falls silent and the run goes on."""
+    """Listens to a run. When nobody reads any more (a closed pipe), it falls silent and the run goes on; a reader that only
+    pauses gets it all later."""
 
     def __init__(self, log_every: int = 1, json: bool = False, out: TextIO | None = None):
         self._json = json
         self._log_every = log_every
-        self._out = out or sys.stdout
+        self._stdout = UnblockedStream(sys.stdout) if out is None else None
+        self._out = cast(TextIO, self._stdout or out)
         self._console = Console(file=self._out, markup=False, highlight=False, emoji=False, soft_wrap=True)
         self._bar = StageBar(self._console) if self._console.is_terminal and not self._console.is_dumb_terminal else None
         self._silent = False
@@ -60,12 +64,19 @@ class ConsoleListener:
             self._fall_silent()
 
     def close(self) -> None:
-        """Print what was said after the run's end."""
+        """Print what was said after the run's end, and wait a little for a reader that paused."""
         if self._bar is not None:
             self._bar.close()
         for line in self._last_words:
             self.say(line)
         self._last_words.clear()
+        if self._stdout is None or self._silent:
+            return
+        try:
+            if not self._stdout.drain() or self._stdout.left_out:
+                print("noodle: what nobody read in time is left out here; it is all in the run folder", file=sys.stderr)
+        except OSError:
+            self._fall_silent()
 
     def _show(self, event: Event) -> None:
         if self._json:
@@ -89,6 +100,7 @@ class ConsoleListener:
         return event.epoch in (1, event.n_epochs) or event.epoch % self._log_every == 0
 
     def _print(self, line: str) -> None:
+        line = printable(line)  # names of files, and what a run folder of somebody else says
         if self._bar is not None:
             self._console.print(Text(line))
             return
@@ -98,7 +110,7 @@ class ConsoleListener:
     def _fall_silent(self) -> None:
         """The reader is gone: also keep Python from failing on its last flush."""
         self._silent = True
-        if self._out is sys.stdout:
+        if self._stdout is not None:
             with open(os.devnull, "w") as nowhere:
                 os.dup2(nowhere.fileno(), self._out.fileno())
 

@@ -1,4 +1,4 @@
-"""Writes a run's events into its folder: events.jsonl and metrics.csv.
+"""Writes a run's events into its folder: events.jsonl, metrics.csv and, as it starts, config.json.
 
 A disk that is full or gone does not stop training: what couldn't be written is kept, said once, and tried again with the
 next event.
@@ -6,15 +6,19 @@ next event.
 
 import contextlib
 import csv
+import errno
 import io
+import json
 import os
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.events import Emit, EpochDone, Event, Message, RunStarted, StageProgress, to_json
-from noodle_tui.run_folder import EVENTS, METRICS
+from noodle_tui.events import Emit, EpochDone, Event, Message, RunStarted, RunState, StageProgress, to_json
+from noodle_tui.run_folder import CONFIG, EVENTS, METRICS, Follower, open_plain
 
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds", "images_per_second")
 PROGRESS_EVERY = 2.0  # seconds: a watcher in another process need not see each batch
@@ -23,21 +27,38 @@ PROGRESS_EVERY = 2.0  # seconds: a watcher in another process need not see each 
 class Recorder:
     """Listens to a run. Call it with each event; `emit` is told, once, when the disk refuses."""
 
-    def __init__(self, folder: Path, emit: Emit):
-        self._emit = emit
+    def __init__(self, folder: Path, emit: Emit, history: Sequence[EpochDone] = (), held: bool = False):
+        """history  the epochs that a run which is picked up remembers; what the files lack of them is written anew
+        held     write nothing before `release`
+        """
+        self._folder, self._emit, self._history = folder, emit, history
+        self._held: list[Event] | None = [] if held else None
         self._events = AppendFile(folder / EVENTS, on_trouble=self._trouble)
         self._metrics = AppendFile(folder / METRICS, on_trouble=self._trouble)
-        self._metrics_file = folder / METRICS
+        self._config = AppendFile(folder / CONFIG, on_trouble=self._trouble)
         self._last_progress = 0.0
         self._said = False
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, StageProgress) and not self._progress_is_due():
             return
+        if self._held is not None:
+            self._held.append(event)
+            return
+        lost = self._lost_epochs() if isinstance(event, RunStarted) else []
         self._events.append(to_json(event) + "\n")
         if isinstance(event, RunStarted):
-            self._start_metrics(event.resumed_at)
+            self._config.restart(json.dumps(event.config, indent=1) + "\n")
+            self._events.append("".join(to_json(epoch) + "\n" for epoch in lost))
+            self._metrics.restart("".join(csv_line(row) for row in [list(COLUMNS), *map(metrics_row, self._history)]))
         self._metrics.append(csv_line(metrics_row(event)) if isinstance(event, EpochDone) else "")
+        self._config.append("")
+
+    def release(self) -> None:
+        """Write what was held back, and from now on everything at once."""
+        held, self._held = self._held or [], None
+        for event in held:
+            self(event)
 
     def _progress_is_due(self) -> bool:
         now = time.monotonic()
@@ -45,11 +66,13 @@ class Recorder:
         self._last_progress = now if due else self._last_progress
         return due
 
-    def _start_metrics(self, resumed_at: int) -> None:
-        """The header, or, in a run that is picked up, the rows of the epochs that it remembers."""
-        rows = read_metrics(self._metrics_file) if resumed_at else []
-        kept = [row for row in rows if row and row[0].isdigit() and int(row[0]) <= resumed_at]
-        self._metrics.restart("".join(csv_line(row) for row in [list(COLUMNS), *kept]))
+    def _lost_epochs(self) -> Sequence[EpochDone]:
+        """The remembered epochs at the end of the history that events.jsonl has not got."""
+        if not self._history:
+            return []
+        known = RunState.fold(Follower(self._folder).read()).epochs
+        last = max((epoch.epoch for epoch in known), default=0)
+        return [epoch for epoch in self._history if epoch.epoch > last]
 
     def _trouble(self, file: Path, error: OSError) -> None:
         if not self._said:
@@ -71,14 +94,6 @@ def csv_line(row: list[str]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow(row)
     return out.getvalue()
-
-
-def read_metrics(file: Path) -> list[list[str]]:
-    """Rows of a metrics.csv without its header; a torn last line is left out."""
-    if not file.exists():
-        return []
-    text = file.read_text(errors="replace")
-    return list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))[1:]
 
 
 class AppendFile:
@@ -108,7 +123,7 @@ class AppendFile:
             if self._whole is not None:
                 write_atomic(self._path, data)  # the rows that are kept must outlive a kill at this moment
             else:
-                with self._path.open("ab") as file:
+                with _open_to_append(self._path) as file:
                     size = file.tell()
                     file.write(data)
         except OSError as error:
@@ -121,11 +136,20 @@ class AppendFile:
 
     def _ends_torn(self) -> bool:
         try:
-            with self._path.open("rb") as file:
+            with open_plain(self._path) as file:
                 file.seek(0, os.SEEK_END)
                 if file.tell() == 0:
                     return False
                 file.seek(-1, os.SEEK_END)
                 return file.read(1) != b"\n"
-        except OSError:
+        except (OSError, ValueError):  # what is wrong with it is said when it is written
             return False
+
+
+def _open_to_append(path: Path) -> BinaryIO:
+    """Open or make a plain file. OSError too for a link, which could lead out of the run folder, and for a pipe or a device."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a plain file", str(path))
+    return os.fdopen(descriptor, "ab")

@@ -5,20 +5,19 @@ weights and device. It reports after the quick half, so that a form has counts t
 """
 
 import importlib.util
-import os
 import re
-import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
+from noodle_tui import disk
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import NoodleError, StopRun, one_line
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.preflight import estimate
-from noodle_tui.preflight.estimate import GIB, MIB
+from noodle_tui.preflight.estimate import GIB
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.preflight.photos import Photos, look_at_photos
 from noodle_tui.rejig.manifest import manifest_stamp
@@ -58,7 +57,7 @@ class Preflight:
     resumed_at: int | None = None  # whole epochs that the picked-up run has done; None for a new run
     photos: Photos | None = None
     made_by_rejig: bool = False  # the data folder as it stands: then rejig can be undone
-    disk_needed: int = estimate.DISK_BYTES
+    disk_needed: int = disk.RUN_BYTES
     disk_free: int | None = None  # bytes where the run folder would be
     weights: str = ""  # in words
     machine: Machine | None = None
@@ -158,21 +157,9 @@ def _look_at_loggers(result: Preflight) -> Preflight:
 
 def _look_at_disk(result: Preflight) -> Preflight:
     """Can the run folder be made, and is there room for it?"""
-    folder = result.config.save_dir
-    place = folder.absolute()
-    while not os.path.lexists(place):
-        place = place.parent
-    if not place.is_dir():
-        return result.with_findings(Finding("error", "save_dir", f"{place} is not a folder: choose another --save-dir"))
-    if not os.access(place, os.W_OK | os.X_OK):
-        return result.with_findings(Finding("error", "save_dir", f"no right to write in {place}: choose another --save-dir"))
-    free = shutil.disk_usage(place).free
-    needed = estimate.DISK_BYTES
-    if free < needed:
-        result = result.with_findings(Finding(
-            "error", "save_dir", f"{free / MIB:.0f} MiB are free for {folder}, a run needs up to {needed / MIB:.0f}: make "
-            "room, or choose another --save-dir"))
-    return replace(result, disk_free=free)
+    needed = disk.RUN_BYTES if result.resumed_at is None else disk.RESUME_BYTES
+    result, free = _try(result, "save_dir", lambda: disk.check_room(result.config.save_dir, needed))
+    return replace(result, disk_needed=needed, disk_free=free)
 
 
 def _look_at_photos(result: Preflight, check: Check, before: Preflight | None) -> Preflight:
@@ -243,14 +230,16 @@ def _look_at_cost(result: Preflight) -> Preflight:
 
 def _memory_findings(machine: Machine, training: int) -> list[Finding]:
     """Would it fit? Only the training counts: photos that don't fit are kept elsewhere, and read more slowly."""
-    import psutil
+    from noodle_tui.card import free_card_memory, holders_in_words, others_on_card
+    from noodle_tui.device import available_memory
 
-    free, place = psutil.virtual_memory().available, "this machine's memory"
+    findings: list[Finding] = []
+    free, place = available_memory(), "this machine's memory"
     if machine.device.startswith("cuda"):
-        from noodle_tui.preflight.machine import free_card_memory
-
         free, place = free_card_memory(machine.device), f"the memory of {machine.name}"
-    if free is None or training < free:
-        return []
-    return [Finding("warning", "batch_size", f"about {training / GIB:.1f} GiB are needed, {free / GIB:.1f} GiB of {place} are "
-                    "free: a smaller batch or input size helps")]
+        if shared := holders_in_words(others_on_card(machine.device)):
+            findings.append(Finding("info", "device", f"{machine.name} is {shared}"))
+    if free is not None and training >= free:
+        findings.append(Finding("warning", "batch_size", f"about {training / GIB:.1f} GiB are needed, {free / GIB:.1f} GiB of "
+                                f"{place} are free: a smaller batch or input size helps"))
+    return findings

@@ -11,14 +11,11 @@ from pathlib import Path
 from statistics import median
 
 from noodle_tui.config import RunConfig
+from noodle_tui.disk import MODEL_BYTES
 from noodle_tui.errors import NoodleError
 from noodle_tui.run_folder import CONFIG, EVENTS, MAX_LINE, METRICS, list_runs
 
 MIB, GIB = 2**20, 2**30
-MODEL_BYTES = 45 * MIB  # ResNet18 in fp32
-# A run folder at its fullest: the model, and three sessions (the last, the one before, the one being written) of weights,
-# momentum and best weights.
-DISK_BYTES = (1 + 3 * 3) * MODEL_BYTES
 ACTIVATION_BYTES = 22 * MIB  # of one 224 x 224 image in fp32, kept for the backward pass: 5.8 million numbers
 START_SECONDS = 6.0  # importing torch, building the network
 DECODED_PER_SECOND = 500  # photos of 562 x 762, one processor
@@ -77,14 +74,19 @@ def photo_bytes(paths: Sequence[Path]) -> float:
     """Bytes of a decoded photo (3 a pixel), the mean of a few of `paths`; 0 if none can be read."""
     from PIL import Image
 
+    from noodle_tui.images import open_image
+    from noodle_tui.rejig.scan import BROKEN
+
     sizes: list[int] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of very large photos on stderr, which would tear a screen
         for path in random.Random(0).sample(paths, min(HEADERS, len(paths))):
             try:
-                with Image.open(path) as image:
+                if not path.is_file():  # a pipe would be waited for
+                    continue
+                with open_image(path) as image:
                     sizes.append(3 * image.width * image.height)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            except (*BROKEN, Image.DecompressionBombError):
                 continue  # named, with its reason, where the photos are looked at
     return sum(sizes) / len(sizes) if sizes else 0.0
 

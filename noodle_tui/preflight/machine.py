@@ -1,12 +1,10 @@
-"""Looks at what a run needs from outside: weights, the network to get them, the card's free memory. All may take seconds."""
+"""Looks at what a run needs from outside: weights, the network to get them. Both may take seconds."""
 
 import socket
 import urllib.parse
 import urllib.request
 from functools import lru_cache
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url, load_state_dict
@@ -61,19 +59,3 @@ def _check_fits(file: Path, mtime: int, size: int) -> None:
     from noodle_tui.model import load_backbone
 
     load_backbone(resnet18(num_classes=2), load_state_dict(file), str(file))
-
-
-def free_card_memory(device: str) -> int | None:
-    """Free bytes of a CUDA card, asked from its driver (a context of our own would cost half a GiB). None: it doesn't say."""
-    import torch
-
-    pynvml: Any = import_module("pynvml")  # lazily, and as Any: its types are wrong
-    uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
-    try:
-        pynvml.nvmlInit()
-        try:
-            return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByUUID(uuid)).free)
-        finally:
-            pynvml.nvmlShutdown()
-    except pynvml.NVMLError:
-        return None  # a slice of a card, or a container that hides the driver: the run will tell

@@ -18,6 +18,8 @@ from noodle_tui.rejig.disk import fsync
 CSV_NAME, JSON_NAME = "rejig.csv", "rejig.json"
 COLUMNS = ["source", "target", "class", "split", "person", "level"]
 SPLITS = ("train", "val")
+LONGEST_NAME = 255  # bytes
+MAX_TABLE = 256 * 2**20  # bytes: a million photos take about as much
 MODES = ("move", "copy", "link")
 Stamp = tuple[int, int, int]
 
@@ -145,6 +147,8 @@ def _stimuli_today(data_dir: Path, made: dict[str, Any]) -> str:
 def _read_rows(table: Path, count: int, recorded: str, stimuli: str) -> Iterator[PlannedFile]:
     if table.is_symlink() or not table.is_file():
         raise ValueError("it is no regular file")
+    if table.stat().st_size > MAX_TABLE:
+        raise ValueError(f"it is larger than {MAX_TABLE // 2**20} MiB")
     with open(table, encoding="utf-8", errors="surrogateescape", newline="") as stream:
         rows = csv.reader(stream, strict=True)
         if next(rows, None) != COLUMNS:
@@ -171,5 +175,5 @@ def _read_row(row: list[str], number: int, recorded: str, stimuli: str) -> Plann
 
 
 def _plain(parts: list[str]) -> bool:
-    """Names of files and folders only: nothing that climbs or stays in place."""
-    return not any(part in ("", ".", "..") or "\0" in part for part in parts)
+    """Names of files and folders only: nothing that climbs or stays in place, or that no file system takes."""
+    return not any(part in ("", ".", "..") or "\0" in part or len(os.fsencode(part)) > LONGEST_NAME for part in parts)

@@ -11,8 +11,6 @@ from functools import cache
 Check = Callable[[], None]
 Progress = Callable[[int, int | None], None]
 
-# PIL knows these formats but can't decode them by itself: it needs another program, or a handler that nobody installs.
-NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 # What PIL's readers raise on broken files, besides UnidentifiedImageError (an OSError).
 BROKEN = (OSError, ValueError, ArithmeticError, LookupError, SyntaxError, TypeError, AttributeError, EOFError,
           RuntimeError, AssertionError, MemoryError, struct.error)
@@ -64,8 +62,10 @@ def image_endings() -> frozenset[str]:
     """The endings, in lower case and with their dot, of the image types that PIL reads here."""
     from PIL import Image
 
-    endings = Image.registered_extensions()  # loads all of PIL's readers
-    readable = (set(Image.OPEN) | {"MPO"}) - NOT_DECODED  # MPO, a stereo JPEG, is opened by the JPEG reader
+    from noodle_tui.images import image_formats
+
+    readable = {*image_formats(), "MPO"}  # a stereo JPEG, opened by the JPEG reader
+    endings = Image.registered_extensions()
     return frozenset(ending for ending, kind in endings.items() if kind in readable)
 
 
@@ -95,8 +95,10 @@ def _header(path: str) -> str | None:
     """Why PIL can't identify a file; None if it can."""
     from PIL import Image, UnidentifiedImageError
 
+    from noodle_tui.images import open_image
+
     try:
-        with Image.open(path):
+        with open_image(path):
             return None
     except Image.DecompressionBombError:
         return "image of too many pixels"

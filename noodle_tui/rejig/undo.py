@@ -49,6 +49,10 @@ def _is_whole(data_dir: Path) -> bool:
 def recover_locked(data_dir: Path) -> None:
     """The same, for whoever holds the lock."""
     staging, aside = staging_folder(data_dir), aside_folder(data_dir)
+    for folder in (staging, aside):
+        if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+            raise NoodleError(f"{printable(str(folder))} is no folder of an interrupted rejig: move it away, then call "
+                              "noodle rejig again")
     if os.path.lexists(aside):
         if not data_dir.exists() or not any(data_dir.iterdir()):
             os.rename(aside, data_dir)  # killed between the two renames: the one before takes its place again

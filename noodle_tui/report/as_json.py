@@ -168,7 +168,7 @@ def read_report(folder: Path) -> dict[str, Any]:
             raise ValueError(f"the confusion matrix is not {k} x {k}")
         for mistake in report["result"]["worst"]:
             stay_inside(mistake["path"])
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise NoodleError(f"{printable(str(path))} is no report of a run: {printable(str(error))[:200]}") from None
     return report
 

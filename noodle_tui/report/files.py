@@ -11,11 +11,12 @@ def read_plain_file(path: Path, limit: int) -> bytes:
     try:
         if path.is_symlink() or not path.is_file():
             raise NoodleError(f"{printable(str(path))} is not there (or not a plain file): has this run finished?")
+        too_large = path.stat().st_size > limit
         with path.open("rb") as file:
-            data = file.read(limit + 1)
+            data = b"" if too_large else file.read(limit + 1)
     except OSError as error:
         raise NoodleError(f"{printable(str(path))} can't be read: {error.strerror}") from None
-    if len(data) > limit:
+    if too_large or len(data) > limit:
         raise NoodleError(f"{printable(str(path))} is larger than {limit // 2**20} MiB: no run writes that")
     return data
 

@@ -1,0 +1,56 @@
+"""The CUDA card as its driver knows it: what is free, and which other processes hold how much. Asks NVML, not CUDA: a context
+of our own would cost half a GiB.
+"""
+
+import os
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any, TypeVar
+
+Answer = TypeVar("Answer")
+GIB = 2**30
+NAMED = 4  # processes that are named one by one
+
+
+def free_card_memory(device: Any) -> int | None:
+    """Free bytes of a CUDA card. None where the driver doesn't say: a slice of a card, a container that hides it."""
+    return _ask(device, lambda nvml, card: int(nvml.nvmlDeviceGetMemoryInfo(card).free))
+
+
+def others_on_card(device: Any) -> list[tuple[int, int | None]]:
+    """(process id, bytes) of the other processes that compute on a CUDA card, the largest first.
+
+    Bytes are None where the driver keeps them to itself. Empty where nobody else is there, or it doesn't say.
+    """
+    found = _ask(device, lambda nvml, card: [(int(p.pid), p.usedGpuMemory)
+                                             for p in nvml.nvmlDeviceGetComputeRunningProcesses(card)])
+    others = [(pid, None if used is None else int(used)) for pid, used in found or [] if pid != os.getpid()]
+    return sorted(others, key=lambda other: other[1] or 0, reverse=True)
+
+
+def holders_in_words(others: list[tuple[int, int | None]]) -> str:
+    """Who else is on the card and holds how much, e.g. "shared: process 4711 holds 61.2 GiB"; "" where there is nobody."""
+    if not others:
+        return ""
+    named = ", ".join(f"process {pid} holds " + ("an unknown amount" if used is None else f"{used / GIB:.1f} GiB")
+                      for pid, used in others[:NAMED])
+    rest = others[NAMED:]
+    return f"shared: {named}" + (f", {len(rest)} more {sum(u or 0 for _, u in rest) / GIB:.1f} GiB" if rest else "")
+
+
+def _ask(device: Any, question: Callable[[Any, Any], Answer]) -> Answer | None:
+    """NVML's answer about a torch device ("cuda:0"); None where it has none, and for a device that is no CUDA card."""
+    import torch
+
+    if torch.device(device).type != "cuda":
+        return None
+    nvml: Any = import_module("pynvml")  # lazily, and as Any: its types are wrong
+    uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
+    try:
+        nvml.nvmlInit()
+        try:
+            return question(nvml, nvml.nvmlDeviceGetHandleByUUID(uuid))
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError:
+        return None

@@ -1,0 +1,311 @@
+"""Several processes that train one model together, started by torchrun: torch's DistributedDataParallel.
+
+    torchrun --nproc-per-node N -m noodle_tui run --headless …
+
+The batches are those that one process would take; each rank computes its share of each, and the gradients are averaged over
+the images, not over the ranks. Batch norm's statistics are those of each rank's own share, unless --sync-bn is given; rank 0's
+running ones are what is validated with and saved. Every rank decodes all photos and keeps them, since each sees each one sooner
+or later. Rank 0 alone makes the run folder, says, saves and judges; the others do the same steps in silence.
+
+CPU tensors go over gloo, CUDA tensors over NCCL. Whoever fails leaves a word in torchrun's store before its connections close:
+so the others know an error, which is said once, from a stop, and both from a rank that was killed. Then torchrun ends the rest:
+SIGTERM, and SIGKILL 30 seconds later.
+
+Without torchrun there is no process group, and nothing here costs anything. torch is imported where it is used.
+"""
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from noodle_tui.config import RunConfig
+from noodle_tui.control import Control
+from noodle_tui.errors import NoodleError, StopRun, UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+    from torch.distributed import Store  # type: ignore[attr-defined]
+
+    from noodle_tui.batches import Batches
+    from noodle_tui.checkpoint import Session
+    from noodle_tui.device import Device
+
+PATIENCE = timedelta(days=1)  # others wait for rank 0's rejig; a rank that dies is noticed by its closed connection, at once
+AGREE_EVERY = {"cpu": 1, "cuda": 16}  # steps between two agreements: each is a round trip over gloo, 0.1 ms on one node
+STOPPED = "stopped"  # the word that a rank leaves when it was asked to stop
+DIED = ("another process of this run died without a word (torchrun says which): what was saved last is in the run folder; "
+        "pick it up with --load-dir")
+
+
+@dataclass(frozen=True)
+class World:
+    """The ranks that train together, and which of them this process is. As it stands: one process, without torchrun."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0  # among those of this node: the number of its GPU
+    store: "Store | None" = None  # torchrun's; it outlives the ranks
+
+    def from_rank_0(self, value: Any) -> Any:
+        """Rank 0's `value`, on every rank; the others wait for it."""
+        if self.size == 1:
+            return value
+        import torch
+        import torch.distributed as dist
+
+        values = [value]
+        dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+        return values[0]
+
+    def sum(self, tensor: "Tensor") -> "Tensor":
+        """The sum over the ranks of a tensor of one shape; `tensor` itself stays as it is."""
+        if self.size == 1:
+            return tensor
+        import torch.distributed as dist
+
+        total = tensor.clone()
+        dist.all_reduce(total)
+        return total
+
+    def gather(self, rows: "Tensor", n: int) -> "Tensor":
+        """All ranks' rows [n, k], of which `rows` are this one's share."""
+        if self.size == 1:
+            return rows
+        own = rows.new_zeros(n, *rows.shape[1:])
+        own[self.share(n)] = rows
+        return self.sum(own)
+
+    def collect(self, tensor: "Tensor") -> None:
+        """Move the ranks' summands of a sum to rank 0, in place; the others' become zero."""
+        total = self.sum(tensor)
+        tensor.copy_(total) if self.rank == 0 else tensor.zero_()
+
+    def take_buffers(self, model: "nn.Module") -> None:
+        """Give every rank rank 0's buffers, batch norm's running statistics: all validate the model that is saved."""
+        if self.size > 1:
+            import torch.distributed as dist
+
+            for buffer in model.buffers():
+                dist.broadcast(buffer, src=0)
+
+    def share(self, n: int) -> slice:
+        """This rank's part of `n` things in a row: within one as many as the others', and never none on rank 0."""
+        return slice(-(-n * self.rank // self.size), -(-n * (self.rank + 1) // self.size))
+
+    def batch(self, step: int, batch_size: int, n: int) -> slice:
+        """This rank's part of batch `step` (0 is the first) of `n` images in a row."""
+        first = step * batch_size
+        own = self.share(min(batch_size, n - first))
+        return slice(first + own.start, first + own.stop)
+
+    def leave_word(self, word: str) -> bool:
+        """Tell the others why this rank ends. Whether it was the first to."""
+        if self.store is None:
+            return True
+        import torch.distributed as dist
+
+        own = f"{self.rank} {word}"
+        try:
+            return self.store.compare_set("end", "", own).decode() == own
+        except dist.DistError:  # torchrun was killed: each speaks for itself
+            return True
+
+    def last_word(self) -> str:
+        """Why the first rank that ended did: an error for people, STOPPED, or "" if none has said so."""
+        if self.store is None:
+            return ""
+        import torch.distributed as dist
+
+        try:
+            return self.store.get("end").decode().partition(" ")[2] if self.store.check(["end"]) else ""
+        except dist.DistError:
+            return ""
+
+
+ALONE = World()
+
+
+def under_torchrun() -> bool:
+    """Whether torchrun has started this process as one of several."""
+    return "TORCHELASTIC_RUN_ID" in os.environ and os.environ["WORLD_SIZE"] != "1"
+
+
+@contextmanager
+def joined() -> Iterator[World]:
+    """The ranks of this torchrun, connected; ALONE without one. An error in here is said by the rank that met it first:
+    NoodleError there, the same exit code in silence elsewhere."""
+    if not under_torchrun():
+        yield ALONE
+        return
+    import torch
+    import torch.distributed as dist
+    from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
+
+    store, rank, size = next(rendezvous("env://"))
+    world = World(rank, size, int(os.environ["LOCAL_RANK"]), PrefixStore("noodle", store))
+    if torch.cuda.is_available() and world.local_rank < torch.cuda.device_count():
+        torch.cuda.set_device(world.local_rank)  # before NCCL takes the current one
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", store=PrefixStore("ddp", store),
+                            rank=rank, world_size=size, timeout=PATIENCE)
+    try:
+        yield world
+    except NoodleError as error:
+        if world.leave_word(str(error)):
+            raise
+        raise SystemExit(error.exit_code) from None
+    dist.destroy_process_group()  # after an error it could wait for ranks that are gone
+
+
+@contextmanager
+def ending_together(world: World) -> Iterator[None]:
+    """A connection that breaks in here becomes what ended the rank at its other end: NoodleError, or StopRun."""
+    try:
+        yield
+    except StopRun:
+        # when a rank fails, torchrun asks the others to stop
+        if (word := world.last_word()) not in ("", STOPPED):
+            raise NoodleError(word) from None
+        world.leave_word(STOPPED)
+        raise
+    except RuntimeError as error:
+        if world.size == 1 or not is_lost_connection(error):
+            raise
+        word = world.last_word()
+        if word == STOPPED:
+            raise StopRun("another process of this run was asked to stop") from None
+        raise NoodleError(word or DIED) from None
+
+
+def is_lost_connection(error: RuntimeError) -> bool:
+    """Whether gloo or NCCL says that a rank is gone."""
+    import torch.distributed as dist
+
+    return isinstance(error, dist.DistError) or "gloo" in str(error)
+
+
+def check_ranks(config: RunConfig, world: World) -> None:
+    """UsageError for options that don't suit the ranks."""
+    if config.batch_size < world.size:
+        raise UsageError(f"--batch-size {config.batch_size}: it is shared out among {world.size} processes, and each needs an "
+                         f"image; give at least {world.size}")
+    if world.size > 1 and config.device not in ("auto", "cuda", "cpu"):
+        raise UsageError(f"--device {config.device}: torchrun gives each process a GPU of its own; use --device cuda (or cpu)")
+    if world.size > 1 and config.compile:
+        raise UsageError("--compile: not under torchrun; leave it out, or train in one process")
+    if config.sync_bn:
+        from noodle_tui.device import pick_device
+
+        if pick_device(own_device(config.device, world), config.precision).torch_device.type != "cuda":
+            raise UsageError("--sync-bn: torch can do this on CUDA GPUs only; leave it out, or train on GPUs")
+
+
+def check_shares(n: int, batch_size: int, world: World) -> None:
+    """NoodleError where a rank gets a single one of a batch's images. For inputs so small that batch norm can't have that."""
+    for count in {min(batch_size, n), n % batch_size or batch_size}:
+        shares = [World(rank, world.size).share(count) for rank in range(world.size)]
+        if any(own.stop - own.start == 1 for own in shares):
+            raise NoodleError(f"--batch-size {batch_size}: of a batch of {count} photos one of {world.size} processes gets a "
+                              "single one, which can't be trained on at --input-size 32; choose another batch size or a larger "
+                              "input size")
+
+
+def own_device(wanted: str, world: World) -> str:
+    """--device for this rank: under torchrun the GPU of its own number on its node."""
+    if world.size == 1 or wanted == "cpu":
+        return wanted
+    import torch
+
+    return f"cuda:{world.local_rank}" if wanted == "cuda" or torch.cuda.is_available() else wanted
+
+
+def synchronised(model: "nn.Module") -> "nn.Module":
+    """The model with batch norm over all ranks' images. Names and weights stay; CUDA only."""
+    from torch import nn
+
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+
+
+class SharedControl:
+    """A Control that all ranks look at together: where one was asked to stop, or rank 0 to pause, all are, at the same step."""
+
+    def __init__(self, control: Control, world: World, device: "Device"):
+        self._control, self._world = control, world
+        self._every, self._calls = AGREE_EVERY[device.torch_device.type], 0
+        self._paused = False
+        self._torchrun = os.getppid()
+
+    def check(self) -> None:
+        """Raise StopRun on all ranks alike. All call this equally often."""
+        self._calls += 1
+        if self._calls % self._every == 0:
+            self._agree()
+
+    @property
+    def pause_requested(self) -> bool:
+        """As it was agreed on last."""
+        return self._paused
+
+    def wait_while_paused(self) -> None:
+        """Sleep until the pause ends; StopRun if the run is stopped meanwhile."""
+        while self._paused:
+            time.sleep(0.1)
+            self._agree()
+
+    def _agree(self) -> None:
+        import torch
+
+        if os.getppid() != self._torchrun:  # killed, and nobody looks after the ranks any more
+            self._control.stop("torchrun is gone")
+        pause = self._control.pause_requested and self._world.rank == 0  # this looks at the run folder, too
+        wishes = self._world.sum(torch.tensor([self._control.stop_requested, pause], dtype=torch.int32))
+        self._paused = bool(wishes[1])
+        if wishes[0]:
+            self._control.stop("another process of this run was asked to stop")  # an earlier reason stays
+            self._control.check()
+
+
+def shared(control: Control, world: World, device: "Device") -> Control | SharedControl:
+    """`control` as the training loop looks at it: together with the other ranks where there are any."""
+    return SharedControl(control, world, device) if world.size > 1 else control
+
+
+def make_shared_step(
+    session: "Session", batches: "Batches", device: "Device", world: World, n: int, batch_size: int
+) -> "Callable[[Sequence[Tensor]], None]":
+    """`make_step`'s function for a rank: trains on its share of batch `session.step` and adds to its own totals.
+
+    `n` training images, `batch_size` of them in each batch of all ranks. Eager, on CUDA too: a captured graph with NCCL in it
+    has not been proven here.
+    """
+    import torch
+    import torch.nn.functional as F
+    from torch.nn.parallel import DistributedDataParallel
+
+    own = [device.torch_device] if device.torch_device.type == "cuda" else None
+    synchronised = any(isinstance(module, torch.nn.SyncBatchNorm) for module in session.model.modules())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # broadcast_buffers has a new name, which torch 2.9 doesn't know
+        # buffers are left to take_buffers: sending them before each step changes nothing that is saved
+        network = DistributedDataParallel(session.model, device_ids=own, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+    def step(inputs: "Sequence[Tensor]") -> None:
+        count = min(batch_size, n - session.step * batch_size)  # of all ranks
+        images, labels = batches.prepare(*inputs)
+        if len(labels) == 0 and not synchronised:
+            # in an epoch's last batch; batch norm wants numbers. SyncBatchNorm doesn't, and would count them
+            images = images.new_zeros(2, *images.shape[1:]).contiguous(memory_format=torch.channels_last)
+        session.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
+            logits = network(images)[: len(labels)]
+        loss = F.cross_entropy(logits.float(), labels, reduction="sum")
+        (loss * world.size / count).backward()  # DDP takes the mean over ranks: of these, that is the one over images
+        session.optimizer.step()
+        session.totals[0] += loss.detach()
+        session.totals[1] += (logits.argmax(1) == labels).sum()
+
+    return step

@@ -1,0 +1,178 @@
+"""Saving in a thread of its own, so that no epoch waits for the disk: the session as checkpoint.pt, the best as model.pth."""
+
+import contextlib
+import json
+import queue
+import shutil
+import threading
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import time
+from typing import Any
+
+import torch
+
+from noodle_tui.atomic import write_atomic
+from noodle_tui.checkpoint import FILE, Best, Session, in_main_memory, save_session, session_content, weights_file
+from noodle_tui.config import RunConfig
+from noodle_tui.disk import make_rescue_folder, rescue_places
+from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.evaluate import Count
+from noodle_tui.events import Emit, Message, Saved
+from noodle_tui.report import RunFacts, model_card
+from noodle_tui.run_folder import CARD, MODEL
+
+
+@dataclass(frozen=True)
+class Save:
+    """What is to be written, in main memory."""
+
+    content: dict[str, Any] | None  # of checkpoint.pt; None leaves the file as it is
+    best: Best | None
+    card: dict[str, Any]  # of model.json
+    copied: "torch.cuda.Event | None"  # on CUDA: when the copies have come to main memory
+
+
+class Saver:
+    """Takes a copy of the session between two batches and writes it while training goes on.
+
+    One save is written at a time and one waits at most: a newer takes the place of one that hasn't begun. A disk that refuses
+    is said, and tried again at the next save point; what it refuses at the end goes elsewhere. As a context it ends when all
+    is written.
+    """
+
+    def __init__(self, folder: Path, config: RunConfig, facts: RunFacts, emit: Emit):
+        """`emit` is called in the writing thread."""
+        self._folder, self._config, self._facts, self._emit = folder, config.model_dump(mode="json"), facts, emit
+        self._saves: queue.Queue[Save | None] = queue.Queue()  # None: no more will come
+        self._trouble: Exception | None = None
+        self._model_epoch = 0  # the epoch whose weights model.pth holds
+        self._refused: set[str] = set()  # files whose newest content the disk did not take
+        self._last: Save | None = None  # stays in memory until the end: the disk may go at any time
+        # a plain thread and no executor: those refuse work while the process waits for a run without an app to end
+        self._thread = threading.Thread(target=self._work, name="save")
+        self._thread.start()
+
+    def __enter__(self) -> "Saver":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._saves.put(None)
+        self._thread.join()
+        if kind is None or issubclass(kind, StopRun):  # who stops a run is told that all is saved
+            self._raise_trouble()
+
+    def save(self, session: Session) -> None:
+        """Save the session and its best weights. Returns once they are copied; on CUDA, once that is under way.
+
+        Raises what went wrong with an earlier save, the disk's refusals aside.
+        """
+        self._raise_trouble()
+        with contextlib.suppress(queue.Empty):
+            self._saves.get_nowait()  # it hasn't begun, and this one is newer
+            self._saves.task_done()
+        self._hand_over(session, session_content(session, self._config))
+
+    def save_model(self, session: Session) -> None:
+        """Save its best weights alone. What waits to be written still is."""
+        self._hand_over(session, None)
+
+    def wait(self) -> None:
+        """Return when all is written or refused by the disk. Raises whatever else went wrong."""
+        self._saves.join()
+        self._raise_trouble()
+
+    def finish(self) -> Path:
+        """Wait until all is written; the folder that holds it: the run's own, or what `move` finds where that refuses."""
+        self.wait()
+        return self.move() if self._refused else self._folder
+
+    def move(self) -> Path:
+        """Write the last save into a new folder, since the run's own takes no files any more, and say where.
+
+        NoodleError if no place takes it.
+        """
+        refusing = self._folder
+        for place in rescue_places():
+            try:
+                self._folder = make_rescue_folder(place, refusing.name)
+            except OSError:
+                continue  # the next place may take it
+            self._model_epoch, self._refused = 0, set()
+            if self._last is not None:
+                self._saves.put(self._last)
+            self.wait()
+            if not self._refused:
+                self._emit(Message(level="error", text=f"{refusing} takes no files: the run is saved in "
+                                   f"{self._folder} instead"))
+                return self._folder
+            shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder, self._refused = refusing, set()  # it is said now, once
+        raise NoodleError(f"{refusing} takes no files, nor do {' and '.join(map(str, rescue_places()))}: what was learnt since "
+                          "the last save is lost; make room or rights there, then start again")
+
+    def _hand_over(self, session: Session, content: dict[str, Any] | None) -> None:
+        best, card = None, {}
+        if session.best is not None:
+            weights = content["best"]["weights"] if content is not None else in_main_memory(session.best.weights)
+            best = replace(session.best, weights=weights)
+            card = model_card(facts_now(self._facts, session), Count("all", best.correct, best.count))
+        copied = None
+        if session.totals.is_cuda:
+            copied = torch.cuda.Event()
+            copied.record()
+        before = self._last.content if self._last is not None else None
+        self._last = Save(content or before, best, card, copied)
+        self._saves.put(Save(content, best, card, copied))
+
+    def _raise_trouble(self) -> None:
+        if self._trouble is not None:
+            raise self._trouble
+
+    def _work(self) -> None:
+        while (save := self._saves.get()) is not None:
+            try:
+                self._write(save)
+            except Exception as error:  # noqa: BLE001 - it ends the run, not this thread: the next save or `wait` raises it
+                self._trouble = error
+            finally:
+                self._saves.task_done()
+
+    def _write(self, save: Save) -> None:
+        if save.copied is not None:
+            save.copied.synchronize()
+        if save.content is not None:
+            self._write_checkpoint(save.content)
+        if save.best is not None and save.best.epoch != self._model_epoch:
+            self._write_model(save.best, save.card)
+
+    def _write_checkpoint(self, content: dict[str, Any]) -> None:
+        try:
+            save_session(self._folder, content)
+        except OSError as error:
+            self._say_refused(FILE, error)
+            return
+        self._refused.discard(FILE)
+        self._emit(Saved(what="checkpoint", file=FILE, epoch=content["epoch"]))
+
+    def _write_model(self, best: Best, card: dict[str, Any]) -> None:
+        try:
+            write_atomic(self._folder / MODEL, weights_file(best.weights))
+            write_atomic(self._folder / CARD, json.dumps(card, indent=1) + "\n")
+        except OSError as error:
+            self._say_refused(MODEL, error)
+            return
+        self._refused.discard(MODEL)
+        self._model_epoch = best.epoch
+        self._emit(Saved(what="model", file=MODEL, epoch=best.epoch))
+
+    def _say_refused(self, name: str, error: OSError) -> None:
+        self._refused.add(name)
+        self._emit(Message(level="error", text=f"{self._folder / name} could not be saved ({error.strerror}): make room or "
+                           "rights there; it stays in memory, is tried again at each save point, and elsewhere at the end"))
+
+
+def facts_now(facts: RunFacts, session: Session) -> RunFacts:
+    """`facts` with what the session has come to."""
+    return replace(facts, epochs=list(session.history), best_epoch=session.best.epoch if session.best else 0,
+                   finished=time(), seconds=sum(epoch.seconds for epoch in session.history))

@@ -1,0 +1,122 @@
+"""A batch that doesn't fit: the largest one that does is found and said. The memory here is a number; no GPU is needed."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import MakeConfig
+
+from noodle_tui.batch_size import largest_that_fits, watch_first_step
+from noodle_tui.card import holders_in_words, others_on_card
+from noodle_tui.device import Device
+from noodle_tui.errors import NoodleError, full_memory
+
+CPU = Device(torch.device("cpu"), "a card of the test", "fp32")
+INPUTS = [torch.zeros(64, 1)]
+
+
+@pytest.mark.parametrize("too_many", [1, 2, 3, 24, 64])
+def test_the_largest_that_fits_is_found_wherever_it_lies(too_many: int) -> None:
+    for room in range(too_many):
+        assert largest_that_fits(lambda n, room=room: n <= room, too_many) == room
+
+
+def test_few_questions_are_asked_and_none_that_is_answered_already() -> None:
+    asked: list[int] = []
+
+    def fits(n: int) -> bool:
+        asked.append(n)
+        return n <= 300
+
+    assert largest_that_fits(fits, 65_536) == 300
+    assert len(asked) <= 2 * 16
+    assert len(set(asked)) == len(asked)
+    assert max(asked) < 65_536
+
+
+def test_a_first_step_that_finds_the_memory_full_says_what_fits() -> None:
+    def step(_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB\nand more")
+
+    watched = watch_first_step(step, 64, 224, CPU, fits=lambda n: n <= 50)
+    with pytest.raises(NoodleError) as raised:
+        watched(INPUTS)
+    assert str(raised.value) == ("--batch-size 64: a step of training doesn't fit into the memory of a card of the test; the "
+                                 "largest batch that fits now is 50")
+    with pytest.raises(NoodleError, match="not even a single image of --input-size 224 fits: choose another --device"):
+        watch_first_step(step, 64, 224, CPU, fits=lambda n: False)(INPUTS)
+
+
+def test_a_broken_capture_counts_as_what_broke_it() -> None:
+    def step(_: object) -> None:
+        try:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        finally:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+
+    with pytest.raises(NoodleError, match=r"fits now is 1$"):
+        watch_first_step(step, 64, 224, CPU, fits=lambda n: n == 1)(INPUTS)
+
+
+def test_other_errors_and_later_steps_are_passed_on() -> None:
+    errors = [None, torch.OutOfMemoryError("CUDA out of memory")]
+
+    def step(_: object) -> None:
+        if (error := errors.pop(0)) is not None:
+            raise error
+
+    watched = watch_first_step(step, 64, 224, CPU, fits=lambda n: True)
+    watched(INPUTS)
+    with pytest.raises(torch.OutOfMemoryError):  # somebody else has taken the memory since
+        watched(INPUTS)
+
+    def broken(_: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        watch_first_step(broken, 64, 224, CPU, fits=lambda n: True)(INPUTS)
+
+
+def test_who_holds_how_much_of_a_card() -> None:
+    gib = 2**30
+    assert holders_in_words([]) == ""
+    assert holders_in_words([(7, 61 * gib), (9, None)]) == "shared: process 7 holds 61.0 GiB, process 9 holds an unknown amount"
+    assert holders_in_words([(n, gib) for n in range(6)]).endswith("process 3 holds 1.0 GiB, 2 more 2.0 GiB")
+    assert others_on_card("cpu") == []
+
+
+@pytest.mark.parametrize(("error", "whose"), [
+    (MemoryError(), "host"), (torch.OutOfMemoryError("x"), "gpu"),
+    (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "gpu"),
+    (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "host"),
+    (RuntimeError("shapes differ"), ""), (ValueError("memory"), ""),
+])
+def test_whose_memory_is_full(error: Exception, whose: str) -> None:
+    assert full_memory(error) == whose
+
+
+STARVED = """
+import resource, sys, torch
+from pathlib import Path
+from noodle_tui.config import RunConfig
+from noodle_tui import fit  # all that needs address space to be imported
+from noodle_tui.errors import NoodleError
+from noodle_tui.run import run
+held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (held + 1_000_000_000,) * 2)
+try:
+    run(RunConfig.model_validate_json(sys.argv[1]))
+except NoodleError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says how much is held")
+def test_a_machine_whose_memory_is_full_says_so_in_a_line(config_for: MakeConfig, runs_dir: Path) -> None:
+    config = config_for(runs_dir, input_size=1024, batch_size=24)
+    done = subprocess.run([sys.executable, "-c", STARVED, config.model_dump_json()], capture_output=True, text=True,
+                          timeout=120)
+    assert done.stdout.startswith("this machine's memory is full: try a smaller --batch-size"), done.stdout + done.stderr
+    assert done.stdout.count("\n") == 1

@@ -1,0 +1,295 @@
+"""torchrun with two processes on the CPU: against the same training in one process, written plainly here; stopped; killed."""
+
+import copy
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import FinishedRun, MakeConfig
+from PIL import Image
+from torch import Tensor, nn
+from torchvision import transforms
+from torchvision.transforms.v2 import functional as tvf
+
+from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
+from noodle_tui.checkpoint import load_session
+from noodle_tui.config import RunConfig, options
+from noodle_tui.distributed import DIED, World, check_ranks, check_shares
+from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.events import EpochDone, Event, Paused, RunStarted, RunStopped
+from noodle_tui.model import build_model
+from noodle_tui.run import run
+from noodle_tui.run_folder import Follower, list_runs, read_state, request_pause
+from noodle_tui.samples import find_samples
+
+PATIENCE = 90  # seconds, on a machine that does other things, too
+RANKS = 2
+
+
+def torchrun(config: RunConfig, *more: str) -> "subprocess.Popen[str]":
+    """A run of two processes with the options that `config` was given."""
+    given = [f"--{o.flag}={getattr(config, o.name)}" for o in options() if o.name in config.model_fields_set]
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={RANKS}", "-m", "noodle_tui", "run",
+         "--headless", *given, *more],
+        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_event(process: "subprocess.Popen[str]", save_dir: Path, wanted: Callable[[Event], bool]) -> Path:
+    """The run folder, once an event is there."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and process.poll() is None:
+        for folder in list_runs(save_dir):
+            if any(wanted(event) for event in Follower(folder).read()):
+                return folder
+        time.sleep(0.05)
+    process.kill()
+    raise AssertionError(process.communicate())
+
+
+@dataclass
+class Plain:
+    """The training of two ranks in one process: each half batch through a network of its own, so that batch norm sees it
+    alone; the gradients are averaged over the images."""
+
+    config: RunConfig
+    models: list[nn.Module]
+    optimizers: list[torch.optim.SGD]
+    totals: Tensor  # of the epoch so far: summed loss, correct answers
+    start: Tensor  # the weights before
+
+    def train(self, epoch: int, first: int, last: int | None) -> None:
+        """Steps `first` up to `last` (the epoch's end where it is None) of `epoch`."""
+        images, labels = pixels(self.config, "train")
+        plan = plan_epoch(self.config.seed, epoch, np.array([image.shape[1:] for image in images]))
+        size = self.config.batch_size
+        for start in range(first * size, len(images) if last is None else last * size, size):
+            batch = np.arange(start, min(start + size, len(images)))
+            n_first = (len(batch) + 1) // 2
+            summed = [torch.zeros_like(p) for p in self.models[0].parameters()]
+            for model, half in zip(self.models, (batch[:n_first], batch[n_first:]), strict=True):
+                if not len(half):
+                    continue
+                crops = crop_batch([images[i] for i in plan.order[half]], plan.boxes[half], plan.flips[half],
+                                   self.config.input_size)
+                right = labels[torch.from_numpy(plan.order[half])]
+                logits = model.train()(normalised(crops))
+                loss = F.cross_entropy(logits, right, reduction="sum")
+                for total, gradient in zip(summed, torch.autograd.grad(loss, list(model.parameters())), strict=True):
+                    total += gradient
+                self.totals += torch.tensor([loss.item(), int((logits.argmax(1) == right).sum())])
+            for model, optimizer in zip(self.models, self.optimizers, strict=True):
+                for parameter, gradient in zip(model.parameters(), summed, strict=True):
+                    parameter.grad = gradient / len(batch)
+                optimizer.step()
+
+    @torch.no_grad()
+    def validate(self) -> tuple[float, int]:
+        """Mean loss and correct answers of rank 0's network."""
+        images, labels = pixels(self.config, "val")
+        side = self.config.input_size
+        squares = torch.stack([tvf.center_crop(tvf.resize(i, [side], antialias=True), [side, side]) for i in images])
+        logits = self.models[0].eval()(normalised(squares))
+        return F.cross_entropy(logits, labels).item(), int((logits.argmax(1) == labels).sum())
+
+
+def plain(config: RunConfig, content: dict[str, Any] | None = None) -> Plain:
+    """Before its first step, or as the checkpoint `content` left it."""
+    model = build_model("none", 2, config.seed)
+    if content is not None:
+        model.load_state_dict(content["model"])
+    models = [model, copy.deepcopy(model)]
+    optimizers = [torch.optim.SGD(m.parameters(), lr=config.lr, momentum=config.momentum) for m in models]
+    if content is not None:
+        for optimizer in optimizers:
+            optimizer.load_state_dict(copy.deepcopy(content["optimizer"]))
+    return Plain(config, models, optimizers, torch.zeros(2, dtype=torch.float64), flat(model.state_dict()))
+
+
+def pixels(config: RunConfig, split: str) -> tuple[list[Tensor], Tensor]:
+    samples = find_samples(config.data_dir, config.person)[1][split]
+    images = [torch.from_numpy(np.array(Image.open(sample.path))).permute(2, 0, 1).contiguous() for sample in samples]
+    return images, torch.tensor([sample.label for sample in samples])
+
+
+def normalised(images: Tensor) -> Tensor:
+    return transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)(images / 255).contiguous(memory_format=torch.channels_last)
+
+
+def assert_same_weights(folder: Path, reference: Plain) -> None:
+    """As a whole: batch norm of so few images doubles a rounding error with every step, most of all in small biases."""
+    found = load_session(folder)[0]["model"]
+    wanted = reference.models[0].state_dict()
+    assert found.keys() == wanted.keys()
+    error = flat(found) - flat(wanted)
+    assert error.norm() < 1e-4 * flat(wanted).norm()
+    assert error.norm() < 0.05 * (flat(wanted) - reference.start).norm()  # of what was learnt
+
+
+def flat(weights: dict[str, Tensor]) -> Tensor:
+    """All weights and biases in a row, without batch norm's running statistics."""
+    return torch.cat([value.double().flatten() for name, value in weights.items() if name.endswith(("weight", "bias"))])
+
+
+@dataclass(frozen=True)
+class Trained:
+    config: RunConfig
+    folder: Path
+    output: str
+    complaints: str
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, config_for: MakeConfig) -> Iterator[Trained]:
+    """Two epochs of 23 images and 1: shares of 12 and 11, then of 1 and none."""
+    config = config_for(tmp_path_factory.mktemp("together"), n_epochs=2, batch_size=23, input_size=64, lr=1e-4)
+    process = torchrun(config)
+    output, complaints = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, complaints
+    [folder] = list_runs(config.save_dir)  # one
+    yield Trained(config, folder, output, complaints)
+    shutil.rmtree(config.save_dir, ignore_errors=True)
+
+
+def test_weights_and_numbers_are_those_of_one_process_that_averages_gradients(trained: Trained) -> None:
+    reference = plain(trained.config)
+    with (trained.folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for epoch, row in enumerate(rows, start=1):
+        reference.totals.zero_()
+        reference.train(epoch, 0, None)
+        loss, correct = (reference.totals / 24).tolist()
+        val_loss, val_correct = reference.validate()
+        assert float(row["train_loss"]) == pytest.approx(loss, rel=1e-4)
+        assert float(row["train_accuracy"]) == correct
+        assert float(row["val_loss"]) == pytest.approx(val_loss, rel=1e-4)
+        assert float(row["val_accuracy"]) == val_correct / 8
+    assert len(rows) == 2
+    assert_same_weights(trained.folder, reference)
+
+
+def test_one_process_alone_speaks(trained: Trained) -> None:
+    lines = trained.output.splitlines()
+    assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/2", "2/2"]
+    assert sum(line.startswith("reading the photos") for line in lines) == 1
+    assert "noodle_tui" not in trained.complaints
+    assert read_state(trained.folder).status == "done"
+    assert len([e for e in Follower(trained.folder).read() if isinstance(e, RunStarted)]) == 1
+
+
+def test_a_pause_and_a_stop_are_for_all_and_everything_is_saved(runs_dir: Path, config_for: MakeConfig) -> None:
+    config = config_for(runs_dir, n_epochs=1000, batch_size=9, input_size=64, lr=1e-5)
+    process = torchrun(config)
+    folder = wait_for_event(process, runs_dir, lambda event: isinstance(event, EpochDone))
+    request_pause(folder)
+    wait_for_event(process, runs_dir, lambda event: isinstance(event, Paused))
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0  # torchrun's own
+    state = read_state(folder)
+    assert isinstance(state.ended, RunStopped)
+    assert "SIGTERM" in state.ended.reason
+
+    content = load_session(folder)[0]
+    reference = plain(config)
+    for epoch in range(1, content["epoch"] + 1):
+        reference.train(epoch, 0, None)
+    reference.totals.zero_()
+    reference.train(content["epoch"] + 1, 0, content["step"])
+    assert content["totals"].tolist() == pytest.approx(reference.totals.tolist(), rel=1e-3)
+    assert_same_weights(folder, reference)
+
+    outcome = run(RunConfig(load_dir=folder, n_epochs=content["epoch"] + 1))  # one process goes on
+    assert outcome.status == "done"
+    assert [e.epoch for e in read_state(folder).epochs] == list(range(1, content["epoch"] + 2))
+
+
+def test_a_run_of_one_process_is_picked_up_by_two(runs_dir: Path, finished: FinishedRun) -> None:
+    folder = runs_dir / "copy"
+    shutil.copytree(finished.folder, folder)
+    content = load_session(folder)[0]
+    process = torchrun(RunConfig(load_dir=folder, n_epochs=4, lr=1e-5))
+    _, complaints = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, complaints
+    assert [e.epoch for e in read_state(folder).epochs] == [1, 2, 3, 4]
+    reference = plain(finished.config, content)  # its momentum, too
+    for optimizer in reference.optimizers:
+        optimizer.param_groups[0]["lr"] = 1e-5
+    reference.train(4, 0, None)
+    assert_same_weights(folder, reference)
+
+
+def test_a_killed_process_ends_the_others(runs_dir: Path, config_for: MakeConfig) -> None:
+    process = torchrun(config_for(runs_dir, n_epochs=1000, batch_size=8))
+    folder = wait_for_event(process, runs_dir, lambda event: isinstance(event, EpochDone))
+    ranks = {rank.environ()["RANK"]: rank for rank in psutil.Process(process.pid).children() if "RANK" in rank.environ()}
+    assert set(ranks) == {"0", "1"}
+    ranks["1"].kill()
+    _, complaints = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert complaints.count(DIED) == 1
+    assert not any(rank.is_running() for rank in ranks.values())
+    assert read_state(folder).status == "failed"
+
+
+def test_an_error_is_said_once(runs_dir: Path, config_for: MakeConfig) -> None:
+    process = torchrun(config_for(runs_dir, batch_size=1))
+    _, complaints = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert complaints.count("noodle: ") == 1
+    assert "--batch-size 1: it is shared out among 2 processes" in complaints
+    assert not runs_dir.exists()
+
+
+# without processes -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5])
+def test_shares_make_up_each_batch_in_order(size: int) -> None:
+    for n in range(1, 12):
+        for batch_size in range(1, 7):
+            worlds = [World(rank, size) for rank in range(size)]
+            for step in range(-(-n // batch_size)):
+                batch = range(n)[step * batch_size : (step + 1) * batch_size]
+                shares = [range(n)[world.batch(step, batch_size, n)] for world in worlds]
+                assert [i for share in shares for i in share] == list(batch)
+                assert len(shares[0]) == max(map(len, shares)) <= min(map(len, shares)) + 1
+
+
+@pytest.mark.parametrize(("wrong", "words"), [
+    ({"batch_size": 2}, "--batch-size 2: .* among 3 processes"), ({"device": "cuda:1"}, "--device cuda:1: torchrun gives"),
+    ({"device": "mps"}, "--device mps"), ({"compile": True}, "--compile: not under torchrun"),
+    ({"sync_bn": True, "device": "cpu"}, "--sync-bn: .* CUDA GPUs only"),
+])
+def test_options_that_do_not_suit(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        check_ranks(RunConfig(**wrong), World(0, 3))
+
+
+def test_a_share_of_one_is_too_small_for_tiny_inputs() -> None:
+    check_shares(24, 10, World(0, 2))
+    with pytest.raises(NoodleError, match="of a batch of 3 photos one of 2 processes gets"):
+        check_shares(13, 10, World(0, 2))
+
+
+def test_the_app_is_not_for_torchrun(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from noodle_tui.cli import call
+
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    with pytest.raises(SystemExit) as ended:
+        call(["run"])
+    assert ended.value.code == 2
+    assert "torchrun goes with --headless" in capsys.readouterr().err

@@ -1,0 +1,179 @@
+"""Saves in a thread of their own: training doesn't wait for them, and none is lost."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from test_checkpoint import assert_same, trained, weights
+from torch import Tensor
+
+from noodle_tui.checkpoint import FILE, Best, Session, load_session
+from noodle_tui.config import RunConfig
+from noodle_tui.errors import StopRun
+from noodle_tui.events import Event, Message, Saved
+from noodle_tui.report import RunFacts
+from noodle_tui.run_folder import CARD, MODEL
+from noodle_tui.saving import Saver
+
+SOON = 60.0  # seconds after which something counts as never
+CONFIG = RunConfig()
+FACTS = RunFacts(
+    name="a run", config=CONFIG.model_dump(mode="json"), classes=["happy", "sad"], epochs=[], best_epoch=0,
+    train_counts=[2, 2], val_counts=[4, 4], train_people=set(), val_people=set(), unknown_people=12, split_by=None, skipped=[],
+    fingerprint="abc", weights="none", device="cpu", device_name="CPU", precision="fp32", environment={}, started=0.0,
+    finished=0.0, seconds=0.0,
+)
+
+
+class SlowDisk:
+    """A listener that holds the writing thread up at its first event until it is let go, as a slow disk would."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.writing, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+        self.writing.set()
+        assert self.go_on.wait(SOON)
+
+    @property
+    def saved(self) -> list[tuple[str, int]]:
+        return [(e.file, e.epoch) for e in self.events if isinstance(e, Saved)]
+
+
+@pytest.fixture
+def disk() -> Iterator[SlowDisk]:
+    disk = SlowDisk()
+    yield disk
+    disk.go_on.set()  # a test that failed leaves no thread behind
+
+
+def at_epoch(session: Session, epoch: int) -> Session:
+    session.epoch = epoch
+    return session
+
+
+def better(session: Session, epoch: int) -> None:
+    """Another best epoch, with weights of its own."""
+    assert session.best is not None
+    session.best = Best(epoch, 8, 8, 0.1, {name: value + epoch for name, value in session.best.weights.items()})
+
+
+def test_saving_waits_for_nothing_and_a_newer_one_takes_the_place_of_one_that_waits(tmp_path: Path, disk: SlowDisk) -> None:
+    session = trained()
+    with Saver(tmp_path, CONFIG, FACTS, disk) as saver:
+        saver.save(at_epoch(session, 1))
+        assert disk.writing.wait(SOON)
+        for epoch in (2, 3, 4):
+            saver.save(at_epoch(session, epoch))  # comes back though the first isn't done
+        assert disk.saved == [(FILE, 1)]
+        disk.go_on.set()
+    assert disk.saved == [(FILE, 1), (MODEL, 1), (FILE, 4)]
+    assert load_session(tmp_path)[0]["epoch"] == 4
+
+
+def test_what_is_written_is_the_session_as_it_was(tmp_path: Path, disk: SlowDisk) -> None:
+    session = trained()
+    with Saver(tmp_path, CONFIG, FACTS, disk) as saver:
+        saver.save(session)
+        assert disk.writing.wait(SOON)
+        before = {name: value.clone() for name, value in weights(session).items()}
+        totals = session.totals.clone()
+        saver.save(at_epoch(session, 3))
+        with torch.no_grad():  # training goes on
+            for value in weights(session).values():
+                value.zero_()
+        session.totals.zero_()
+        session.epoch, session.history = 9, []
+        disk.go_on.set()
+    content, _ = load_session(tmp_path)
+    momentum = {f"momentum {i}": s["momentum_buffer"] for i, s in content["optimizer"]["state"].items()}
+    assert_same({**content["model"], **momentum}, before)
+    assert torch.equal(content["totals"], totals)
+    assert (content["epoch"], len(content["history"])) == (3, 2)
+    assert content["config"] == CONFIG.model_dump(mode="json")
+
+
+def test_saved_is_said_when_the_file_is_there(tmp_path: Path) -> None:
+    epochs: dict[str, int] = {}
+    threads: set[str] = set()
+
+    def look(event: Event) -> None:
+        if isinstance(event, Saved) and event.what == "checkpoint":
+            epochs[event.file] = load_session(tmp_path)[0]["epoch"]
+        if isinstance(event, Saved) and event.what == "model":
+            assert (tmp_path / CARD).is_file()
+            epochs[event.file] = event.epoch
+        threads.add(threading.current_thread().name)
+
+    session = trained()
+    with Saver(tmp_path, CONFIG, FACTS, look) as saver:
+        saver.save(session)
+    assert epochs == {FILE: 2, MODEL: 1}
+    assert threads == {"save"}
+    assert "save" not in {thread.name for thread in threading.enumerate()}
+
+
+def read_model(folder: Path) -> dict[str, Tensor]:
+    return dict(torch.load(folder / MODEL, weights_only=True))
+
+
+def test_the_model_is_written_where_it_is_another(tmp_path: Path) -> None:
+    said: list[Event] = []
+    session = trained()
+    with Saver(tmp_path, CONFIG, FACTS, said.append) as saver:
+        saver.save(session)
+        saver.wait()
+        saver.save(session)
+        saver.wait()
+        better(session, 2)
+        saver.save(session)
+    assert [e.epoch for e in said if isinstance(e, Saved) and e.what == "model"] == [1, 2]
+    assert session.best is not None
+    assert_same(read_model(tmp_path), session.best.weights)
+
+
+def test_the_best_alone_drops_no_checkpoint_that_waits(tmp_path: Path, disk: SlowDisk) -> None:
+    session = trained()
+    with Saver(tmp_path, CONFIG, FACTS, disk) as saver:
+        saver.save(at_epoch(session, 1))
+        assert disk.writing.wait(SOON)
+        saver.save(at_epoch(session, 2))
+        better(session, 3)
+        saver.save_model(at_epoch(session, 3))  # the loss of epoch 3 was no number: its weights must not be saved
+        disk.go_on.set()
+    assert disk.saved == [(FILE, 1), (MODEL, 1), (FILE, 2), (MODEL, 3)]
+    assert load_session(tmp_path)[0]["epoch"] == 2
+
+
+def test_a_disk_that_refuses_is_said_and_tried_again(tmp_path: Path) -> None:
+    said: list[Event] = []
+    session, folder = trained(), tmp_path / "run"
+    with Saver(folder, CONFIG, FACTS, said.append) as saver:
+        saver.save(session)
+        saver.wait()
+        assert [e.text.split(" (")[0] for e in said if isinstance(e, Message) and e.level == "error"] == [
+            f"{folder / name} could not be saved" for name in (FILE, MODEL)]
+        folder.mkdir()
+        saver.save(session)
+    assert [e.file for e in said if isinstance(e, Saved)] == [FILE, MODEL]
+
+
+def break_it(session: Session) -> None:
+    session.comet_key = threading.Lock()  # type: ignore[assignment] - a bug: nothing that a file can hold
+
+
+def test_another_error_in_the_thread_is_raised_at_the_next_save(tmp_path: Path) -> None:
+    session = trained()
+    break_it(session)
+    saver = Saver(tmp_path, CONFIG, FACTS, lambda event: None)
+    saver.save(session)
+    with pytest.raises(TypeError, match="cannot pickle"):
+        saver.wait()
+    with pytest.raises(TypeError, match="cannot pickle"):
+        saver.save(trained())
+    with pytest.raises(TypeError, match="cannot pickle"), saver:
+        raise StopRun("a stop would be told that all is saved")

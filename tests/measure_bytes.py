@@ -1,6 +1,7 @@
-"""How many bytes the Live screen writes to a terminal: `python tests/measure_bytes.py [WIDTH HEIGHT [SECONDS]]`.
+"""How many bytes the Live screen writes to a terminal: `python tests/measure_bytes.py [WIDTH HEIGHT [SECONDS]] [covered]`.
 
 Runs the app in a pseudo-terminal on a made-up run in which an epoch ends every second, then on the same run at rest.
+covered: the help lies over it meanwhile.
 Figures are of bytes, so they are the same on a slow machine.
 """
 
@@ -16,7 +17,7 @@ import pexpect
 HERE = Path(__file__).parent
 
 
-def app_in_terminal(width: int, height: int, seconds: int, signals: str) -> None:
+def app_in_terminal(seconds: int, covered: bool, signals: str) -> None:
     """Run the app on a half-done run. Once signals/go exists an epoch ends a second, then signals/rest is made."""
     import socket
     import threading
@@ -44,15 +45,17 @@ def app_in_terminal(width: int, height: int, seconds: int, signals: str) -> None
     threading.Thread(target=play, daemon=True).start()
     app = NoodleApp(recall_last=False)
     app.call_later(app.show_live, source, "run")  # over Setup, as a run that is started there
+    if covered:
+        app.call_later(lambda: app.screen.run_action("help"))
     app.run()
 
 
-def measure(width: int = 160, height: int = 50, seconds: int = 20, idle: int = 5) -> dict[str, float]:
+def measure(width: int = 160, height: int = 50, seconds: int = 20, idle: int = 5, *, covered: bool = False) -> dict[str, float]:
     """Bytes of the first painting, a second while epochs end (one a second), and a second at rest."""
     env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "PYTHONPATH": str(HERE.parent)}
     env.pop("NO_COLOR", None)
     with tempfile.TemporaryDirectory() as signals:
-        command = [str(HERE / "measure_bytes.py"), "--app", str(width), str(height), str(seconds), signals]
+        command = [str(HERE / "measure_bytes.py"), "--app", str(seconds), str(int(covered)), signals]
         child = pexpect.spawn(sys.executable, command, dimensions=(height, width), env=env, timeout=None)
         try:
             first = _drain(child, lambda size, quiet: size > width * height and quiet > 1.5)
@@ -78,7 +81,8 @@ def _drain(child: "pexpect.spawn[bytes]", enough: Callable[[int, float], bool]) 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--app"]:
-        app_in_terminal(int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]), sys.argv[5])
+        app_in_terminal(int(sys.argv[2]), sys.argv[3] == "1", sys.argv[4])
     else:
-        for name, size in measure(*map(int, sys.argv[1:])).items():
+        numbers = [int(argument) for argument in sys.argv[1:] if argument != "covered"]
+        for name, size in measure(*numbers, covered="covered" in sys.argv).items():
             print(f"{name:>10} {size:10,.0f} bytes")

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 from fake_runs import FOLDER, fake_events
 from measure_bytes import measure
+from small_app import until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from noodle_tui.events import Message, Paused, Resumed, RunState, RunStopped
+from noodle_tui.events import Message, Paused, Resumed, RunState, RunStopped, StageStarted
 from noodle_tui.tui import live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
-from noodle_tui.tui.machine import machine_text
+from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.sources import ReplaySource
 from noodle_tui.tui.themes import DARK_VARIABLES, LIGHT_VARIABLES, THEMES
 from noodle_tui.tui.widgets.dialogs import Help, Question
@@ -24,6 +25,7 @@ from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.plot import Plot
+from noodle_tui.tui.widgets.sparkline import load_line
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 
@@ -222,6 +224,16 @@ async def test_curves_follow_their_keys():
         assert "epoch" not in loss.heading
 
 
+async def test_the_cursor_comes_in_at_the_last_epoch_of_a_long_run():
+    async with Watched(source_of("running", 1000)).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        await until(pilot, lambda: screen.state.epoch == 600)
+        await pilot.press("left")
+        assert screen.view.cursor == 600
+        await pilot.press("left")
+        assert screen.view.cursor < 598  # a column of the plot is many epochs
+
+
 async def test_a_click_sets_the_cursor_of_both_plots():
     async with Watched(source_of("running")).run_test(size=(160, 50)) as pilot:
         screen = await settled(pilot, "running")
@@ -240,7 +252,7 @@ async def test_help_lists_every_key():
         await pilot.pause()
         assert isinstance(pilot.app.screen, Help)
         text = pilot.app.screen.query_one(Static).visual  # the keys as they stand there
-        for key in ("s ", "p ", "d ", "r ", "c ", "l ", "m ", "+ -", "0 ", "← →", "esc", "tab", "ctrl+p"):
+        for key in ("s ", "p ", "d ", "r ", "c ", "l ", "m ", "+ -", "0 ", "f ", "i ", "← →", "esc", "tab", "ctrl+p"):
             assert f"  {key}" in str(text)
         await pilot.press("escape")
         await pilot.pause()
@@ -366,6 +378,108 @@ def test_bytes_on_the_line():
     assert sizes["idle"] == 0
 
 
+def test_below_the_help_a_run_writes_nothing():
+    """Textual would write the whole screen anew for every epoch, 30 kB."""
+    sizes = measure(160, 50, seconds=2, idle=1, covered=True)
+    assert (sizes["a second"], sizes["idle"]) == (0, 0)
+
+
+async def test_what_came_while_the_help_lay_above_is_there_when_it_closes():
+    whole = fake_events(40, "running", host=socket.gethostname())
+    source = ReplaySource(whole[:-10], alive=True, folder=Path(FOLDER))
+    async with Watched(source).run_test(size=(100, 40)) as pilot:
+        screen = await settled(pilot, "running")
+        await pilot.press("question_mark")
+        await pilot.pause()
+        source.add(*whole[-10:])
+        await until(pilot, lambda: screen.state.epoch == whole[-1].epoch)  # type: ignore[attr-defined]
+        await pilot.press("escape")
+        await until(pilot, lambda: f"epoch {screen.state.epoch}/40" in shown(screen)[1])
+
+
+@pytest.mark.parametrize("size", [(160, 50), (80, 24)])
+async def test_before_the_first_epoch_the_plots_say_what_is_awaited(size: tuple[int, int]):
+    events = fake_events(40, "running", host=socket.gethostname())
+    decoding = next(i for i, e in enumerate(events) if isinstance(e, StageStarted) and e.stage == "decode")
+    source = ReplaySource(events[:decoding + 1], alive=True, folder=Path(FOLDER))
+    async with Watched(source).run_test(size=size) as pilot:
+        screen = pilot.app.screen
+        assert isinstance(screen, LiveScreen)
+        await until(pilot, lambda: screen.state.stage == "decode"
+                    and "\n".join(shown(screen)).count("waiting for the first epoch") == 2)
+        assert "·  ·" not in "\n".join(shown(screen))  # no empty axes
+        source.add(*events[decoding + 1:])
+        await until(pilot, lambda: "waiting for" not in "\n".join(shown(screen)))
+
+
+def test_a_run_that_ended_without_an_epoch_awaits_nothing():
+    assert live_text.awaited(RunState(), "failed") == "no epoch was finished"
+
+
+async def test_the_curves_alone_and_the_table_again():
+    async with Watched(source_of("running")).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        plot = screen.query_one("#loss", Plot)
+        before = plot.size.height
+        await pilot.press("f")
+        await pilot.pause()
+        assert plot.size.height == before + 7
+        await pilot.press("f")
+        await pilot.pause()
+        assert plot.size.height == before
+
+
+async def test_the_options_of_a_run_and_where_it_runs():
+    async with Watched(source_of("running")).run_test(size=(100, 60)) as pilot:
+        screen = await settled(pilot, "running")
+        await pilot.press("i")
+        await pilot.pause()
+        assert isinstance(pilot.app.screen, Help)
+        text = str(pilot.app.screen.query_one(Static).visual)
+        started = screen.state.started
+        assert started is not None
+        for name in started.config:
+            assert f"  {name} " in text
+        assert socket.gethostname() in text
+
+
+async def test_the_cursors_epoch_is_said_in_a_narrow_window_too():
+    async with Watched(source_of("running")).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        await pilot.press("m", "left", "left")
+        await pilot.pause()
+        lines = shown(screen)
+        heading = next(line for line in lines if " accuracy " in line)
+        epoch = screen.state.epochs[22]
+        assert heading.count("│ 23") + heading.count("│ epoch 23") == 2
+        assert heading.count(words.number(epoch.train_accuracy)) == 1
+        assert heading.count(words.number(epoch.train_loss)) == 1
+
+
+async def test_a_long_entry_that_is_cut_ends_in_an_ellipsis():
+    source = source_of("running")
+    source.add(Message("warning", "a word " * 30))
+    async with Watched(source).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        entry = screen.query_one(EventLog)._lines[1].text
+        assert "! a word a word" in entry
+        assert entry.rstrip().endswith("…")
+
+
+async def test_the_verdict_takes_no_cells_from_the_plots():
+    widths = []
+    for state in ("running", "done"):
+        async with Watched(source_of(state)).run_test(size=(160, 50)) as pilot:
+            screen = await settled(pilot, state)
+            widths.append(screen.query_one("#accuracy", Plot).region.right)
+    assert widths[0] == widths[1]
+
+
+def test_the_load_of_the_last_minute():
+    assert load_line([0, 50, 100, 12.6], 3) == "▅█▂"
+    assert load_line([], 3) == ""
+
+
 def test_a_long_past_is_taken_in_without_holding_up_the_screen():
     state = RunState.fold(fake_events(3000, "done"))
     started = time.perf_counter()
@@ -375,9 +489,12 @@ def test_a_long_past_is_taken_in_without_holding_up_the_screen():
 
 
 def test_machine_line():
-    assert machine_text("cpu", socket.gethostname(), 1).startswith("CPU ")
-    assert "GiB" in machine_text("", "", 0)
-    assert machine_text("cuda:0", "some-other-node", 1) == "on some-other-node"
+    text, load = read_machine("cpu", socket.gethostname(), 1)
+    assert text.startswith("CPU ")
+    assert load is not None
+    assert 0 <= load <= 100
+    assert "GiB" in read_machine("", "", 0)[0]
+    assert read_machine("cuda:0", "some-other-node", 1) == ("on some-other-node", None)
 
 
 def test_the_first_screen_needs_neither_torch_nor_comet():

@@ -19,7 +19,7 @@ from noodle_tui.report import read_report
 from noodle_tui.stats import wilson_interval
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result import ResultScreen, read_facts
-from noodle_tui.tui.result_text import bar_lines, confusion_lines, mistake_row, size_in_words, whisker_bar
+from noodle_tui.tui.result_text import bar_lines, confusion_lines, mistake_header, mistake_row, size_in_words, whisker_bar
 from noodle_tui.tui.widgets.dialogs import Help
 from noodle_tui.tui.widgets.photo import Photo
 from noodle_tui.tui.widgets.pick_list import PickList
@@ -58,6 +58,18 @@ def sheet(screen: ResultScreen, name: str) -> str:
 @pytest.fixture
 def done(tmp_path: Path) -> Path:
     return fake_folder(tmp_path, "neuro_ml", report=True)
+
+
+async def test_without_a_report_the_curves_have_the_whole_width(tmp_path: Path) -> None:
+    async with opened(fake_folder(tmp_path, "cut_short", "interrupted"), (160, 50)) as (screen, pilot, _):
+        await until(pilot, lambda: screen.query_one("#result-loss", Plot).size.width > 70)
+        assert screen.query_one("#result-loss", Plot).size.height == 24
+
+
+def test_the_mistakes_stand_below_their_headings() -> None:
+    row = mistake_row(Prediction("val/sad/a.JPG", "a", 8, 0, 1, (0.03, 0.97)), ["sad", "happy"], 60)
+    heading, line = mistake_header(["sad", "happy"]).plain, f" {row.plain}"  # behind the gutter
+    assert [heading.index(word) for word in ("sure", "true", "file")] == [line.index(word) for word in ("0.97", "sad", "val/")]
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])

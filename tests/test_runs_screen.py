@@ -68,6 +68,8 @@ async def test_lists_newest_first_with_counts_and_interval(save_dir: Path) -> No
         counts = f"{best.best_accuracy:.3f}", f"{best.best_correct}/60", f"{low:.2f}–{high:.2f}"
         assert all(text in line for text in ("✓ done", "done_run", "40/40", *counts))
         assert all(mark in "".join(rows(screen)) for mark in "✓✗■!")
+        curve_at = next(x for x, char in enumerate(line) if "⠀" < char <= "⣿")
+        assert rows(screen)[0].index("curve") == curve_at
 
 
 async def test_at_60_columns_the_essentials_are_there(save_dir: Path) -> None:

@@ -20,7 +20,7 @@ from noodle_tui.preflight.checks import Preflight
 from noodle_tui.tui import setup
 from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup import SetupScreen
-from noodle_tui.tui.setup_form import ESSENTIAL, Form
+from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief
 from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput
@@ -128,7 +128,7 @@ async def test_every_option_is_in_the_form_with_its_help() -> None:
         picture = shown(pilot)
         for option in options():
             assert option.name.replace("_", " ") in picture
-            assert option.help[:30] in picture
+            assert brief(option.help, 48) in picture
             editor = screen.query_one(Form).editors[option.name]
             assert isinstance(editor, OptionChoice) == (option.kind in ("bool", "choice"))
 
@@ -507,3 +507,17 @@ def test_a_broken_photo_is_said_to_be(tmp_path: Path, content: bytes) -> None:
 def test_a_choice_that_is_none_of_them_can_be_left() -> None:
     choice = Choice(("a", "b"), "c")
     assert "●" not in choice.render().plain
+
+
+def test_a_note_ends_where_a_thought_ends():
+    text = "log to Comet (the key: settings.json, say), or not; one more thought"
+    assert brief(text, 100) == text
+    assert brief(text, 60) == "log to Comet (the key: settings.json, say), or not"
+    assert brief(text, 45) == "log to Comet (the key: settings.json, say)"
+    assert brief(text, 40) == "log to Comet"
+    assert brief("one long thought", 10) == "one long thought"
+
+
+@pytest.mark.parametrize("option", options(), ids=lambda option: option.name)
+def test_every_note_fits_beside_its_field_at_160_columns(option: Any):
+    assert len(brief(option.help, 48)) <= 48

@@ -77,7 +77,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def invented_machine(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(folders)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    monkeypatch.setattr("noodle_tui.tui.live.machine_text", lambda device, host, pid: "GPU 92%  1.8/80 GiB")
+    monkeypatch.setattr("noodle_tui.tui.live.read_machine", lambda device, host, pid: ("GPU 92%  1.8/80 GiB", 92))
+    monkeypatch.setattr("noodle_tui.tui.live.load_line", lambda loads, width: "▃▅▇▇▆▇█▇▇▇▆▇▇█▇▇▇▆▇▇" if loads else "")
     monkeypatch.setattr("noodle_tui.tui.setup.remember", lambda values, folder: None)
     monkeypatch.setattr("noodle_tui.preflight.checks.preflight", invented_preflight)
     script = partial(sbatch_script, folder=HOME, python=str(HOME / ".venv/bin/python"))

@@ -29,7 +29,7 @@ class CommandLine(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(classes="dialog") as dialog:
             dialog.border_title = "This run without the app"
-            dialog.border_subtitle = "esc closes"
+            dialog.border_subtitle = "c copies the command, s the script, esc closes"
             yield Static(Content.styled("In a terminal or a batch job", "bold"))
             yield Static(Content(self.command), classes="code")
             yield Static(Content.styled("As a Slurm script: sbatch FILE", "bold"))

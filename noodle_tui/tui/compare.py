@@ -76,6 +76,11 @@ class CompareScreen(Screen[None]):
         self.phase = "val"
         self._left = Flag()
 
+    @property
+    def is_current(self) -> bool:
+        """Below the help it stands still, as Live does."""
+        return self.is_active
+
     def compose(self) -> ComposeResult:
         yield Lines(id="compare-title")
         with Horizontal(id="compare-plots"):

@@ -1,6 +1,7 @@
 """The Live screen: one run, as it goes on. It draws `RunState`, folded from the events of any source."""
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 from threading import Event as Flag
@@ -19,27 +20,30 @@ from textual.worker import get_current_worker
 from noodle_tui.events import Event, RunState, StageProgress
 from noodle_tui.tui import live_text
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
-from noodle_tui.tui.machine import machine_text
+from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.sources import RunSource
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
 from noodle_tui.tui.widgets.painting import Lines, clean, headed_rule
 from noodle_tui.tui.widgets.plot import Plot
+from noodle_tui.tui.widgets.sparkline import load_line
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 READ_EVERY = 0.25  # seconds between two looks at the source
 PAINT_EVERY = 1.0  # seconds between two paintings, at least: an SSH line has to carry them
 MACHINE_EVERY = 3.0  # seconds between two looks at the GPU
+LOADS = 20  # looks that are drawn: the last minute
 EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds up a key for long
 
 KEYS = (
     ("The run", (("s", "stop and save; asks first"), ("p", "pause after the current batch, or go on"),
                  ("d", "detach: leave this screen, the run goes on"), ("r", "its result, once it has ended"),
-                 ("c", "copy the run folder's path"))),
+                 ("c", "copy the run folder's path"), ("i", "all its options, and where it runs"))),
     ("The curves", (("← →", "read the values at an epoch; or click"), ("esc", "put the cursor away"),
                     ("l", "loss on a linear or a logarithmic scale"), ("m", "smoothing: off, light, strong"),
-                    ("+ -", "the last half of the epochs, twice as many"), ("0", "all epochs"))),
+                    ("+ -", "the last half of the epochs, twice as many"), ("0", "all epochs"),
+                    ("f", "curves alone, without table and log"))),
     ("Table and log", (("tab", "from one to the other"), ("↑ ↓", "older, newer; page up, page down, home, end"))),
     ("Anywhere", (("ctrl+p", "command palette"), ("?", "this help"))),
 )  # fmt: skip
@@ -60,7 +64,9 @@ class LiveScreen(Screen[None]):
         Binding("question_mark", "help", "Help", key_display="?"),
         Binding("l", "log_scale", "Log y"),
         Binding("m", "smooth", "Smooth"),
-        Binding("c", "copy", "Copy"),
+        Binding("f", "full", "Full"),
+        Binding("i", "overview", "Info"),
+        Binding("c", "copy", "Copy", show=False),
         Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
         Binding("minus", "zoom(-1)", "Zoom out", show=False),
         Binding("0", "zoom(0)", "All epochs", show=False),
@@ -87,11 +93,11 @@ class LiveScreen(Screen[None]):
             self.events, self.alive = events, alive
 
     class Machine(Message):
-        """What the worker thread read from the machine, where it reads differently than before."""
+        """What the worker thread read from the machine, where it reads differently than before; the load of the last looks."""
 
-        def __init__(self, text: str):
+        def __init__(self, text: str, loads: Sequence[float]):
             super().__init__()
-            self.text = text
+            self.text, self.loads = text, loads
 
     def __init__(self, source: RunSource, title: str = "run"):
         super().__init__()
@@ -102,16 +108,23 @@ class LiveScreen(Screen[None]):
         self.alive = True
         self.status = "starting"
         self._curves = Curves()
-        self._machine = ""
+        self._machine: tuple[Content, ...] = ()  # from the longest form to the shortest
         self._request = ""  # what the run was asked and hasn't answered yet
         self._painted_at = 0.0
         self._paint_is_due = False
         self._only_progress = False  # since the last painting nothing but progress was told
         self._left = Flag()
 
+    @property
+    def is_current(self) -> bool:
+        """Below a window (help, a question) it stands still until that closes: for every cell that changes there, Textual
+        would write the whole screen anew, 30 kB, every second."""
+        return self.is_active
+
     def compose(self) -> ComposeResult:
         yield Lines(id="header")
-        yield Static(id="verdict")
+        with Vertical(id="verdict-box"):
+            yield Static(id="verdict")
         with Horizontal(id="plots"):
             yield Plot(id="loss")
             yield Plot(id="accuracy")
@@ -134,7 +147,8 @@ class LiveScreen(Screen[None]):
     def _follow(self) -> None:
         """Read the source and the machine until the screen closes. Runs in a thread: it only posts messages."""
         worker = get_current_worker()
-        alive, machine, machine_due = True, "", 0.0
+        alive, told, machine_due = True, ("", ()), 0.0
+        loads: deque[float] = deque(maxlen=LOADS)
         while not (worker.is_cancelled or self._left.wait(READ_EVERY if machine_due else 0)):
             # Asked before the reading: a run that ends in between has then said all that it will.
             was_alive, alive = alive, self.source.alive()
@@ -145,15 +159,18 @@ class LiveScreen(Screen[None]):
                 self.post_message(self.News((), alive))
             if time.monotonic() >= machine_due:
                 machine_due = time.monotonic() + MACHINE_EVERY
-                text = self._read_machine() if alive else ""
-                if text != machine:
-                    machine = text
-                    self.post_message(self.Machine(text))
+                text, load = self._read_machine() if alive else ("", None)
+                if load is not None:
+                    loads.append(load)
+                now = (text, tuple(loads) if load is not None else ())
+                if now != told:
+                    told = now
+                    self.post_message(self.Machine(*now))
 
-    def _read_machine(self) -> str:
+    def _read_machine(self) -> tuple[str, float | None]:
         state = self.state
         host, pid = (state.started.host, state.started.pid) if state.started else ("", 0)
-        return machine_text(state.model.device if state.model else "", host, pid)
+        return read_machine(state.model.device if state.model else "", host, pid)
 
     def on_live_screen_news(self, message: News) -> None:
         message.stop()
@@ -172,7 +189,9 @@ class LiveScreen(Screen[None]):
 
     def on_live_screen_machine(self, message: Machine) -> None:
         message.stop()
-        self._machine = message.text
+        history = load_line(message.loads, LOADS)
+        text = Content(message.text)
+        self._machine = (Content.assemble((history, "$rule"), "  ", text), text) if history else (text,)
         self._paint_header()
 
     # -- from the state to the screen ---------------------------------------------------------------------------------
@@ -196,7 +215,7 @@ class LiveScreen(Screen[None]):
         box = self.query_one("#verdict", Static)
         if not box.has_class(f"-{self.status}"):
             box.set_classes(f"-{self.status}")
-            box.display = verdict is not None
+            self.query_one("#verdict-box").display = verdict is not None
         if verdict is not None and box.content != verdict:
             box.update(verdict)
         self._paint_header()
@@ -212,24 +231,23 @@ class LiveScreen(Screen[None]):
 
     def _paint_header(self) -> None:
         width = self._width
-        folder, machine = str(self.source.folder or ""), Content(self._machine)
+        folder = Content.styled(str(self.source.folder or ""), "$quiet")
         sparks = live_text.sparks_line(self._curves, width)
         stage = live_text.stage_line(self.state, self.status, self._request, width)
         name = self.state.started.name if self.state.started else self.run_title
-        detail = machine if width < 98 else Content.styled(folder, "$quiet")
-        rule = headed_rule(Content.styled(name, "bold"), width, detail)
+        rule = headed_rule(Content.styled(name, "bold"), width, *(self._machine if width < 98 else [folder]))
         stages, facts = live_text.stages_line(self.state, self.status), live_text.facts_line(self.state)
-        stages_and_machine = _at_both_ends(stages, machine, width)
+        stages_and_machine = _at_both_ends(stages, width, *self._machine)
         self.query_one("#header", Lines).show(rule, stage, sparks, stages_and_machine, facts)
 
     def _paint_plots(self) -> None:
         state, view, curves = self.state, self.view, self._curves
         # A run that has ended fills the plots; while it goes on they leave room for the epochs to come.
         n_epochs = state.epoch if state.ended or self.status == "interrupted" else state.n_epochs
-        loss = loss_picture(curves, view, n_epochs, state.best)
-        accuracy = accuracy_picture(curves, view, n_epochs, state.best)
-        self.query_one("#loss", Plot).show(*live_text.plot_heading("loss", curves, view), loss)
-        self.query_one("#accuracy", Plot).show(*live_text.plot_heading("accuracy", curves, view), accuracy)
+        note = live_text.awaited(state, self.status)
+        for what, picture in (("loss", loss_picture), ("accuracy", accuracy_picture)):
+            heading = live_text.plot_heading(what, curves, view, terse=self._width < live_text.BEST_AT)
+            self.query_one(f"#{what}", Plot).show(*heading, picture(curves, view, n_epochs, state.best), note)
 
     def on_resize(self) -> None:
         self._only_progress = False
@@ -296,6 +314,16 @@ class LiveScreen(Screen[None]):
         self.app.copy_to_clipboard(str(self.source.folder))
         self.notify(clean(Content(f"Copied {self.source.folder}")).markup, timeout=2)
 
+    def action_full(self) -> None:
+        """The curves alone, or the table and the log below them again."""
+        self.toggle_class("-full")
+
+    def action_overview(self) -> None:
+        if groups := live_text.overview(self.state):
+            self.app.push_screen(Help("This run", groups))
+        else:
+            self.notify("The run hasn't said anything yet.")
+
     def action_help(self) -> None:
         self.app.push_screen(Help("Live: keys", KEYS))
 
@@ -317,14 +345,15 @@ class LiveScreen(Screen[None]):
         self._paint_plots()
 
     def action_cursor(self, direction: int) -> None:
-        """Move the cursor by an epoch, or by what a column of the plot stands for where that is more."""
+        """Move the cursor by an epoch, or by what a column of the plot stands for where that is more; in from either end."""
         if not self.state.epochs:
             return
+        if self.view.cursor is None and direction < 0:
+            return self._set_cursor(self.state.epoch)
         cells = self.query_one("#loss", Plot).cells
         axes = cells.scales if cells else None
         step = max(1, round((axes.x.high - axes.x.low) / (axes.width * 2))) if axes else 1
-        start = self.state.epoch + 1 if self.view.cursor is None and direction < 0 else self.view.cursor or 0
-        self._set_cursor(start + direction * step)
+        self._set_cursor((self.view.cursor or 0) + direction * step)
 
     def _set_cursor(self, epoch: int) -> None:
         epochs = self.state.epochs
@@ -341,6 +370,7 @@ class LiveScreen(Screen[None]):
             self._set_cursor(message.epoch)
 
 
-def _at_both_ends(left: Content, right: Content, width: int) -> Content:
-    gap = width - left.cell_length - right.cell_length
-    return Content.assemble(left, " " * gap, right) if gap >= 2 else left
+def _at_both_ends(left: Content, width: int, *rights: Content) -> Content:
+    """A line with `left` and the first of `rights` that has room beside it."""
+    gaps = (width - left.cell_length - right.cell_length for right in rights)
+    return next((Content.assemble(left, " " * gap, right) for gap, right in zip(gaps, rights, strict=True) if gap >= 2), left)

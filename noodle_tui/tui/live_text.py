@@ -6,9 +6,11 @@ import numpy as np
 from textual.content import Content
 
 from noodle_tui.events import STAGES, EpochDone, RunDone, RunFailed, RunState, RunStopped
+from noodle_tui.names import printable
 from noodle_tui.stats import accuracy_in_words
 from noodle_tui.tui import words
 from noodle_tui.tui.curves import Curves, View
+from noodle_tui.tui.runs_text import in_words
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.sparkline import sparkline
 
@@ -41,10 +43,10 @@ def stage_line(state: RunState, status: str, request: str, width: int) -> Conten
     if width >= BEST_AT and state.best is not None:
         right += ["    ", best_text(state.best)]
     start, end = Content.assemble(*left, "  ", count, "  "), Content.assemble(*right)
-    room = width - start.cell_length - end.cell_length - 6
+    room = width - start.cell_length - end.cell_length - 5
     if room < 6:
-        start = start.truncate(max(width - end.cell_length - 13, 10), ellipsis=True)
-        room = max(width - start.cell_length - end.cell_length - 6, 0)
+        start = start.truncate(max(width - end.cell_length - 12, 10), ellipsis=True)
+        room = max(width - start.cell_length - end.cell_length - 5, 0)
     done, rest = words.bar(fraction, room)
     return Content.assemble(start, (done, colour), (rest, "$rule"), f" {fraction * 100:3.0f}%", end)
 
@@ -85,18 +87,18 @@ def best_text(best: EpochDone | None) -> Content:
 
 
 def sparks_line(curves: Curves, width: int) -> Content:
-    """The four series, each as a sparkline with its latest value."""
+    """The four series, each as its latest value and a sparkline."""
     words_of = {"loss": "loss ", "accuracy": "accuracy " if width >= 100 else "acc "}
-    cells = min(max((width - sum(map(len, words_of.values())) - 4 * 9 - 2) // 4, 3), 40)
+    cells = min(max((width - sum(map(len, words_of.values())) - 4 * 10) // 4, 3), 40)
     parts: list[Part] = []
     for what, name in words_of.items():
-        parts.append((("  " if parts else "") + name, "$quiet"))
+        parts.append((name, "$quiet"))
         for phase in ("train", "val"):
             series = curves.column(f"{phase}_{what}")
             known = series[np.isfinite(series)]
             last = words.number(float(known[-1])) if len(known) else "–"
             sign, colour = KEYS[phase]
-            parts += [(sign, colour), (sparkline(known, cells).ljust(cells), f"{colour}-soft"), f" {last:<5} "]
+            parts += [(sign, colour), f"{last:<5} ", (sparkline(known, cells).ljust(cells), f"{colour}-soft"), "  "]
     return Content.assemble(*parts).rstrip()
 
 
@@ -114,16 +116,20 @@ def facts_line(state: RunState) -> Content:
             parts.append((f"  ! {data.skipped} images left out", "$warning"))
     if (model := state.model) is not None:  # last: where the line is cut, the warnings stay
         device = model.device_name or model.device
-        gap = "   " if parts else ""
+        gap = "  " if parts else ""
         parts.append((f"{gap}{model.architecture} from {model.weights}  {device} {model.precision}", "$quiet"))
     return Content.assemble(*parts)
 
 
-def plot_heading(what: str, curves: Curves, view: View) -> tuple[Content, tuple[Content, ...]]:
-    """A plot's title (with how it is drawn) and its values, the latest or those at the cursor, in words or short."""
+def plot_heading(what: str, curves: Curves, view: View, terse: bool = False) -> tuple[Content, tuple[Content, ...]]:
+    """A plot's title (with how it is drawn) and its values, the latest or those at the cursor, in words or short.
+
+    terse: a narrow plot. While values are read there, their epoch has the room of how it is drawn.
+    """
     manner = ["log"] if view.log and what == "loss" else []
     manner += [f"smooth {view.smoothing}"] if view.smoothing > 0 else []
     manner += [f"last {view.zoom}"] if view.zoom is not None else []
+    manner = [] if terse and view.cursor is not None else manner
     title = Content.assemble((what, "bold"), (f" ({', '.join(manner)})" if manner else "", "$quiet"))
     n = len(curves.column("epoch"))
     i = n - 1 if view.cursor is None else curves.index(view.cursor)
@@ -131,8 +137,9 @@ def plot_heading(what: str, curves: Curves, view: View) -> tuple[Content, tuple[
         return title, ()
     train, val = (float(curves.column(f"{phase}_{what}")[i]) for phase in ("train", "val"))
     measured = np.isfinite(curves.column("low")[i])
-    epoch = f"│ epoch {int(curves.column('epoch')[i])}"
-    at = (f"{epoch}  ", "$cursor-line bold") if view.cursor is not None else ""
+    epoch = int(curves.column("epoch")[i])
+    at = (f"│ epoch {epoch}  ", "$cursor-line bold") if view.cursor is not None else ""
+    brief_at = (f"│ {epoch}  ", "$cursor-line bold") if view.cursor is not None else ""
     spread = ""
     if what == "accuracy" and measured:
         spread = words.interval((float(curves.column("low")[i]), float(curves.column("high")[i])))
@@ -140,8 +147,31 @@ def plot_heading(what: str, curves: Curves, view: View) -> tuple[Content, tuple[
     full = Content.assemble(at, KEYS["train"], ("train ", "$train"), a, "  ", KEYS["val"], ("val ", "$validation"), b,
                             (f" {spread}" if spread else "", "$quiet"))
     short = Content.assemble(at, KEYS["train"], a, "  ", KEYS["val"], b, (f" {spread}" if spread else "", "$quiet"))
-    tight = Content.assemble(at, KEYS["train"], a, " ", KEYS["val"], b)
-    return title, (full, short, tight, Content.assemble(KEYS["val"], b))
+    tight = Content.assemble(brief_at, KEYS["train"], a, " ", KEYS["val"], b)
+    return title, (full, short, tight, Content.assemble(brief_at, KEYS["val"], b))
+
+
+def awaited(state: RunState, status: str) -> str:
+    """What stands in a plot that has no epoch to show: what is awaited, or that nothing is; "" with epochs."""
+    if state.epochs:
+        return ""
+    return "waiting for the first epoch" if status in ("starting", "running", "paused") else "no epoch was finished"
+
+
+def overview(state: RunState) -> list[tuple[str, list[tuple[str, str]]]]:
+    """All options of the run, and where it lives, in groups of (name, value)."""
+    started = state.started
+    if started is None:
+        return []
+    options = [(printable(name), printable(in_words(value))) for name, value in started.config.items()]
+    place = [("folder", printable(started.folder)), ("host", printable(started.host)), ("process", str(started.pid))]
+    if state.model is not None:
+        model = state.model
+        place += [("device", printable(f"{model.device_name or model.device} {model.precision}"))]
+        place += [("model", printable(f"{model.architecture} from {model.weights}"))]
+    if started.resumed_at:
+        place.append(("picked up", f"after epoch {started.resumed_at}"))
+    return [("Where it runs", place), ("Options", options)]
 
 
 def verdict(state: RunState, status: str) -> Content | None:
@@ -166,8 +196,6 @@ def verdict(state: RunState, status: str) -> Content | None:
     lines: list[Part] = [(head, f"{colour} bold")]
     if isinstance(state.ended, RunDone):
         lines += [("\n" + doubt, "$warning") for doubt in doubts(state)]
-    elif state.best is not None:
-        lines += ["\nbest so far: ", best_text(state.best)]
     if tail:
         lines.append("\n" + tail)
     return Content.assemble(*lines)

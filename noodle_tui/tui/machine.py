@@ -10,21 +10,23 @@ import psutil
 GIB = 2**30
 
 
-def machine_text(device: str, host: str, pid: int) -> str:
-    """One line, e.g. "GPU 92%  1.8/80 GiB" or "CPU 87%  RAM 3.1/16 GiB"; for a run on another machine, that one's name.
+def read_machine(device: str, host: str, pid: int) -> tuple[str, float | None]:
+    """One line, e.g. "GPU 92%  1.8/80 GiB" or "CPU 87%  RAM 3.1/16 GiB", and the load in it, in percent; None: not known.
 
+    For a run on another machine, that one's name.
     device: as in ModelReady ("cuda:0", "cpu"; "" while unknown); host, pid: as in RunStarted.
     """
     if host and host != socket.gethostname():
-        return f"on {host}"
+        return f"on {host}", None
     if device.startswith("cuda"):
-        return gpu_text(device, pid)
+        return read_gpu(device, pid)
     memory = psutil.virtual_memory()
     used, total = (memory.total - memory.available) / GIB, memory.total / GIB
-    return f"CPU {psutil.cpu_percent():.0f}%  RAM {used:.1f}/{total:.0f} GiB"
+    load = psutil.cpu_percent()
+    return f"CPU {load:.0f}%  RAM {used:.1f}/{total:.0f} GiB", load
 
 
-def gpu_text(device: str, pid: int) -> str:
+def read_gpu(device: str, pid: int) -> tuple[str, float | None]:
     """Utilisation and memory of the card that process `pid` computes on, through NVIDIA's management library.
 
     Says what the library says where it can't tell (no driver in this container, a card cut in slices).
@@ -37,14 +39,14 @@ def gpu_text(device: str, pid: int) -> str:
             memory = pynvml.nvmlDeviceGetMemoryInfo(card)
             text = f"{memory.used / GIB:.1f}/{memory.total / GIB:.0f} GiB"
             try:
-                busy = f"{pynvml.nvmlDeviceGetUtilizationRates(card).gpu}%"
+                load = int(pynvml.nvmlDeviceGetUtilizationRates(card).gpu)
             except pynvml.NVMLError_NotSupported:  # a slice of a card has memory of its own, but no utilisation
-                busy = ""
-            return f"GPU {busy}  {text}".replace("   ", "  ")
+                return f"GPU  {text}", None
+            return f"GPU {load}%  {text}", load
         finally:
             pynvml.nvmlShutdown()
     except pynvml.NVMLError as error:
-        return f"GPU ? ({error})"
+        return f"GPU ? ({error})", None
 
 
 def _card(pynvml: Any, device: str, pid: int) -> Any:

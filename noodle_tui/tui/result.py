@@ -106,7 +106,10 @@ class ResultScreen(Screen[None]):
         self._read()
 
     def on_resize(self) -> None:
-        self.set_class(self.size.width >= COLUMNS_AT, "-columns")
+        """Two columns where there is room; without a report the left one would be empty."""
+        has_report = self.facts is None or self.facts.report is not None
+        self.set_class(self.size.width >= COLUMNS_AT and has_report, "-columns")
+        self.set_class(not has_report, "-bare")
 
     @work(thread=True, exclusive=True, group="read")
     def _read(self) -> None:
@@ -127,6 +130,7 @@ class ResultScreen(Screen[None]):
         self.facts = message.facts
         self._curves.update(message.facts.state.epochs)
         with self.app.batch_update():
+            self.on_resize()
             self._fill(message.facts)
         self.refresh_bindings()
 

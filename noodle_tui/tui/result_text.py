@@ -204,7 +204,7 @@ def scores_line(report: dict[str, Any], width: int) -> list[Content]:
 
 
 def mistake_header(classes: Sequence[str]) -> Content:
-    return Content.styled("  " + "sure".ljust(7) + "true → answer".ljust(_classes_width(classes)) + "file", "$quiet")
+    return Content.styled("  " + "sure".ljust(6) + "true → answer".ljust(_classes_width(classes)) + "file", "$quiet")
 
 
 def mistake_row(mistake: Prediction, classes: Sequence[str], width: int) -> Content:

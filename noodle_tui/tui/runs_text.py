@@ -112,8 +112,8 @@ COLUMNS = (
     Column("correct", 9, _counts, None, right=True, needed_at=70),
     Column("95%", 10, _interval, lambda run: -1.0 if run.interval is None else run.interval[0], right=True,
            descending=True),
-    Column("  accuracy", 16, _spark, None, needed_at=92),
-    Column("  curve", 10, _spark, None, needed_at=-92),
+    Column(" accuracy", 16, _spark, None, needed_at=92),
+    Column(" curve", 10, _spark, None, needed_at=-92),
     Column("time", 9, _duration, lambda run: run.seconds, right=True, needed_at=96, descending=True),
     Column("started", 18, _started, lambda run: run.started or 0.0, right=True, needed_at=106, descending=True),
 )

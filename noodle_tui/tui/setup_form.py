@@ -1,6 +1,7 @@
 """The form of the Setup screen: all options, grouped, generated from RunConfig."""
 
 import itertools
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
@@ -24,6 +25,7 @@ ESSENTIAL = {
     "Logging": ("namestr", "comet"),
 }
 N_ESSENTIAL = sum(map(len, ESSENTIAL.values()))
+THOUGHT_ENDS = re.compile(r"[;:,] | \(")
 LEAST_NOTE = 20  # cells: a note of fewer isn't worth reading
 
 
@@ -116,7 +118,8 @@ class Form(Painted):
         room = width - row.cell_length - 1
         if room < LEAST_NOTE:
             return row
-        note = Content.styled(f"✗ {problem}", "$error") if problem else Content.styled(editor.option.help, "$quiet")
+        note = (Content.styled(f"✗ {problem}", "$error") if problem
+                else Content.styled(brief(editor.option.help, room), "$quiet"))
         return Content.assemble(row, note.truncate(room, ellipsis=True))
 
     def on_resize(self) -> None:
@@ -149,6 +152,14 @@ class Form(Painted):
         for editor in self.editors.values():
             if event.widget is self and editor.virtual_region.y == event.y:
                 editor.focus()
+
+
+def brief(text: str, width: int) -> str:
+    """A help text, or its beginning up to where a thought ends, if that fits: the hint line says all of it."""
+    if len(text) <= width:
+        return text
+    beginnings = [text[:end.start()] for end in THOUGHT_ENDS.finditer(text) if end.start() <= width]
+    return next((part for part in reversed(beginnings) if part.count("(") == part.count(")")), text)
 
 
 def label_of(name: str) -> str:

@@ -123,7 +123,7 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
     elif photos.rejig == "done":
         lines += _fact("rejig", "done already: nothing will be touched", width)
     if photos.skipped:
-        reasons = "; ".join(f"{count:,} {reason}" for reason, count in photos.skipped[:3])
+        reasons = "; ".join(f"{count:,}: {reason}" for reason, count in photos.skipped[:3])
         more = f"; and {len(photos.skipped) - 3} other reasons" if len(photos.skipped) > 3 else ""
         lines += _fact("left out", f"{reasons}{more}", width)
     return lines

@@ -43,7 +43,7 @@ class Question(ModalScreen[bool]):
 
 
 class Help(ModalScreen[None]):
-    """The keys of a screen, in groups of (key, what it does)."""
+    """Groups of (name, text): the keys of a screen and what they do, a run's options and their values."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter", "dismiss", "Close")]
 
@@ -59,13 +59,14 @@ class Help(ModalScreen[None]):
 
     def _keys(self) -> Content:
         lines: list[Content] = []
+        room = max(12, *(len(key) + 2 for _, keys in self._groups for key, _ in keys))
         for name, keys in self._groups:
-            lines += [Content.styled(name, "bold"), *(_line(key, text) for key, text in keys), Content("")]
+            lines += [Content.styled(name, "bold"), *(_line(key, text, room) for key, text in keys), Content("")]
         return Content("\n").join(lines[:-1])
 
 
-def _line(key: str, text: str) -> Content:
-    return Content.assemble((f"  {key:<12}", "$footer-key-foreground bold"), text)
+def _line(key: str, text: str, room: int) -> Content:
+    return Content.assemble((f"  {key:<{room}}", "$footer-key-foreground bold"), text)
 
 
 class Choice(ModalScreen[str]):

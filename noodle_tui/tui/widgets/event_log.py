@@ -50,7 +50,10 @@ class EventLog(Listing):
 
     def rows(self, width: int, start: int, stop: int) -> list[Content]:
         lines = [line for entry in reversed(self._entries) for line in _wrapped(entry, width)]
-        return lines[start:stop]
+        shown = lines[start:stop]
+        if shown and stop < len(lines) and lines[stop].plain.startswith(" " * TEXT_AT):  # it goes on out of sight
+            shown[-1] = Content.assemble(shown[-1].rstrip().truncate(width - 2), " …")
+        return shown
 
 
 def _wrapped(entry: Entry, width: int) -> list[Content]:

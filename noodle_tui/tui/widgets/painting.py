@@ -144,7 +144,9 @@ def headed_rule(title: Content, width: int, *details: Content) -> Content:
     """The top line of a panel: its title, a rule, and the first detail that fits, or what does of the last."""
     room = width - title.cell_length - 6
     if room < 4:
-        return title.truncate(width, ellipsis=True)
+        if width < title.cell_length + 3:
+            return title.truncate(width, ellipsis=True)
+        return Content.assemble(("─ ", "$rule"), title, (" " + "─" * (width - title.cell_length - 3), "$rule"))
     detail = next((d for d in details if d.cell_length <= room), details[-1] if details else Content(""))
     detail = detail.truncate(room, ellipsis=True) if detail.cell_length > room else detail
     rest = width - title.cell_length - detail.cell_length - (4 if detail else 3)

@@ -87,15 +87,18 @@ def thumbnail(path: Path, width: int, height: int) -> tuple[list[list[Pixel]], s
     """The pixels of an image, upright, fit into `width` cells by `height` lines of half blocks; and why there are none ("")."""
     from PIL import Image, ImageOps
 
+    from noodle_tui.images import open_image
+
+    if not path.is_file():  # a pipe would be waited for
+        return [], "can't be read"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns on stderr, which would tear the screen
-            with Image.open(path) as image:
+            with open_image(path) as image:
                 image.draft("RGB", (4 * width, 8 * height))  # a JPEG is decoded no larger than needed
                 small = ImageOps.exif_transpose(image).convert("RGB")
                 small.thumbnail((width, 2 * height), Image.Resampling.LANCZOS)
-    except (OSError, ValueError, SyntaxError, LookupError, ArithmeticError, TypeError, AttributeError, EOFError, MemoryError,
-            RuntimeError, Image.DecompressionBombError):  # Pillow's decoders raise nearly anything on broken files
+    except Exception:  # noqa: BLE001 - Pillow's decoders raise anything on broken files
         return [], "can't be read"
     flat = small.tobytes()
     line = 3 * small.width

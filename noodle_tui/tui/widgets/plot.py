@@ -30,11 +30,15 @@ class Plot(Painted):
     _picture = Picture()
     _title = Content("")
     _details: Sequence[Content] = (Content(""),)
+    _note = ""
     _cells: Cells | None = None
 
-    def show(self, title: Content, details: Sequence[Content], picture: Picture) -> None:
-        """Show a picture below a title and, at its right, what there is to read: the first of `details` that fits."""
-        self._title, self._details, self._picture = title, details, picture
+    def show(self, title: Content, details: Sequence[Content], picture: Picture, note: str = "") -> None:
+        """Show a picture below a title and, at its right, what there is to read: the first of `details` that fits.
+
+        note: said in place of the picture, where there is nothing to draw yet.
+        """
+        self._title, self._details, self._picture, self._note = title, details, picture, note
         self.repaint()
 
     @property
@@ -51,6 +55,12 @@ class Plot(Painted):
         top = self.content_line(headed_rule(self._title, width, *self._details), width)
         if height < 2:
             return [top]
+        if self._note:
+            self._cells = None
+            note = Content.styled(self._note, "$quiet").truncate(width, ellipsis=True)
+            blank = self.content_line(Content(""), width)
+            return [top, *[blank] * ((height - 2) // 2),
+                    self.content_line(note.pad_left((width - note.cell_length) // 2), width)]
         self._cells = drawing.draw(self._picture, width, height - 1, shaded=self._shows_tints())
         return [top, *self._strips(self._cells)]
 

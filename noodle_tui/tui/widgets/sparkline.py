@@ -7,6 +7,11 @@ import numpy as np
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
+def load_line(percents: Sequence[float], width: int) -> str:
+    """The last `width` loads, from ▁ (none) to █ (100 percent)."""
+    return "".join(BLOCKS[min(int(percent / 100 * len(BLOCKS)), len(BLOCKS) - 1)] for percent in percents[-width:])
+
+
 def sparkline(values: Sequence[float] | np.ndarray, width: int) -> str:
     """The means of equal stretches of `values` as blocks from ▁ (the lowest) to █ (the highest), at most `width` of them.
 

@@ -1,0 +1,228 @@
+"""The comparison: ceiling, trainer and plain loop take turns in one process, so that a slow minute is everybody's."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torchvision
+
+from noodle_tui.bench.ceiling import ceilings
+from noodle_tui.bench.options import BenchOptions
+from noodle_tui.bench.photos import draw_photos, link_some
+from noodle_tui.bench.plain import PlainLoop
+from noodle_tui.bench.start_up import start_up
+from noodle_tui.bench.trainer import Trainer
+from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.dataset import Dataset, load_dataset
+from noodle_tui.device import Device, available_cpus, computes_bf16, pick_device
+from noodle_tui.errors import UsageError
+from noodle_tui.samples import Sample, find_samples
+
+EPOCH_MAY_LAST = 3  # times --seconds; a slow device gets a sample of the photos that can be done in that time
+MOST_EPOCHS = 10  # that a round measures
+WORKERS = 12  # of the plain loop's loader, where there are as many processors
+JOB_PHOTOS, JOB_EPOCHS = 240, 40  # the whole job of start_up, on a GPU
+SLOW_JOB_EPOCHS = 2  # elsewhere
+CEILING, TRAIN, VALIDATED, PLAIN = "ceiling", "train only", "with validation", "plain loop"
+
+Say = Callable[[str], None]
+Measure = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """One batch size: images a second of each contender, a value a round."""
+
+    batch_size: int
+    rates: dict[str, dict[str, list[float]]]  # {"ceiling": {"eager": […]}, "trainer": {"train only": […]}, "plain loop": …}
+
+    def median(self, group: str, name: str) -> float:
+        return statistics.median(self.rates[group][name])
+
+    @property
+    def best_ceiling(self) -> str:
+        return max(self.rates[CEILING], key=lambda name: self.median(CEILING, name))
+
+    @property
+    def busy(self) -> float:
+        """The steady epoch, train only, as a share of the ceiling: how much of its time the device spends on the network."""
+        return self.median("trainer", TRAIN) / self.median(CEILING, self.best_ceiling)
+
+    def times_plain(self, name: str) -> float:
+        return self.median("trainer", VALIDATED) / self.median(PLAIN, name)
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """All that `noodle bench` found out."""
+
+    torch_version: str
+    torchvision_version: str
+    device: str
+    device_name: str
+    precision: str
+    input_size: int
+    rounds: int
+    photos: str  # in words
+    where: str  # the pixels are kept, in words
+    batches: list[BatchResult]
+    decode_rate: float  # images a second
+    start_up: dict[str, float]  # seconds
+    notes: list[str] = field(default_factory=list)
+
+
+def bench(options: BenchOptions, say: Say) -> BenchResult:
+    """Measure everything; `say` is told what is under way. UsageError where the photos are fewer than a batch."""
+    device = pick_device(options.run.device, options.run.precision)
+    say(f"{device.name}, {device.precision}")
+    with tempfile.TemporaryDirectory(prefix="noodle-bench-") as name:
+        place = Path(name)
+        data_dir = options.data_dir or _drawn(place / "drawn", options, say)
+        classes, samples = find_samples(data_dir, DEFAULT_PERSON)
+        check_batches(options, len(samples["train"]))
+        photos = _photos_in_words(options, samples)
+        notes: list[str] = []
+
+        # what this trainer gets: all photos, or on a slow device as many as it trains on in a few seconds
+        least = min(2 * max(options.batch_sizes), len(samples["train"]))
+        link_some(samples, classes, least, place / "few")
+        say("a first look at this trainer's speed")
+        rate = _first_look(place / "few", options, device)
+        n_train = _sample_size(rate * options.seconds, len(samples["train"]), max(options.batch_sizes))
+        some_dir, n_val = data_dir, len(samples["val"])
+        if n_train < len(samples["train"]):
+            some_dir = place / "some"
+            n_train, n_val = link_some(samples, classes, n_train, some_dir)
+            notes.append(f"this trainer's epochs, the decoding and the start-up are over a sample: {n_train} of "
+                         f"{len(samples['train'])} training and {n_val} of {len(samples['val'])} validation photos")
+        say(f"decoding {n_train + n_val} photos")
+        began = time.perf_counter()
+        data = _load(some_dir, options, device)
+        decode_rate = (n_train + n_val) / (time.perf_counter() - began)
+
+        batches = []
+        epochs = min(MOST_EPOCHS, max(1, round(options.seconds * rate / n_train)))
+        for number, batch_size in enumerate(options.batch_sizes):
+            plain_dir = data_dir if number == 0 else None  # its speed hardly depends on the batch
+            contenders = _contenders(batch_size, data, plain_dir, epochs, options, device, notes, say)
+            batches.append(BatchResult(batch_size, take_turns(contenders, options.rounds, batch_size, say)))
+            del contenders
+            if device.torch_device.type == "cuda":
+                torch.cuda.empty_cache()
+        if len(options.batch_sizes) > 1:
+            notes.append(f"the plain loop is measured at batch {options.batch_sizes[0]} only")
+
+        say("starting up in fresh processes")
+        seconds = _start_up(samples, classes, n_train, place / "job", options, device)
+    return BenchResult(
+        torch_version=torch.__version__, torchvision_version=torchvision.__version__, device=str(device.torch_device),
+        device_name=device.name, precision=device.precision, input_size=options.run.input_size, rounds=options.rounds,
+        photos=photos, where=data.where, batches=batches, decode_rate=decode_rate,
+        start_up=seconds, notes=notes,
+    )
+
+
+def check_batches(options: BenchOptions, n_train: int) -> None:
+    """UsageError where a batch is larger than the training split."""
+    largest = max(options.batch_sizes)
+    if largest > n_train:
+        more = "name a smaller one" if options.data_dir else "name a smaller one, or draw more with --count"
+        raise UsageError(f"--batch-size: {largest} is more than the {n_train} training photos; {more}")
+
+
+def take_turns(
+    contenders: dict[str, dict[str, Measure]], rounds: int, batch_size: int, say: Say
+) -> dict[str, dict[str, list[float]]]:
+    """Every contender once a round: images a second, a value a round."""
+    rates: dict[str, dict[str, list[float]]] = {group: {name: [] for name in members}
+                                                for group, members in contenders.items()}
+    for number in range(1, rounds + 1):
+        for group, members in contenders.items():
+            for name, measure in members.items():
+                rates[group][name].append(measure())
+                say(f"batch {batch_size}, round {number} of {rounds}: {group}, {name}: {rates[group][name][-1]:,.1f} images/s")
+    return rates
+
+
+def _contenders(
+    batch_size: int, data: Dataset, plain_dir: Path | None, epochs: int, options: BenchOptions, device: Device,
+    notes: list[str], say: Say,
+) -> dict[str, dict[str, Measure]]:
+    """Who takes turns at one batch size, warmed up."""
+    say(f"batch {batch_size}: warming up")
+    trainer = Trainer(data, options.run.model_copy(update={"batch_size": batch_size}), device)
+    contenders: dict[str, dict[str, Measure]] = {
+        CEILING: ceilings(batch_size, len(data.classes), options.run, device, options.seconds),
+        "trainer": {TRAIN: lambda: trainer.train_only(epochs), VALIDATED: lambda: trainer.with_validation(epochs)},
+    }
+    if plain_dir is not None:
+        contenders[PLAIN] = _plain_loops(plain_dir, batch_size, options, device, notes)
+    return contenders
+
+
+def _plain_loops(
+    data_dir: Path, batch_size: int, options: BenchOptions, device: Device, notes: list[str]
+) -> dict[str, Measure]:
+    """The plain loop without and with workers, in fp32 and, where the device computes it, in bf16."""
+    hardware_bf16 = computes_bf16(device.torch_device)
+    if not hardware_bf16:
+        notes.append("no plain loop in bf16: this device doesn't compute it in hardware")
+    loops: dict[str, Measure] = {}
+    for workers in (0, options.workers or min(WORKERS, available_cpus())):
+        for precision in ("fp32", "bf16") if hardware_bf16 else ("fp32",):
+            loop = PlainLoop(data_dir, batch_size, options.run.input_size, device.torch_device, workers, precision == "bf16")
+            first = min(loop.n_train, batch_size * (2 + workers))  # a batch for each worker, which it starts here, too
+            n = _sample_size(loop.epoch(first) * options.seconds, loop.n_train, batch_size)
+            name = f"{workers} workers, {precision}"
+            if n < loop.n_train:
+                notes.append(f"the plain loop's epochs with {name} are over a sample: {n} of {loop.n_train} photos")
+            loops[name] = _epoch_of(loop, n)
+    return loops
+
+
+def _epoch_of(loop: PlainLoop, n_train: int) -> Measure:
+    return lambda: loop.epoch(n_train)
+
+
+def _sample_size(images: float, n: int, batch_size: int) -> int:
+    """How many of `n` photos an epoch is over, where `images` take --seconds: whole batches, two at least."""
+    whole_batches = max(2, round(EPOCH_MAY_LAST * images / batch_size)) * batch_size
+    return min(n, whole_batches)
+
+
+def _first_look(data_dir: Path, options: BenchOptions, device: Device) -> float:
+    """Images a second of one epoch over a few photos."""
+    config = options.run.model_copy(update={"batch_size": max(options.batch_sizes)})
+    return Trainer(_load(data_dir, options, device), config, device).with_validation(1)
+
+
+def _load(data_dir: Path, options: BenchOptions, device: Device) -> Dataset:
+    return load_dataset(data_dir, DEFAULT_PERSON, options.run.input_size, device)
+
+
+def _drawn(folder: Path, options: BenchOptions, say: Say) -> Path:
+    say(f"drawing {options.count} photos of {options.width} x {options.height}")
+    draw_photos(folder, options.count, options.width, options.height)
+    return folder
+
+
+def _start_up(
+    samples: dict[str, list[Sample]], classes: list[str], n_train: int, folder: Path, options: BenchOptions, device: Device
+) -> dict[str, float]:
+    """start_up() on JOB_PHOTOS photos, or fewer on a slow device; 40 epochs on a GPU, 2 elsewhere."""
+    share = len(samples["train"]) / (len(samples["train"]) + len(samples["val"]))
+    wanted = min(n_train, max(options.batch_sizes[0], round(JOB_PHOTOS * share)))
+    train, val = link_some(samples, classes, wanted, folder)
+    epochs = JOB_EPOCHS if device.torch_device.type == "cuda" else SLOW_JOB_EPOCHS
+    return {"photos": train + val, **start_up(folder, options, epochs)}
+
+
+def _photos_in_words(options: BenchOptions, samples: dict[str, list[Sample]]) -> str:
+    everything = samples["train"] + samples["val"]
+    return (f"{len(samples['train'])} + {len(samples['val'])} " +
+            (f"photos of {options.data_dir}" if options.data_dir else f"drawn JPEGs of {options.width} x {options.height}") +
+            f", {statistics.mean(s.path.stat().st_size for s in everything) / 1000:.0f} KB each")

@@ -1,0 +1,243 @@
+"""`noodle bench`: real photos, real epochs, in small; no time is asserted, only what is measured and said."""
+
+import json
+import math
+import random
+import statistics
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from scipy import stats
+
+from noodle_tui.bench.compare import CEILING, PLAIN, TRAIN, VALIDATED, BatchResult, BenchResult, check_batches, take_turns
+from noodle_tui.bench.options import MAX_SEEDS, bench_options, parity_options
+from noodle_tui.bench.parity import FAST, ParityResult, Score, fast_arm, interval_of_mean, pil_images, plain_arm
+from noodle_tui.bench.parity import PLAIN as PLAIN_ARM
+from noodle_tui.bench.parity import verdict as parity_verdict
+from noodle_tui.bench.photos import draw_photos, link_some
+from noodle_tui.bench.plain import PlainLoop
+from noodle_tui.bench.table import batch_that_pays, verdict
+from noodle_tui.bench.trainer import Trainer
+from noodle_tui.config import DEFAULT_PERSON, RunConfig
+from noodle_tui.dataset import load_dataset
+from noodle_tui.device import pick_device
+from noodle_tui.errors import UsageError
+from noodle_tui.samples import find_samples
+
+
+def noodle(*arguments: str) -> int:
+    """The command line in this process: its exit code."""
+    from noodle_tui.cli import call
+
+    with pytest.raises(SystemExit) as leave:
+        call(list(arguments))
+    assert isinstance(leave.value.code, int)
+    return leave.value.code
+
+
+def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]):
+    code = noodle("bench", "--count", "40", "--size", "48x64", "--input-size", "32", "--batch-size", "12,18", "--rounds", "1",
+                  "--seconds", "0.01", "--workers", "1", "--device", "cpu", "--precision", "fp32", "--json")
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    result = json.loads(output.out)
+    small, large = result["batches"]
+    assert (small["batch_size"], large["batch_size"]) == (12, 18)
+    rates = small["images_per_second"]
+    assert rates[CEILING]["eager"] > 0 and rates[PLAIN]["0 workers, fp32"] > 0 and rates[PLAIN]["1 workers, fp32"] > 0
+    assert small["train_only_to_ceiling"] == pytest.approx(rates["trainer"][TRAIN] / rates[CEILING]["eager"])
+    assert small["with_validation_to_plain"]["0 workers, fp32"] == pytest.approx(
+        rates["trainer"][VALIDATED] / rates[PLAIN]["0 workers, fp32"])
+    assert PLAIN not in large["images_per_second"]
+    assert result["decode_rate"] > 0
+    start = result["start_up"]
+    assert 0 < start["first_word"] < min(start["photos_decoded"], start["network_ready"])
+    assert max(start["photos_decoded"], start["network_ready"]) < start["first_epoch_done"]
+    assert start["whole_job"] > 0 and start["imports"] > 0
+    assert any("with 0 workers, fp32 are over a sample: 24 of 36 photos" in note for note in result["notes"])
+    assert "batch" in result["verdict"]
+    assert "round 1 of 1: trainer, train only" in output.err  # progress
+
+
+@pytest.mark.parametrize(("arguments", "complaint"), [
+    (["--size", "12"], "--size: '12' is not WIDTHxHEIGHT"),
+    (["--batch-size", "24,x"], "--batch-size: 'x' is not a whole number"),
+    (["--count", "3"], "--count: 3 is out of bounds"),
+    (["--seconds", "0"], "--seconds: 0 is out of bounds"),
+    (["--seeds", "3"], "--seeds goes with --parity"),
+    (["--parity", "--rounds", "3"], "--rounds does not go with --parity"),
+    (["--data-dir", "photos", "--count", "100"], "--count is for drawn photos"),
+    (["--precision", "fp8"], "--precision: 'fp8' is none of"),
+])
+def test_a_wrong_option_is_named_at_once(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]):
+    assert noodle("bench", *arguments) == 2
+    assert complaint in capsys.readouterr().err
+
+
+def test_options_have_the_defaults_that_the_help_says():
+    options = bench_options({})
+    assert (options.width, options.height, options.count, options.batch_sizes) == (562, 762, 2400, (24,))
+    assert (options.run.input_size, options.run.weights, options.rounds, options.workers) == (224, "none", 3, None)
+    learning = parity_options({})
+    assert (learning.seeds, learning.run.n_epochs, learning.run.input_size, learning.run.lr) == (5, 8, 64, 0.002)
+    assert bench_options({"batch_size": ["24,64", "24"]}).batch_sizes == (24, 64)
+
+
+def test_a_batch_larger_than_the_training_split_is_refused():
+    with pytest.raises(UsageError, match="64 is more than the 36 training photos"):
+        check_batches(bench_options({"batch_size": ["64"]}), 36)
+
+
+def test_drawn_photos_are_jpegs_as_large_as_a_photo_of_a_face(tmp_path: Path):
+    draw_photos(tmp_path, 24, 562, 762)
+    photos = sorted(tmp_path.rglob("*.jpg"))
+    assert len(photos) == 24
+    assert all(len(list((tmp_path / split / name).iterdir())) == number
+               for split, number in (("train", 10), ("val", 2)) for name in ("happy", "sad"))
+    assert 90_000 < statistics.mean(path.stat().st_size for path in photos) < 130_000
+    with Image.open(photos[0]) as one, Image.open(photos[1]) as other:
+        assert (one.format, one.size) == ("JPEG", (562, 762))
+        assert not np.array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_a_sample_is_spread_evenly_over_the_classes(data_dir: Path, tmp_path: Path):
+    classes, samples = find_samples(data_dir, DEFAULT_PERSON)
+    assert link_some(samples, classes, 12, tmp_path) == (12, 4)
+    found = find_samples(tmp_path, DEFAULT_PERSON)[1]
+    assert [sum(s.label == label for s in found["train"]) for label in (0, 1)] == [6, 6]
+    assert [sum(s.label == label for s in found["val"]) for label in (0, 1)] == [2, 2]
+    originals = {s.path.read_bytes() for s in samples["train"]}
+    assert {s.path.read_bytes() for s in found["train"]} <= originals
+
+
+def test_everyone_takes_turns():
+    turns: list[str] = []
+
+    def contender(name: str) -> Any:
+        return lambda: float(turns.append(name) or len(turns))
+
+    rates = take_turns({"a": {"x": contender("x")}, "b": {"y": contender("y")}}, 2, 8, lambda text: None)
+    assert turns == ["x", "y", "x", "y"]
+    assert rates == {"a": {"x": [1, 3]}, "b": {"y": [2, 4]}}
+
+
+def test_the_trainers_steady_epochs_are_real_ones(data_dir: Path, config_for: Any, tmp_path: Path):
+    config = config_for(tmp_path)
+    device = pick_device("cpu", "fp32")
+    trainer = Trainer(load_dataset(data_dir, DEFAULT_PERSON, config.input_size, device), config, device)
+    assert trainer.train_only(2) > 0
+    history = trainer._session.history
+    assert [epoch.val_loss is None for epoch in history] == [False, True, True, False]  # the two measured: train only
+    assert trainer.with_validation(1) > 0
+    assert [epoch.val_loss is None for epoch in history[4:]] == [False, False]
+    assert len({epoch.train_loss for epoch in history}) == 6  # it trains
+
+
+def test_the_plain_loop_trains_on_as_many_photos_as_it_is_asked_to(data_dir: Path):
+    loop = PlainLoop(data_dir, 8, 32, torch.device("cpu"), workers=0, bf16=False)
+    before = loop._model.fc.weight.detach().clone()
+    assert loop.n_train == 24
+    assert loop.epoch(12) > 0
+    assert (len(loop._samplers["train"]), len(loop._samplers["val"])) == (12, 4)
+    assert len(set(loop._samplers["train"])) == 12
+    assert not torch.equal(before, loop._model.fc.weight)
+
+
+def batch(size: int, train: float, validated: float, ceiling: float) -> BatchResult:
+    return BatchResult(size, {CEILING: {"eager": [ceiling / 2], "CUDA graph": [ceiling]},
+                              "trainer": {TRAIN: [train], VALIDATED: [validated]}, PLAIN: {"0 workers, fp32": [validated / 5]}})
+
+
+def result_of(*batches: BatchResult) -> BenchResult:
+    return BenchResult("2.9", "0.24", "cuda:0", "a GPU", "bf16", 224, 1, "photos", "memory", list(batches), 100.0, {})
+
+
+def test_the_verdict_says_whether_the_device_is_busy_and_which_batch_pays():
+    slow, quick, no_quicker = batch(24, 950, 900, 1000), batch(64, 2000, 1900, 2100), batch(256, 2050, 1950, 4000)
+    assert slow.best_ceiling == "CUDA graph"
+    assert slow.busy == pytest.approx(0.95) and slow.times_plain("0 workers, fp32") == pytest.approx(5)
+    assert batch_that_pays([no_quicker, slow, quick]) is quick
+    said = verdict(result_of(no_quicker, slow, quick))
+    assert "is kept busy" in said and "batch 64 pays: 2.1 times as many images a second as batch 24" in said
+    assert "is not kept busy (50%" in verdict(result_of(batch(24, 500, 450, 1000)))
+    assert "name several" in verdict(result_of(slow))
+
+
+def test_the_table_shows_every_rate_and_ratio(capsys: pytest.CaptureFixture[str]):
+    from noodle_tui.bench.table import print_result
+
+    seconds = {"photos": 40, "first_word": 0.2, "photos_decoded": 3.0, "network_ready": 3.5, "first_epoch_done": 4.0,
+               "whole_job": 2.4, "whole_job_epochs": 40, "imports": 3.3}
+    result = result_of(batch(24, 950, 900, 1000), batch(64, 2000, 1900, 2100))
+    result.start_up.update(seconds)
+    result.notes.append("a sample was taken")
+    print_result(result)
+    text = capsys.readouterr().out
+    for words in ("this trainer, train only", "950.0", "0.95 (CUDA graph)", "2,000.0", "with validation / plain loop",
+                  "first epoch done after", "40 epochs", "note: a sample was taken", "batch 64 pays"):
+        assert words in text, words
+
+
+def draw_colours(folder: Path) -> None:
+    """Red and blue noise, which anybody tells apart."""
+    noise = np.random.default_rng(0)
+    for split, count in (("train", 16), ("val", 8)):
+        for channel, name in ((0, "red"), (2, "blue")):
+            (folder / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = noise.integers(0, 100, (36, 36, 3), dtype=np.uint8)
+                pixels[..., channel] += 150
+                Image.fromarray(pixels).save(folder / split / name / f"{number}.png")
+
+
+def test_both_arms_learn_what_is_easy(tmp_path: Path):
+    draw_colours(tmp_path)
+    config = RunConfig(weights="none", batch_size=8, input_size=48, n_epochs=3, lr=0.003, seed=1)
+    device = pick_device("cpu", "fp32")
+    fast = fast_arm(load_dataset(tmp_path, DEFAULT_PERSON, 48, device), config, device)
+    photos = {split: pil_images(tmp_path / split) for split in ("train", "val")}
+    plain = plain_arm(photos, 2, config, torch.device("cpu"))
+    assert fast.best >= max(fast.final, 0.9) and plain.best >= max(plain.final, 0.9)  # chance is a half
+
+
+def test_parity_as_json_on_a_folder(data_dir: Path, capsys: pytest.CaptureFixture[str]):
+    code = noodle("bench", "--parity", "--data-dir", str(data_dir), "--seeds", "2", "--epochs", "1", "--input-size", "32",
+                  "--device", "cpu", "--batch-size", "10", "--json")
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    result = json.loads(output.out)
+    assert [len(result["scores"][arm]) for arm in (FAST, PLAIN_ARM)] == [2, 2]
+    a, b = result["scores"][FAST][0]["best"], result["scores"][PLAIN_ARM][0]["best"]
+    assert result["differences"]["best"]["each"][0] == pytest.approx(a - b)
+    assert "seed 2 of 2" in output.err
+
+
+def test_the_interval_of_the_mean_is_students():
+    chance = random.Random(1)
+    for n in (2, 5, MAX_SEEDS):
+        values = [chance.gauss(0.5, 0.1) for _ in range(n)]
+        expected = stats.t.interval(0.95, n - 1, statistics.mean(values), stats.sem(values))
+        assert interval_of_mean(values) == pytest.approx(expected, rel=1e-3)
+    assert all(math.isclose(low, 0.1) for low in interval_of_mean([0.1, 0.1]))
+
+
+def scores(*best: float) -> list[Score]:
+    return [Score(value, value) for value in best]
+
+
+def test_the_verdict_of_parity(capsys: pytest.CaptureFixture[str]):
+    from noodle_tui.bench.parity import print_parity
+
+    def result(fast: list[Score], plain: list[Score]) -> ParityResult:
+        return ParityResult("drawn", "CPU", "bf16", 20, 10, {"epochs": 2}, [1, 2, 3], {FAST: fast, PLAIN_ARM: plain})
+
+    same = result(scores(0.9, 0.8, 0.7), scores(0.8, 0.8, 0.8))
+    assert "No difference is seen" in parity_verdict(same)
+    assert "plain fp32 learns better" in parity_verdict(result(scores(0.5, 0.51, 0.5), scores(0.9, 0.9, 0.91)))
+    print_parity(same)
+    text = capsys.readouterr().out
+    assert "best, difference" in text and "0.900 0.800 0.700" in text and "95 % interval of the mean" in text

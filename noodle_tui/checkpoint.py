@@ -182,10 +182,22 @@ def restore(session: Session, content: dict[str, Any]) -> None:
         session.optimizer.load_state_dict(content["optimizer"])
         session.epoch, session.step = content["epoch"], content["step"]
         session.totals.copy_(content["totals"])
-        session.best = None if content["best"] is None else Best(**content["best"])
+        session.best = None if content["best"] is None else _best(content["best"], session.model)
         session.history = [EpochDone(**event) for event in content["history"]]
         session.times = content["times"] + 1
         session.fingerprint, session.order = content["fingerprint"], content["order"]
         session.comet_key = content["comet_key"]
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise NoodleError(f"the checkpoint doesn't fit this model: {one_line(error)[:160]}") from None
+
+
+def _best(stored: dict[str, Any], model: nn.Module) -> Best:
+    """The best epoch as stored. TypeError or ValueError if it isn't one, or its weights are not of `model`'s names and shapes."""
+    best = Best(**stored)
+    numbers = (best.epoch, best.correct, best.count)
+    if not all(type(n) is int and n >= 0 for n in numbers) or best.correct > best.count or not isinstance(best.loss, float):
+        raise ValueError("its best epoch makes no sense")
+    shapes = {name: value.shape for name, value in model.state_dict().items()}
+    if {name: getattr(value, "shape", None) for name, value in best.weights.items()} != shapes:
+        raise ValueError("the weights of its best epoch are of another model")
+    return best

@@ -2,6 +2,7 @@
 
 import json
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +99,8 @@ def predict(
         for file in files[start : start + CHUNK]:
             check()
             try:
-                array, _ = read_image(file)
+                with warnings.catch_warnings(action="ignore"):  # Pillow's, of odd metadata
+                    array, _ = read_image(file)
             except BadImage as bad:
                 outcome.failures.append((file, str(bad)))
                 continue

@@ -189,6 +189,17 @@ def test_another_network_is_refused(tmp_path: Path) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("change", [
+    {"epoch": "1"}, {"epoch": -1}, {"correct": 9}, {"loss": None}, {"weights": {}}, {"weights": []}, {"surprise": 1},
+    {"weights": {name: torch.zeros(1) for name in fresh().model.state_dict()}},
+])
+def test_a_best_epoch_that_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
+    content = session_content(trained(), {})
+    content["best"] = {**content["best"], **change}
+    with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model"):
+        restore(fresh(), content)
+
+
 # a disk that refuses ----------------------------------------------------------------------------------------------------
 
 

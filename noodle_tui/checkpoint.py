@@ -192,7 +192,7 @@ def restore(session: Session, content: dict[str, Any]) -> None:
 
 
 def _best(stored: dict[str, Any], model: nn.Module) -> Best:
-    """The best epoch as stored. TypeError or ValueError if it isn't one, or its weights are not of `model`'s names and shapes."""
+    """The best epoch as stored. TypeError or ValueError if it isn't one, or its weights don't fit `model`."""
     best = Best(**stored)
     numbers = (best.epoch, best.correct, best.count)
     if not all(type(n) is int and n >= 0 for n in numbers) or best.correct > best.count or not isinstance(best.loss, float):

@@ -167,6 +167,16 @@ def test_the_verdict_says_whether_the_device_is_busy_and_which_batch_pays():
     assert "name several" in verdict(result_of(slow))
 
 
+def test_a_disturbed_measurement_is_no_verdict_and_ratios_are_of_the_same_round():
+    steady = batch(24, 950, 900, 1000)
+    slowed = BatchResult(24, {group: {name: [rate[0], rate[0] / 4, rate[0] / 8] for name, rate in members.items()}
+                              for group, members in steady.rates.items()})
+    assert slowed.busy == pytest.approx(0.95) and slowed.times_plain("0 workers, fp32") == pytest.approx(5)
+    slowed.rates[CEILING]["CUDA graph"][1] = 1000.0  # one turn that nothing slowed
+    assert slowed.busy == pytest.approx(0.95)
+    assert "Not to be relied on: the rounds of one contender differ by 8.0 times" in verdict(result_of(steady, slowed))
+
+
 def test_the_table_shows_every_rate_and_ratio(capsys: pytest.CaptureFixture[str]):
     from noodle_tui.bench.table import print_result
 

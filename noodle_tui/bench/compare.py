@@ -50,10 +50,21 @@ class BatchResult:
     @property
     def busy(self) -> float:
         """The steady epoch, train only, as a share of the ceiling: how much of its time the device spends on the network."""
-        return self.median("trainer", TRAIN) / self.median(CEILING, self.best_ceiling)
+        return self._ratio(TRAIN, CEILING, self.best_ceiling)
 
     def times_plain(self, name: str) -> float:
-        return self.median("trainer", VALIDATED) / self.median(PLAIN, name)
+        """The epoch with validation, as a multiple of one plain loop."""
+        return self._ratio(VALIDATED, PLAIN, name)
+
+    def _ratio(self, of_trainer: str, group: str, name: str) -> float:
+        """The median of the rounds' ratios: what slows a whole round leaves its ratio as it is."""
+        pairs = zip(self.rates["trainer"][of_trainer], self.rates[group][name], strict=True)
+        return statistics.median(mine / other for mine, other in pairs)
+
+    @property
+    def unsteadiness(self) -> float:
+        """By how much a contender's fastest round was faster than its slowest, at worst."""
+        return max(max(rounds) / min(rounds) for members in self.rates.values() for rounds in members.values())
 
 
 @dataclass(frozen=True)

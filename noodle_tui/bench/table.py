@@ -10,6 +10,7 @@ from rich.table import Table
 from noodle_tui.bench.compare import PLAIN, VALIDATED, BatchResult, BenchResult
 
 BUSY, MOSTLY_BUSY = 0.9, 0.75  # shares of the ceiling
+DISTURBED = 1.5  # a contender's fastest round against its slowest
 PAYS = 1.1  # a larger batch pays where it is so many times as fast as the next smaller one that does
 
 
@@ -73,7 +74,11 @@ def _start_up_in_words(result: BenchResult) -> list[str]:
 
 
 def verdict(result: BenchResult) -> str:
-    """One sentence: is the device kept busy, and which batch size pays?"""
+    """One sentence: is the device kept busy, and which batch size pays? Another one where neither can be told."""
+    unsteadiness = max(batch.unsteadiness for batch in result.batches)
+    if unsteadiness > DISTURBED:
+        return (f"Not to be relied on: the rounds of one contender differ by {unsteadiness:.1f} times, so something else used "
+                "the machine; run it again when it is quiet, or with more --rounds.")
     pays = batch_that_pays(result.batches)
     share = f"{pays.busy:.0%} of what it can do at batch {pays.batch_size}"
     if pays.busy >= BUSY:

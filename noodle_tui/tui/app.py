@@ -71,12 +71,6 @@ class NoodleApp(App[None]):
     def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
         super()._display(screen, ExactUpdate.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)
 
-    @property
-    def _background_screens(self) -> list[Screen]:
-        """Textual takes the screen below for visible even where the one above covers it: whatever moved in Setup, below a
-        run, had the whole Live screen written anew, 20 kB, several times a second."""
-        return super()._background_screens if self.screen.is_modal else []
-
     def on_mount(self) -> None:
         self._listen_to_signals()
         self.push_screen(self._first or self.setup)

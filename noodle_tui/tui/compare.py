@@ -20,6 +20,7 @@ from noodle_tui.names import printable
 from noodle_tui.run_folder import Follower, mark_interrupted
 from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import words
+from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, smooth
 from noodle_tui.tui.runs_text import LETTERS, in_words
 from noodle_tui.tui.status import MARKS
@@ -45,6 +46,7 @@ class CompareScreen(Screen[None]):
     """Loss and accuracy of up to eight runs. Those that go on are followed."""
 
     CSS_PATH: ClassVar = ["compare.tcss", "widgets/plot.tcss"]
+    is_current = only_on_top
     AUTO_FOCUS = "#compare-below"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", key_display="esc"),
@@ -75,11 +77,6 @@ class CompareScreen(Screen[None]):
         self.view = View(smoothing=0.6)  # raw lines of several runs hide each other
         self.phase = "val"
         self._left = Flag()
-
-    @property
-    def is_current(self) -> bool:
-        """Below the help it stands still, as Live does."""
-        return self.is_active
 
     def compose(self) -> ComposeResult:
         yield Lines(id="compare-title")

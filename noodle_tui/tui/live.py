@@ -19,6 +19,7 @@ from textual.worker import get_current_worker
 
 from noodle_tui.events import Event, RunState, StageProgress
 from noodle_tui.tui import live_text
+from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.sources import RunSource
@@ -53,6 +54,7 @@ class LiveScreen(Screen[None]):
     """A run's stage, curves, epochs and log. Repaints what changed, at most once a second; idle it writes nothing."""
 
     CSS_PATH: ClassVar = ["live.tcss", "widgets/plot.tcss"]
+    is_current = only_on_top
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "result", "Result"),
@@ -114,12 +116,6 @@ class LiveScreen(Screen[None]):
         self._paint_is_due = False
         self._only_progress = False  # since the last painting nothing but progress was told
         self._left = Flag()
-
-    @property
-    def is_current(self) -> bool:
-        """Below a window (help, a question) it stands still until that closes: for every cell that changes there, Textual
-        would write the whole screen anew, 30 kB, every second."""
-        return self.is_active
 
     def compose(self) -> ComposeResult:
         yield Lines(id="header")

@@ -19,6 +19,7 @@ from noodle_tui.names import printable
 from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, read_state
 from noodle_tui.tui import live_text, result_text
+from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result_text import KEYS, ResultFacts
@@ -37,6 +38,7 @@ class ResultScreen(Screen[None]):
     """A finished run's report; of one that ended early, what there is. Read once, in a thread."""
 
     CSS_PATH: ClassVar = ["result.tcss", "widgets/plot.tcss"]
+    is_current = only_on_top
     AUTO_FOCUS = "#result-page"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", key_display="esc"),

@@ -22,6 +22,7 @@ from noodle_tui.run_query import parse_query
 from noodle_tui.summaries import RunSummary, pin
 from noodle_tui.trash import move_to_trash, restore
 from noodle_tui.tui import runs_text
+from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.compare import CompareScreen
 from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_text import KEYS, LETTERS, NEWEST, SORTABLE
@@ -41,6 +42,7 @@ class RunsScreen(Screen[None]):
     """The list of runs. It reads the folders in a thread every two seconds, and repaints what changed."""
 
     CSS_PATH: ClassVar = ["runs.tcss", "widgets/plot.tcss"]
+    is_current = only_on_top
     AUTO_FOCUS = "#runs-list"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "Open"),

@@ -23,6 +23,7 @@ from noodle_tui.config import RunConfig, config_errors, options
 from noodle_tui.errors import StopRun
 from noodle_tui.remember import recall, remember
 from noodle_tui.tui import setup_text
+from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.setup_form import Form, label_of
 from noodle_tui.tui.setup_keys import KEYS
 from noodle_tui.tui.setup_panel import Panel, update
@@ -46,6 +47,7 @@ class SetupScreen(Screen[None]):
     CSS_PATH = "setup.tcss"
     # Textual would repaint the whole screen when the focus moves, 25 kB a key; the two fields repaint themselves.
     focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    is_current = only_on_top
     AUTO_FOCUS = "#option-stimuli"
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [
         (0, "-cramped"), (WIDTH, "-stacked"), (76, "-narrow"), (140, "-wide")]

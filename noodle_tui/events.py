@@ -255,7 +255,7 @@ class RunState:
     epochs: list[EpochDone] = field(default_factory=list)
     best: EpochDone | None = None
     log: list[Message | Saved | StageDone] = field(default_factory=list)
-    saved_epoch: int = 0
+    saved_epoch: int = 0  # the last one in checkpoint.pt
     error: str = ""
     ended: RunDone | RunStopped | RunFailed | None = None
     last_time: float = 0.0
@@ -300,7 +300,8 @@ class RunState:
             case EpochDone():
                 self._end_epoch(event)
             case Saved():
-                self.saved_epoch = event.epoch
+                if event.what == "checkpoint":  # model.pth is of the best epoch, which isn't where a run goes on
+                    self.saved_epoch = event.epoch
                 self.log.append(event)
             case Message():
                 self.log.append(event)

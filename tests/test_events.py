@@ -143,3 +143,10 @@ def test_epochs_of_a_file_that_goes_back_stay_in_order():
     assert [e.epoch for e in state.epochs] == [1, 2, 3]
     assert state.epochs[1].val_correct == 5
     assert state.best is state.epochs[2]
+
+
+def test_a_run_is_saved_up_to_its_checkpoint_not_to_its_best_epoch() -> None:
+    state = RunState()
+    for what, file, at in (("checkpoint", "checkpoint.pt", 4), ("model", "model.pth", 2)):  # the order in which a stop saves
+        state.apply(Saved(what=what, file=file, epoch=at))
+    assert state.saved_epoch == 4

@@ -138,7 +138,7 @@ def test_a_killed_ssh_connection_does_not_end_the_run(data_dir, tmp_path):
            "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "127.0.0.1"]
     inside = f"cd {tmp_path} && XDG_STATE_HOME={tmp_path}/state OMP_NUM_THREADS=1 TERM=xterm-256color {sys.executable} -c " \
              "'from noodle_tui.tui.launch import main; main()' "
-    first = Terminal([*ssh, inside + f"--data-dir {data_dir} --n-epochs 6 " + " ".join(SMALL)], tmp_path)
+    first = Terminal([*ssh, inside + f"--data-dir {data_dir} --n-epochs 60 " + " ".join(SMALL)], tmp_path)
     first.until("ready")
     first.press("ctrl+r")
     folder = wait_for_epoch(tmp_path / "weights", 1)
@@ -146,7 +146,7 @@ def test_a_killed_ssh_connection_does_not_end_the_run(data_dir, tmp_path):
     time.sleep(1)
     assert is_alive(folder)
     second = Terminal([*ssh, inside], tmp_path)
-    second.until(*(f"epoch {k}/6" for k in range(2, 7)))
+    second.until(*(f"epoch {k}/60" for k in range(2, 61)))
     wait_until(lambda: not is_alive(folder), 180)
     assert read_state(folder).status == "done"
     second.press("q")

@@ -38,6 +38,13 @@ def pick_device(wanted: str, precision: str) -> Device:
     return Device(device, _name(device), "bf16" if bf16 else "fp32")
 
 
+def make_current(device: Device) -> None:
+    """Have CUDA work of this thread go to `device` where nothing else names one: streams, events, graphs. Each thread starts
+    on cuda:0, where a graph of work on cuda:1 would come out empty. Nothing to do off CUDA."""
+    if device.torch_device.type == "cuda":
+        torch.cuda.set_device(device.torch_device)
+
+
 def _best() -> str:
     if torch.cuda.is_available():
         return "cuda"

@@ -1,8 +1,11 @@
-"""Room on the disk for a run folder. Quotas are not seen from here: what they refuse is said when it is refused."""
+"""Room on the disk for a run folder. A quota, or a limit on the size of files, is seen by trying only."""
 
+import ctypes
+import errno
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import platformdirs
@@ -25,11 +28,13 @@ def nearest_folder(path: Path) -> Path:
     return place
 
 
-def check_room(save_dir: Path, needed: int) -> int:
+def free_room(save_dir: Path, needed: int) -> int:
     """The free bytes where `save_dir` is or would be made. NoodleError if it can't be made or written to, or has too few."""
     place = nearest_folder(save_dir)
     if not place.is_dir():
         raise NoodleError(f"--save-dir {save_dir}: {place} is not a folder; choose another")
+    if os.statvfs(place).f_flag & os.ST_RDONLY:
+        raise NoodleError(f"--save-dir {save_dir}: the disk of {place} is read-only; choose another")
     if not os.access(place, os.W_OK | os.X_OK):
         raise NoodleError(f"--save-dir {save_dir}: no right to write in {place}; choose another")
     free = shutil.disk_usage(place).free
@@ -37,6 +42,47 @@ def check_room(save_dir: Path, needed: int) -> int:
         raise NoodleError(f"--save-dir {save_dir}: {free / MIB:.0f} MiB are free there, a run needs up to {needed / MIB:.0f}: "
                           "make room, or choose another")
     return free
+
+
+def check_room(save_dir: Path, needed: int) -> int:
+    """As `free_room`, but `needed` bytes are really taken for a moment: a NoodleError too where a quota, or a limit on the size
+    of files, refuses them. Nothing is left behind, not by a kill either."""
+    free = free_room(save_dir, needed)
+    place = nearest_folder(save_dir)
+    try:
+        _take(place, needed)
+    except OSError as error:
+        hint = "raise `ulimit -f`" if error.errno == errno.EFBIG else "have the quota raised, make room there"
+        raise NoodleError(f"--save-dir {save_dir}: a run needs up to {needed / MIB:.0f} MiB, and {place} refuses them "
+                          f"({error.strerror}): {hint}, or choose another") from None
+    return free
+
+
+def _take(folder: Path, n_bytes: int) -> None:
+    """Have the file system set `n_bytes` aside and give them back, in files as large as a run's. OSError if it refuses."""
+    with ExitStack() as files:
+        for start in range(0, n_bytes, SESSION_BYTES):
+            file = files.enter_context(tempfile.TemporaryFile(dir=folder, buffering=0))  # has no name: a kill frees it
+            if not _allocate(file.fileno(), min(SESSION_BYTES, n_bytes - start)):
+                return
+
+
+def _allocate(file: int, n_bytes: int) -> bool:
+    """Set room aside for an open file. False where the system can't say: macOS, NFS 3. OSError if it refuses.
+
+    Not os.posix_fallocate: where the file system can't, that writes into each block, which takes minutes over a network.
+    """
+    fallocate = getattr(ctypes.CDLL(None, use_errno=True), "fallocate", None)
+    if fallocate is None:
+        return False
+    fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+    while fallocate(file, 0, 0, n_bytes) != 0:
+        number = ctypes.get_errno()
+        if number in (errno.EOPNOTSUPP, errno.ENOSYS):
+            return False
+        if number != errno.EINTR:  # a signal came in between
+            raise OSError(number, os.strerror(number))
+    return True
 
 
 def rescue_places() -> list[Path]:

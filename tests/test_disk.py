@@ -1,9 +1,12 @@
-"""A disk that is too small, fills up in mid-run, makes room again, or goes away: real file systems, real processes."""
+"""A disk that is too small or read-only, has a quota, fills up in mid-run, makes room again, or goes away: real file systems,
+real processes."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from conftest import MakeConfig
 from test_cli import SMALL, noodle, start, wait_for_epoch
 
 from noodle_tui.checkpoint import load_session
-from noodle_tui.disk import RUN_BYTES, check_room
+from noodle_tui.disk import RUN_BYTES, check_room, free_room
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, Message, Saved
 from noodle_tui.report import read_report
@@ -36,8 +39,45 @@ def mount(tmp_path: Path) -> Iterator[Mount]:
         return place
 
     yield make
-    if os.path.ismount(place):
+    while os.path.ismount(place):  # `read_only` lies on top of it
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.fixture
+def quota_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 2 GiB where a quota lets nobody, root included, have more than 1 GiB."""
+    if not shutil.which("mkfs.btrfs"):
+        pytest.skip("there is no mkfs.btrfs: install btrfs-progs")
+    image, place = tmp_path / "image", tmp_path / "disk"
+    place.mkdir()
+    image.touch()
+    os.truncate(image, 2 * 2**30)
+    subprocess.run(["mkfs.btrfs", "-q", "-f", str(image)], check=True, capture_output=True)
+    done = subprocess.run(["mount", "-o", "loop", str(image), str(place)], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"no btrfs can be mounted here: {done.stderr.strip()}")
+    try:
+        subprocess.run(["btrfs", "quota", "enable", str(place)], check=True)
+        set_quota(place, "1G")
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+        image.unlink()
+
+
+def set_quota(place: Path, size: str) -> None:
+    subprocess.run(["btrfs", "qgroup", "limit", size, str(place)], check=True)
+
+
+def read_only(place: Path) -> None:
+    """Whoever opens a file from now on finds the disk read-only, as after an I/O error. `mount -o remount,ro` would be refused
+    while the run holds its lock; this lays a second, read-only mount of the same files over it."""
+    subprocess.run(["mount", "--bind", str(place), str(place)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
+
+
+def writable_again(place: Path) -> None:
+    subprocess.run(["umount", str(place)], check=True)
 
 
 def resize(place: Path, size: str) -> None:
@@ -57,7 +97,7 @@ def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 @pytest.mark.parametrize(("options", "says"), [("size=20m", "20 MiB are free there, a run needs up to 450: make room"),
-                                               ("ro", "no right to write in")])
+                                               ("ro", "is read-only; choose another")])
 def test_room_is_looked_for_before_the_start(options: str, says: str, mount: Mount, data_dir: Path, tmp_path: Path) -> None:
     disk = mount(options)
     done = noodle("run", "--headless", "--data-dir", str(data_dir), "--save-dir", str(disk / "runs"), *SMALL, cwd=tmp_path)
@@ -65,6 +105,70 @@ def test_room_is_looked_for_before_the_start(options: str, says: str, mount: Mou
     assert done.stderr.startswith(f"noodle: --save-dir {disk / 'runs'}: ") and says in done.stderr
     assert done.stderr.count("\n") == 1 and done.stdout == ""
     assert os.listdir(disk) == []
+
+
+def test_a_quota_is_met_before_the_start(quota_disk: Path, data_dir: Path, tmp_path: Path) -> None:
+    set_quota(quota_disk, "100M")
+    assert free_room(quota_disk, RUN_BYTES) > RUN_BYTES  # the free space tells nothing of it
+    save_dir = quota_disk / "runs"
+    done = noodle("run", "--headless", "--data-dir", str(data_dir), "--save-dir", str(save_dir), *SMALL, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (f"noodle: --save-dir {save_dir}: a run needs up to 450 MiB, and {quota_disk} refuses them (Disk "
+                           "quota exceeded): have the quota raised, make room there, or choose another\n")
+    assert os.listdir(quota_disk) == []
+
+
+def test_a_quota_that_is_used_up_in_mid_run_is_said_and_the_run_saved_elsewhere(
+    quota_disk: Path, config_for: MakeConfig, state_home: Path
+) -> None:
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            set_quota(quota_disk, "20M")
+
+    outcome = run(config_for(quota_disk), [listen])
+    assert any("checkpoint.pt could not be saved (Disk quota exceeded)" in text for text in errors_in(events))
+    assert (outcome.status, outcome.folder.parent) == ("done", state_home)
+    assert load_session(outcome.folder)[0]["epoch"] == 3
+    [folder] = list_runs(quota_disk)
+    assert not list(folder.glob(".*"))
+
+
+def test_a_limit_on_the_size_of_files_is_met_before_the_start(data_dir: Path, tmp_path: Path) -> None:
+    done = noodle("run", "--headless", "--data-dir", str(data_dir), *SMALL, cwd=tmp_path,
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100 * 2**20, 100 * 2**20)))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "refuses them (File too large): raise `ulimit -f`, or choose another" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert os.listdir(tmp_path) == []
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from noodle_tui import disk
+def hold(file, n_bytes):
+    disk_allocates(file, n_bytes)
+    print("held", flush=True)
+    time.sleep(100)
+disk_allocates, disk._allocate = disk._allocate, hold
+disk.check_room(Path(sys.argv[1]), 200 * 2**20)
+"""
+
+
+def test_a_kill_while_room_is_looked_for_leaves_nothing(mount: Mount) -> None:
+    disk = mount("size=600m")
+    free = shutil.disk_usage(disk).free
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(disk)], stdout=subprocess.PIPE)
+    assert process.stdout is not None and process.stdout.readline() == b"held\n"
+    assert shutil.disk_usage(disk).free <= free - 100 * 2**20
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert os.listdir(disk) == []
+    assert shutil.disk_usage(disk).free == free
 
 
 def test_what_is_free(tmp_path: Path) -> None:
@@ -100,6 +204,52 @@ def test_a_disk_that_makes_room_again_gets_everything_at_the_next_save_point(
     assert not state_home.exists()
 
 
+def test_a_disk_that_is_read_only_for_a_while_gets_everything_at_the_next_save_point(
+    mount: Mount, config_for: MakeConfig, state_home: Path
+) -> None:
+    disk = mount("size=600m")
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            read_only(disk)
+        if isinstance(event, Message) and "could not be saved" in event.text:
+            writable_again(disk)
+
+    outcome = run(config_for(disk, save_every=1, n_epochs=4), [listen])
+    texts = errors_in(events)
+    assert any("could not be saved (Read-only file system): make room or rights there" in text for text in texts)
+    assert any("events.jsonl can't be written (Read-only file system); training goes on" in text for text in texts)
+    assert (outcome.status, outcome.folder.parent) == ("done", disk)
+    assert load_session(outcome.folder)[0]["epoch"] == 4
+    state = read_state(outcome.folder)
+    assert (state.status, [e.epoch for e in state.epochs]) == ("done", [1, 2, 3, 4])
+    assert [line[:2] for line in (outcome.folder / "metrics.csv").read_text().splitlines()[1:]] == ["1,", "2,", "3,", "4,"]
+    assert not list(outcome.folder.glob(".*")) and not state_home.exists()
+
+
+def test_a_disk_that_stays_read_only_keeps_what_it_has_and_the_run_is_saved_elsewhere(
+    mount: Mount, config_for: MakeConfig, state_home: Path
+) -> None:
+    disk = mount("size=600m")
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Saved) and event.what == "checkpoint" and event.epoch == 1:
+            read_only(disk)
+
+    outcome = run(config_for(disk, save_every=1), [listen])
+    assert (outcome.status, outcome.folder.parent) == ("done", state_home)
+    assert load_session(outcome.folder)[0]["epoch"] == 3
+    assert read_state(outcome.folder).status == "done"
+    writable_again(disk)
+    [folder] = list_runs(disk)
+    assert load_session(folder)[0]["epoch"] == 1  # whole, as it was
+    assert not list(folder.glob(".*"))
+
+
 def test_a_disk_that_stays_full_has_nothing_half_and_the_run_is_saved_elsewhere(
     mount: Mount, config_for: MakeConfig, state_home: Path
 ) -> None:
@@ -125,6 +275,19 @@ def test_a_disk_that_stays_full_has_nothing_half_and_the_run_is_saved_elsewhere(
     assert len((rescued / "metrics.csv").read_text().splitlines()) == 4
     assert read_report(rescued)["training"]["epochs"] == 3
     assert read_state(rescued).status == "done"
+
+
+def test_a_run_whose_folder_is_deleted_in_mid_run_ends_elsewhere_with_its_report(
+    config_for: MakeConfig, runs_dir: Path, state_home: Path
+) -> None:
+    def listen(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            shutil.rmtree(runs_dir)
+
+    outcome = run(config_for(runs_dir), [listen])
+    assert (outcome.status, outcome.folder.parent) == ("done", state_home)
+    assert read_report(outcome.folder)["training"]["epochs"] == 3
+    assert [e.epoch for e in read_state(outcome.folder).epochs] == [1, 2, 3]
 
 
 def test_a_run_whose_folder_is_deleted_in_mid_run_saves_elsewhere_when_it_is_stopped(

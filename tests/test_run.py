@@ -368,10 +368,15 @@ def test_a_disk_that_takes_no_model_does_not_stop_training_but_is_no_success(
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     events: list[Event] = []
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, RunStarted):  # earlier the run would refuse to start
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
+
     try:
         with pytest.raises(NoodleError, match=r"takes no files, nor do .*state/noodle-tui/rescued and .*make room"):
-            run(config_for(runs_dir, n_epochs=1), [events.append])
+            run(config_for(runs_dir, n_epochs=1), [listen])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     texts = [m.text for m in events if isinstance(m, Message) and m.level == "error"]

@@ -158,7 +158,7 @@ def _look_at_loggers(result: Preflight) -> Preflight:
 def _look_at_disk(result: Preflight) -> Preflight:
     """Can the run folder be made, and is there room for it?"""
     needed = disk.RUN_BYTES if result.resumed_at is None else disk.RESUME_BYTES
-    result, free = _try(result, "save_dir", lambda: disk.check_room(result.config.save_dir, needed))
+    result, free = _try(result, "save_dir", lambda: disk.free_room(result.config.save_dir, needed))
     return replace(result, disk_needed=needed, disk_free=free)
 
 

@@ -8,28 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction
-from noodle_tui.names import printable
 from noodle_tui.report.as_json import read_report, report_json
 from noodle_tui.report.facts import RunFacts, closing_lines, environment, model_card, verdict
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv, read_predictions
 
-__all__ = ["RunFacts", "closing_lines", "environment", "model_card", "printable", "read_predictions", "read_report", "verdict",
+__all__ = ["RunFacts", "closing_lines", "environment", "model_card", "read_predictions", "read_report", "verdict",
            "write_report"]
 
 
 def write_report(folder: Path, facts: RunFacts, evaluation: Evaluation, predictions: Sequence[Prediction]) -> None:
-    """Write predictions.csv, report.json and report.md, each whole or not at all. NoodleError when the disk refuses."""
+    """Write predictions.csv, report.json and report.md, each whole or not at all. OSError when the disk refuses."""
     files = {
         "predictions.csv": predictions_csv(facts.classes, predictions),
         "report.json": json.dumps(report_json(facts, evaluation), indent=1, allow_nan=False) + "\n",
         "report.md": report_markdown(facts, evaluation),
     }
     for name, content in files.items():
-        try:
-            write_atomic(folder / name, content)
-        except OSError as error:
-            raise NoodleError(f"{printable(str(folder / name))} can't be written: {error.strerror}; "
-                              "make room or rights there, then pick the run up again with --load-dir") from error
+        write_atomic(folder / name, content)

@@ -1,6 +1,5 @@
 """What is known before a run starts: on real folders, a real finished run, and this machine."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import FinishedRun, MakeConfig, draw_face
+from powerless import powerless
 
 from noodle_tui import disk
 from noodle_tui.config import RunConfig, class_tokens
@@ -203,9 +203,9 @@ def test_a_device_that_is_not_there(tmp_path: Path, stimuli: Path) -> None:
 def test_a_save_folder_that_can_not_be_written(tmp_path: Path, stimuli: Path) -> None:
     (tmp_path / "file").touch()
     assert "is not a folder" in said(preflight(options(tmp_path, save_dir=tmp_path / "file" / "runs")), "error", "save_dir")
-    if os.geteuid() != 0:  # root may write anywhere
-        (tmp_path / "locked").mkdir(mode=0o500)
-        assert "no right" in said(preflight(options(tmp_path, save_dir=tmp_path / "locked" / "runs")), "error", "save_dir")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    locked = options(tmp_path, save_dir=tmp_path / "locked" / "runs")
+    assert "no right" in said(powerless(lambda: preflight(locked)), "error", "save_dir")
 
 
 def test_a_full_disk(tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,8 +182,9 @@ def run_headless(config: RunConfig, json: bool = False) -> int:
     from noodle_tui.control import Control, stop_on_signals
     from noodle_tui.distributed import joined, under_torchrun
     from noodle_tui.listeners.console import ConsoleListener
+    from noodle_tui.ranks import accompany
     from noodle_tui.report import closing_lines
-    from noodle_tui.run import accompany, run
+    from noodle_tui.run import run
     from noodle_tui.terminal import survive_hangup
 
     control = Control()

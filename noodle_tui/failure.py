@@ -1,0 +1,24 @@
+"""What ended a run, in a line for people."""
+
+import traceback
+from pathlib import Path
+
+from noodle_tui.errors import NoodleError, full_memory, one_line
+
+ERROR_LOG = "error.log"
+
+
+def failure_in_words(error: BaseException, folder: Path) -> str:
+    """One line for people; the traceback of an unforeseen error goes to error.log in the run folder."""
+    if isinstance(error, NoodleError):
+        return str(error)
+    if full := full_memory(error):
+        whose = {"gpu": "the GPU's memory", "host": "this machine's memory"}[full]
+        return f"{whose} is full: try a smaller --batch-size or --input-size, or wait until others leave room"
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted at once; what was saved last is in the run folder"
+    try:
+        (folder / ERROR_LOG).write_text("".join(traceback.format_exception(error)))
+        return f"{one_line(error)}; the details are in {folder / ERROR_LOG}"
+    except OSError:
+        return one_line(error)

@@ -1,0 +1,72 @@
+"""What came of a run: its best weights before the validation images once more, and the report of it."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from noodle_tui.errors import NoodleError
+from noodle_tui.evaluate import Evaluation, Prediction, evaluate
+from noodle_tui.events import Message
+from noodle_tui.job import Job
+from noodle_tui.loading import Loaded
+from noodle_tui.report import RunFacts, environment, write_report
+from noodle_tui.stage import stage
+
+if TYPE_CHECKING:
+    from noodle_tui.saving import Saver
+
+
+def known_facts(job: Job, loaded: Loaded) -> RunFacts:
+    """What the report needs to know besides the results, before the first epoch."""
+    config, data, device = job.config, loaded.data, loaded.device
+    n = len(data.classes)
+    started = time.time() - job.seconds
+    return RunFacts(
+        name=config.namestr, config=config.model_dump(mode="json"), classes=data.classes, epochs=[], best_epoch=0,
+        train_counts=data.train.counts(n), val_counts=data.val.counts(n), train_people=data.train.people,
+        val_people=data.val.people, unknown_people=sum(s.person is None for s in data.train.samples + data.val.samples),
+        split_by=data.split_by, skipped=data.skipped, fingerprint=data.fingerprint, weights=config.weights,
+        device=str(device.torch_device), device_name=device.name, precision=device.precision, environment=environment(),
+        started=started, finished=started, seconds=0.0, resumed=job.before.times if job.before else 0,
+    )
+
+
+def judge(job: Job, loaded: Loaded, facts: RunFacts, saver: "Saver", folder: Path) -> tuple[RunFacts, Evaluation]:
+    """Evaluate the best weights and write the report, while the last save is written.
+
+    NoodleError if no epoch was validated, or no disk takes the report.
+    """
+    from noodle_tui.saving import facts_now
+
+    session, best = loaded.session, loaded.session.best
+    if best is None:
+        raise NoodleError("no epoch was validated: there is nothing to report")
+    with stage("evaluate", f"judging the best weights (epoch {best.epoch})", job.emit):
+        session.model.load_state_dict(best.weights)
+        predictions = predict_validation(job, loaded)
+        evaluation = evaluate(predictions, loaded.data.classes)
+        facts = facts_now(facts, session)
+        if evaluation.overall.correct != best.correct:
+            job.emit(Message(level="warning", text=f"the best weights answer {evaluation.overall.correct} images right now and "
+                             f"{best.correct} in epoch {best.epoch}: this device does not compute the same thing twice"))
+        saver.save_model(session)
+        try:
+            write_report(folder, facts, evaluation, predictions)
+            home = saver.finish()
+        except OSError:
+            home = saver.move()
+        if home != folder:
+            write_report(home, facts, evaluation, predictions)
+    return facts, evaluation
+
+
+def predict_validation(job: Job, loaded: Loaded) -> list[Prediction]:
+    """The answers of the session's model on the validation images. StopRun if the run is stopped meanwhile."""
+    from noodle_tui.fit import predict_logits
+
+    val = loaded.data.val
+    probabilities = predict_logits(loaded.session.model, val.pixels.stacked(), loaded.device, job.control).softmax(1).tolist()
+    return [
+        Prediction(s.name, s.person, s.level, s.label, max(range(len(p)), key=p.__getitem__), tuple(p))
+        for s, p in zip(val.samples, probabilities, strict=True)
+    ]

@@ -1,0 +1,111 @@
+"""From a job's options to all that training works on: photos and network, the one read while the other is built.
+
+torch is imported on the way: what is wrong with the folders is said before.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from noodle_tui.card import holders_in_words, others_on_card
+from noodle_tui.distributed import own_device, synchronised
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import DataReady, Message, ModelReady
+from noodle_tui.job import Job
+from noodle_tui.meanwhile import Meanwhile
+from noodle_tui.names import printable
+from noodle_tui.samples import find_samples, order_fingerprint
+from noodle_tui.stage import stage
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from noodle_tui.checkpoint import Session
+    from noodle_tui.dataset import Dataset
+    from noodle_tui.device import Device
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """All that training works on."""
+
+    data: "Dataset"
+    device: "Device"
+    session: "Session"
+
+
+def load(job: Job) -> Loaded:
+    """Photos and network, on the device. NoodleError for what can't be used, StopRun if the run is stopped meanwhile."""
+    with Meanwhile("network", job.control.check) as network:  # built in a thread while the photos are decoded
+        data, device = load_data(job, network)
+        return Loaded(data, device, load_session(job, data, device, network))
+
+
+def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Device]":
+    """Find and decode every image, with `network` under way from the moment that it is known what for, and on which device."""
+    config = job.config
+    with stage("decode", f"reading the photos in {config.data_dir}", job.emit) as progress:
+        classes, _ = find_samples(config.data_dir, config.person)
+        from noodle_tui.dataset import load_dataset
+        from noodle_tui.device import make_current, pick_device
+
+        device = pick_device(own_device(config.device, job.world), config.precision)
+        make_current(device)
+        network.start(lambda progress, check: build_network(job, len(classes), device, progress, check))
+        data = load_dataset(config.data_dir, config.person, config.input_size, device,
+                            skip_bad_images=config.skip_bad_images, progress=progress, check=job.control.check)
+    job.emit(DataReady(
+        classes=data.classes, train_counts=data.train.counts(len(data.classes)),
+        val_counts=data.val.counts(len(data.classes)), people=len(data.train.people | data.val.people),
+        people_in_both=len(data.train.people & data.val.people), skipped=len(data.skipped), fingerprint=data.fingerprint,
+        where=data.where,
+    ))
+    for name, reason in data.skipped:
+        job.emit(Message(level="warning", text=f"left out: {printable(name)} ({reason})"))
+    return data, device
+
+
+def build_network(
+    job: Job, n_classes: int, device: "Device", progress: Callable[[int, int | None], None], check: Callable[[], None]
+) -> "nn.Module":
+    """The network, on its device. For a thread of its own. Rank 0's weights are the ones that count: the others get them."""
+    from noodle_tui.device import make_current
+    from noodle_tui.model import build_model
+    from noodle_tui.step import check_compiler
+
+    make_current(device)
+    config = job.config
+    weights = "none" if job.before or job.world.rank > 0 else config.weights
+    model = build_model(weights, n_classes, config.seed, progress, check)
+    if config.sync_bn and job.world.size > 1:
+        model = synchronised(model)
+    model = model.to(device.torch_device)
+    if config.compile:
+        check_compiler(device)
+    return model
+
+
+def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhile[nn.Module]") -> "Session":
+    """Training before its first batch, or as the checkpoint left it. NoodleError if that, or rank 0, saw other photos."""
+    from noodle_tui.checkpoint import new_session, restore
+    from noodle_tui.model import ARCHITECTURE
+
+    config, before, world = job.config, job.before, job.world
+    with stage("weights", "loading the network", job.emit) as progress:
+        session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
+        session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
+        if before:
+            before.check_data(session.fingerprint, session.order)
+            restore(session, before.content)
+            for group in session.optimizer.param_groups:
+                group.update(lr=config.lr, momentum=config.momentum)
+        if world.rank > 0:
+            session.totals.zero_()  # rank 0 has the sum of all
+        if world.from_rank_0((session.fingerprint, session.order)) != (session.fingerprint, session.order):
+            raise NoodleError(f"process {world.rank} finds other photos in {config.data_dir} than process 0: every node needs "
+                              "the same")
+    job.emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else config.weights,
+                        device=str(device.torch_device), device_name=device.name, precision=device.precision))
+    if shared := holders_in_words(others_on_card(device.torch_device)):
+        job.emit(Message(level="info", text=f"{device.name} is {shared}"))
+    return session

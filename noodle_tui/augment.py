@@ -5,6 +5,7 @@ of a random generator, and the CPU and the GPU see the same crops.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -82,35 +83,44 @@ def crop_batch(images: list[Tensor], boxes: np.ndarray, flips: np.ndarray, size:
     return batch
 
 
-def crop_padded_batch(pixels: Tensor, boxes: Tensor, flips: Tensor, size: int) -> Tensor:
+def crop_padded_batch(
+    pixels: Tensor, boxes: Tensor, flips: Tensor, size: int, dtype: torch.dtype = torch.float32
+) -> Tensor:
     """The same crops as two matrix products, Wy @ image @ Wx^T, for a GPU: a few kernels a batch, fit for a CUDA graph.
 
     `pixels` uint8 [n, 3, H, W] may be padded on the right and below; `boxes` int64 [n, 4] and `flips` bool [n] lie on the
-    same device. Returns grey levels as float32 [n, 3, size, size], not rounded.
+    same device. Returns grey levels as `dtype` [n, 3, size, size], not rounded. float16 holds 0..255 exactly and is summed up
+    in float32; its weights and the width's result are rounded, which costs a quarter of a grey level at most.
     """
+    n, colours, n_rows, n_columns = pixels.shape
     top, left, height, width = boxes.unbind(1)
-    rows = resize_weights(top, height, pixels.shape[2], size, torch.zeros_like(flips))
-    columns = resize_weights(left, width, pixels.shape[3], size, flips)
-    half = torch.float16 if pixels.is_cuda else torch.float32  # fp16 holds 0..255 exactly; the products sum in fp32
-    image = pixels.to(half) @ columns.to(half).transpose(1, 2)[:, None]
-    return (rows.to(half)[:, None] @ image).float()
+    rows = resize_weights(top, height, n_rows, size, torch.zeros_like(flips), dtype)
+    columns = resize_weights(left, width, n_columns, size, flips, dtype)
+    # all rows of an image's three colours as one matrix: the weights are not copied for each colour
+    narrow = pixels.to(dtype).view(n, colours * n_rows, n_columns) @ columns.transpose(1, 2)
+    return rows[:, None] @ narrow.view(n, colours, n_rows, size)
 
 
-def resize_weights(start: Tensor, length: Tensor, n_in: int, n_out: int, flip: Tensor) -> Tensor:
-    """Antialiased bilinear weights, float32 [n, n_out, n_in], that resize pixels [start, start + length) to n_out.
+def resize_weights(start: Tensor, length: Tensor, n_in: int, n_out: int, flip: Tensor, dtype: torch.dtype) -> Tensor:
+    """Antialiased bilinear weights, `dtype` [n, n_out, n_in], that resize pixels [start, start + length) to n_out.
 
     A triangle filter, as wide as the scale when shrinking (Pillow's and torchvision's `antialias=True`), cut at the crop's
-    edges and normalised. Rows run backwards where `flip`.
+    edges and normalised. Rows run backwards where `flip`. Positions are float32; each pass over the large result counts on a
+    GPU, so it is made in `dtype` and in place.
     """
-    start, length = start[:, None, None].float(), length[:, None, None].float()
+    start, length = start[:, None].float(), length[:, None].float()
     scale = length / n_out
-    i = torch.arange(n_out, device=start.device, dtype=torch.float32)[None, :, None]
-    i = torch.where(flip[:, None, None], n_out - 1 - i, i)
-    j = torch.arange(n_in, device=start.device, dtype=torch.float32)[None, None, :]
-    centre = start + (i + 0.5) * scale
-    weights = (1 - ((j + 0.5 - centre) / scale.clamp(min=1)).abs()).clamp(min=0)
-    weights = weights * ((j >= start) & (j < start + length))
-    return weights / weights.sum(-1, keepdim=True)
+    half_width = scale.clamp(min=1)  # of the triangle, in pixels; positions are counted in it from here on
+    i = torch.arange(n_out, device=start.device, dtype=torch.float32)
+    i = torch.where(flip[:, None], n_out - 1 - i, i)
+    centre = (start + (i + 0.5) * scale) / half_width
+    j = torch.arange(n_in, device=start.device, dtype=torch.float32)
+    inside = (j >= start) & (j < start + length)
+    j = torch.where(inside, (j + 0.5) / half_width, torch.inf)  # infinitely far from each centre: no weight
+    distance = torch.empty(len(start), n_out, n_in, device=start.device, dtype=dtype)
+    torch.sub(j[:, None], centre[:, :, None], out=distance).abs_()
+    weights = (1 - distance).clamp_(min=0)
+    return weights.div_(weights.sum(-1, keepdim=True, dtype=torch.float32))
 
 
 def central_square(image: Tensor, size: int) -> Tensor:
@@ -121,6 +131,14 @@ def central_square(image: Tensor, size: int) -> Tensor:
 
 def normalise(pixels: Tensor) -> Tensor:
     """Grey levels 0..255 (any dtype, [n, 3, h, w]) to ImageNet-normalised float32, channels last in memory."""
-    scale = 255 * torch.tensor(IMAGENET_STD, device=pixels.device).view(1, 3, 1, 1)
-    offset = 255 * torch.tensor(IMAGENET_MEAN, device=pixels.device).view(1, 3, 1, 1)
-    return ((pixels.float() - offset) / scale).contiguous(memory_format=torch.channels_last)
+    scale, offset = _scale_and_offset(pixels.device)
+    result = torch.empty_like(pixels, dtype=torch.float32, memory_format=torch.channels_last)
+    return torch.addcmul(offset, pixels, scale, out=result)  # one pass
+
+
+@cache
+def _scale_and_offset(device: torch.device) -> tuple[Tensor, Tensor]:
+    """What ImageNet's normalisation multiplies grey levels by and then adds, float32 [1, 3, 1, 1]. Kept on the device: a copy
+    from main memory can't be part of a CUDA graph, and would have each step wait."""
+    mean, std = (255 * torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return (1 / std).float().to(device), (-mean / std).float().to(device)

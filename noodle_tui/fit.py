@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,8 @@ from noodle_tui.device import Device
 from noodle_tui.distributed import ALONE, SharedControl, World, check_shares, make_shared_step
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
+from noodle_tui.graphs import Captured
+from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.step import make_step
 
 EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
@@ -51,7 +53,8 @@ def fit(
         train_step = make_step(model, session.optimizer, batches, session.totals, device, full=min(config.batch_size, n),
                                compiled=config.compile)
         train_step = watch_first_step(train_step, config.batch_size, config.input_size, device)
-    val_pixels = data.val.pixels.stacked().to(device.torch_device)
+    forward = repeated_forward(model, device, world)
+    val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), device.torch_device)
     val_labels = data.val.labels.to(device.torch_device)
     n_steps = math.ceil(n / config.batch_size)
     progress = Progress(emit, total=n_steps)
@@ -74,7 +77,7 @@ def fit(
         if is_due(epoch, config.test_every, config.n_epochs):
             wait_between_batches(session.epoch, control, emit)
             world.take_buffers(model)
-            logits = predict_logits(model, val_pixels, device, control, world)
+            logits = predict_logits(model, val_pixels, device, control, world, forward)
             totals.append(count(logits, val_labels).to(session.totals.dtype))
 
         # read the numbers: the only wait for the device in an epoch
@@ -139,22 +142,44 @@ def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) ->
     return loss / count, int(correct)
 
 
+Forward = Callable[[Sequence[Tensor]], Tensor]
+
+
+def plain_forward(model: nn.Module, device: Device) -> Forward:
+    """A function from images (one tensor uint8 [n, 3, size, size], on the device) to float32 logits [n, k]."""
+
+    def forward(inputs: Sequence[Tensor]) -> Tensor:
+        with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
+            return model(normalise(inputs[0])).float()
+
+    return forward
+
+
+def repeated_forward(model: nn.Module, device: Device, world: World) -> Forward:
+    """The same for a validation that comes again each epoch: on CUDA as a graph, where this process trains alone. The logits
+    are good until the next call."""
+    forward = plain_forward(model, device)
+    return Captured(forward) if device.torch_device.type == "cuda" and world.size == 1 else forward
+
+
 @torch.no_grad()
 def predict_logits(
-    model: nn.Module, pixels: Tensor, device: Device, control: Control | SharedControl | None = None, world: World = ALONE
+    model: nn.Module, pixels: Tensor, device: Device, control: Control | SharedControl | None = None, world: World = ALONE,
+    forward: Forward | None = None,
 ) -> Tensor:
     """float32 logits [n, k] of transformed images (uint8 [n, 3, size, size]), on the device; the model is left in eval mode.
 
-    The ranks of `world` share the images out; each gets all logits.
+    The ranks of `world` share the images out; each gets all logits. `forward` is this model's `repeated_forward`, where there
+    is one.
     """
     model.eval()
+    forward = forward or plain_forward(model, device)
     logits = []
     for batch in pixels.split(EVAL_BATCH * world.size):
         if control is not None:
             control.check()
-        own = batch[world.share(len(batch))]
-        with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
-            logits.append(world.gather(model(normalise(own.to(device.torch_device))).float(), len(batch)))
+        own = batch[world.share(len(batch))].to(device.torch_device)
+        logits.append(world.gather(forward([own]).clone(), len(batch)))
     return torch.cat(logits)
 
 

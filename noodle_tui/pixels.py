@@ -108,6 +108,13 @@ def choose_place(room: Room, device: torch.device) -> Place:
     return "memory" if room.flat() <= MEMORY_SHARE * available_memory() else "cache"
 
 
+def to_device_where_it_fits(pixels: Tensor, device: torch.device) -> Tensor:
+    """`pixels` on the device, unless they would take more of a GPU's free memory than is pixels' share."""
+    if device.type == "cuda" and not pixels.is_cuda and pixels.nbytes > DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
+        return pixels
+    return pixels.to(device)
+
+
 class FlatStore:
     """Takes images one by one into a flat buffer of main memory."""
 

@@ -1,5 +1,5 @@
-"""One training step: gather, augment, forward, backward, update, count. Eager, or captured once as a CUDA graph; compiled by
-torch.compile where that is asked for."""
+"""One training step: gather, augment, forward, backward, update, count. On CUDA captured as a graph; compiled by torch.compile
+where that is asked for."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from noodle_tui.batches import Batches
 from noodle_tui.device import Device
 from noodle_tui.errors import UsageError, one_line
+from noodle_tui.graphs import Captured, undone
 
 Step = Callable[[Sequence[Tensor]], None]
-WARM_UP = 3  # steps before a capture, as torch's notes on CUDA graphs ask for
 
 
 def make_step(
@@ -22,8 +22,8 @@ def make_step(
 ) -> Step:
     """A function that trains on one batch's inputs and adds its summed loss and correct count to `totals` [2].
 
-    `full` is the number of images in each batch but an epoch's last: a graph and compiled code are made for this size alone,
-    and a smaller batch takes the plain way. It never waits for the device: whoever reads `totals` does.
+    `full` is the number of images in each batch but an epoch's last: compiled code is made for this size alone. It never waits
+    for the device: whoever reads `totals` does.
     """
     network = compile_network(model) if compiled else model
 
@@ -39,7 +39,7 @@ def make_step(
         totals[1] += (logits.argmax(1) == labels).sum()
 
     if device.torch_device.type == "cuda":
-        return CapturedStep(step, model, optimizer, totals, full)
+        return Captured(step, lambda: undone([*model.state_dict().values(), totals], optimizer))
     return step
 
 
@@ -60,49 +60,3 @@ def check_compiler(device: Device) -> None:
     except Exception as error:  # noqa: BLE001 - compilers, linkers, headers and drivers fail in many ways; each means: not here
         raise UsageError(f"--compile: torch.compile doesn't work here ({one_line(error)}): it needs a C++ compiler such as g++ "
                          "and, on a GPU, Triton; install what is missing or leave the option out") from None
-
-
-class CapturedStep:
-    """`step` as a CUDA graph, captured at the first batch of `full` images and replayed for each: one call from Python
-    a step. A batch of another size (an epoch's last) runs eagerly."""
-
-    def __init__(self, step: Step, model: nn.Module, optimizer: torch.optim.SGD, totals: Tensor, full: int):
-        self._step, self._model, self._optimizer, self._totals, self._full = step, model, optimizer, totals, full
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._inputs: list[Tensor] = []
-
-    def __call__(self, inputs: Sequence[Tensor]) -> None:
-        if len(inputs[0]) != self._full:
-            self._step(inputs)
-            return
-        graph = self._graph or self._capture(inputs)
-        for place, value in zip(self._inputs, inputs, strict=True):
-            place.copy_(value)
-        graph.replay()
-
-    def _capture(self, inputs: Sequence[Tensor]) -> torch.cuda.CUDAGraph:
-        """Warm up and capture on copies of `inputs`, then undo what the warm-up trained."""
-        self._inputs = [value.clone() for value in inputs]
-        tensors = [*self._model.state_dict().values(), self._totals]
-        before = [value.clone() for value in tensors]
-        momentum = [s["momentum_buffer"].clone() if s.get("momentum_buffer") is not None else None
-                    for s in (self._optimizer.state[p] for p in self._model.parameters())]
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP):
-                self._step(self._inputs)
-        torch.cuda.current_stream().wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self._step(self._inputs)
-        with torch.no_grad():
-            for place, value in zip(tensors, before, strict=True):
-                place.copy_(value)
-            for p, value in zip(self._model.parameters(), momentum, strict=True):
-                # SGD's first update sets the buffer to the gradient: the same as momentum * 0 + gradient
-                buffer = self._optimizer.state[p].get("momentum_buffer")
-                if buffer is not None:
-                    buffer.copy_(value) if value is not None else buffer.zero_()
-        self._graph = graph
-        return graph

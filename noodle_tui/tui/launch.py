@@ -17,6 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
+from noodle_tui.heap import share_one_heap
 from noodle_tui.terminal import LastingStream, leave_session, leave_terminal
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def _wait(child: int, hears: int) -> int:
 def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_last: bool, tells: int) -> int:
     """The child: the app, and then, if a run is still going on, that run without a terminal."""
     gc.disable()  # on the way to the first paint nothing is garbage; the app switches it on again
+    share_one_heap()  # a run trains in a thread
     from noodle_tui.tui.app import NoodleApp
 
     # Textual writes to stderr; the app belongs on stdout, whatever stderr is redirected to

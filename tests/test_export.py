@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from noodle_tui import cli
+from noodle_tui.cli import train
 from noodle_tui.config import RunConfig
 from noodle_tui.export import command_line, sbatch_script
 
@@ -17,7 +18,7 @@ ODD = "a b'c\"d $HOME `x` é ;#"
 def parsed(line: str, monkeypatch: pytest.MonkeyPatch) -> RunConfig:
     """What `noodle` makes of a command line."""
     seen: list[RunConfig] = []
-    monkeypatch.setattr(cli, "run_headless", lambda config, json: seen.append(config) or 0)
+    monkeypatch.setattr(train, "run_headless", lambda config, json: seen.append(config) or 0)
     words = shlex.split(line)
     assert words[0] == "noodle"
     cli.app(words[1:], standalone_mode=False)

@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from noodle_tui.cli import default_in_words
+from noodle_tui.cli.flags import default_in_words
 from noodle_tui.config import options
 
 README = Path(__file__).parent.parent / "README.md"

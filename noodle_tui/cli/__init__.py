@@ -1,0 +1,60 @@
+"""The `noodle` and `noodle-tui` commands: thin. What they do is imported where it is used, so that `noodle --help` is quick."""
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from noodle_tui import __version__
+from noodle_tui.cli.endings import exit_code
+from noodle_tui.cli.machine import bench_command, doctor_command, verify_resume_command
+from noodle_tui.cli.photos import demo_command, predict_command, rejig_command
+from noodle_tui.cli.runs import runs_command, stop_command, watch_command
+from noodle_tui.cli.train import run_command
+from noodle_tui.terminal import open_closed_streams, print_everything
+
+COMMANDS = {  # in the order of the help
+    "run": run_command,
+    "rejig": rejig_command,
+    "predict": predict_command,
+    "runs": runs_command,
+    "watch": watch_command,
+    "stop": stop_command,
+    "demo": demo_command,
+    "doctor": doctor_command,
+    "bench": bench_command,
+    "verify-resume": verify_resume_command,
+}
+
+app = typer.Typer(
+    name="noodle", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Fine-tune a face classifier from the terminal. `noodle-tui` opens the app; `noodle run --headless` is for scripts.",
+    # --n_epochs is --n-epochs
+    context_settings={"token_normalize_func": lambda name: name.replace("_", "-"), "help_option_names": ["-h", "--help"]},
+)
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="print the version and leave")] = False) -> None:
+    if version:
+        print(f"noodle-tui {__version__}")
+        raise typer.Exit()
+
+
+def main() -> NoReturn:
+    """`noodle`"""
+    call(sys.argv[1:])
+
+
+def main_tui() -> NoReturn:
+    """`noodle-tui [any run flag]`: the same as `noodle run` without --headless."""
+    call(["run", *sys.argv[1:]], name="noodle-tui")
+
+
+def call(arguments: list[str], name: str = "noodle") -> NoReturn:
+    """Run the command line; errors become one line on stderr and an exit code."""
+    open_closed_streams()
+    print_everything()
+    sys.exit(exit_code(lambda: app(arguments, prog_name=name, standalone_mode=False), name, "--debug" in arguments))

@@ -1,0 +1,81 @@
+"""The commands that ask what this machine can do: is all there, how fast is it, does a run survive here?"""
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from noodle_tui.cli.flags import given, with_options
+from noodle_tui.config import make_config
+
+
+@with_options(["device", "precision", "save_dir"])
+def doctor_command(**values: Any) -> None:
+    """Is everything there? Device, versions, ImageNet weights, settings, disk, terminal."""
+    from noodle_tui.doctor import examine, print_findings
+
+    raise typer.Exit(print_findings(examine(make_config(given(values)))))
+
+
+@with_options(["device", "precision", "compile"])
+def bench_command(
+    *,
+    data_dir: Annotated[Path | None, typer.Option("--data-dir", help="measure on these photos [default: drawn ones]",
+                                                  metavar="PATH")] = None,
+    size: Annotated[str | None, typer.Option("--size", help="of the photos that are drawn where no --data-dir is given "
+                                             "[default: 562x762]", metavar="WxH")] = None,
+    count: Annotated[int | None, typer.Option("--count", help="how many are drawn [default: 2400]", metavar="N")] = None,
+    batch_size: Annotated[list[str] | None, typer.Option("--batch-size", metavar="N,N…", help="images a step; several tell "
+                                                         "which pays [default: 24; with --parity 32]")] = None,
+    input_size: Annotated[int | None, typer.Option("--input-size", help="pixels a side that the network sees [default: 224; "
+                                                   "with --parity 64]", metavar="N")] = None,
+    rounds: Annotated[int | None, typer.Option("--rounds", help="turns of each contender [default: 3]", metavar="N")] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="a turn lasts, about [default: 2]", metavar="X")] = None,
+    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="loader processes of the plain loop "
+                                                "[default: one a processor, 12 at most]")] = None,
+    parity: Annotated[bool, typer.Option("--parity", help="instead of speed: does it learn as well as a plain fp32 loop?")]
+    = False,
+    seeds: Annotated[int | None, typer.Option("--seeds", help="with --parity [default: 5]", metavar="N")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="with --parity [default: 8]", metavar="N")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="with --parity [default: 0.002]", metavar="X")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    **values: Any,
+) -> None:
+    """How fast is it here? Against this device's ceiling and a plain loop. Progress goes to stderr."""
+    from noodle_tui.bench.options import bench_options, parity_options
+
+    asked = given({**values, "data_dir": data_dir, "size": size, "count": count, "batch_size": batch_size,
+                   "input_size": input_size, "rounds": rounds, "seconds": seconds, "workers": workers, "seeds": seeds,
+                   "epochs": epochs, "lr": lr})
+    say = partial(print, file=sys.stderr, flush=True)
+    if parity:
+        learning = parity_options(asked)
+        from noodle_tui.bench.parity import parity as compare_learning
+        from noodle_tui.bench.parity import parity_as_json, print_parity
+
+        learnt = compare_learning(learning, say)
+        print(parity_as_json(learnt)) if json else print_parity(learnt)
+        return
+    options = bench_options(asked)
+    from noodle_tui.bench.compare import bench
+    from noodle_tui.bench.table import print_result, result_as_json
+
+    result = bench(options, say)
+    print(result_as_json(result)) if json else print_result(result)
+
+
+@with_options(["device", "precision", "seed"])
+def verify_resume_command(
+    *,
+    kills: Annotated[int, typer.Option("--kills", help="how often the run is killed", min=1, max=5)] = 3,
+    **values: Any,
+) -> None:
+    """Prove on this device that a run killed and picked up again is bit for bit one that was not."""
+    from noodle_tui.verify_resume import verify_resume
+
+    config = make_config(given(values))
+    same = verify_resume(config.device, config.precision, kills, config.seed, say=print)
+    print("the same, bit for bit" if same else "NOT the same: don't pick runs up on this device where that matters")
+    raise typer.Exit(0 if same else 1)

@@ -1,0 +1,102 @@
+"""The commands for photos: sort them, draw some, have a trained model judge some."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from noodle_tui.cli.endings import complain
+from noodle_tui.cli.flags import given, with_options
+from noodle_tui.cli.train import run_headless
+from noodle_tui.config import class_tokens, make_config
+from noodle_tui.errors import UsageError
+
+
+@with_options(["stimuli", "data_dir", "classes", "val_fraction", "split_by", "person", "mode", "seed"])
+def rejig_command(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be done")] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="put every photo back where it came from")] = False,
+    **values: Any,
+) -> None:
+    """Sort stimuli into train/val x class folders, with a manifest that can take it back."""
+    from noodle_tui.rejig import apply_rejig, plan_in_words, plan_rejig, undo_rejig
+
+    config = make_config(given(values))
+    if undo:
+        count = undo_rejig(config.data_dir, stimuli=config.stimuli)
+        print(f"{count} photos are taken out of {config.data_dir}; moved ones are back where they came from")
+        return
+    with progress_bar("looking at the photos") as progress:
+        plan = plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes),
+                          val_fraction=config.val_fraction, split_by=config.split_by, person=config.person,
+                          mode=config.mode, seed=config.seed, progress=progress)
+    for line in plan_in_words(plan):
+        print(line)
+    if dry_run:
+        print("nothing was changed (--dry-run)")
+    elif plan.already_done:
+        print(f"{config.data_dir} is already as asked for; nothing was changed")
+    else:
+        with progress_bar("sorting") as progress:
+            apply_rejig(plan, progress=progress)
+        print(f"done: {len(plan.files)} photos are in {config.data_dir}")
+
+
+def demo_command(
+    folder: Annotated[Path | None, typer.Argument(help="where to draw; a new folder by default", metavar="[DIR]")] = None,
+    draw_only: Annotated[bool, typer.Option("--draw-only", help="draw the photos and leave")] = False,
+    tui: Annotated[bool, typer.Option("--tui", help="go on in the app")] = False,
+) -> None:
+    """Draw photos of invented people, then sort them and train on them."""
+    from noodle_tui.demo import demo_config_values, draw_stimuli, new_demo_folder
+
+    folder = folder or new_demo_folder()
+    values = demo_config_values(folder)
+    if not (values["data_dir"] / "train").is_dir():  # a second demo there goes on with the photos it has
+        with progress_bar("drawing invented people") as progress:
+            count = draw_stimuli(values["stimuli"], progress=progress)
+        print(f"{count} photos of invented people are in {values['stimuli']}")
+    if draw_only:
+        return
+    if tui:
+        from noodle_tui.tui.launch import launch
+
+        raise typer.Exit(launch(values, recall_last=False))
+    raise typer.Exit(run_headless(make_config(values)))
+
+
+def predict_command(
+    paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH…")],
+    load_dir: Annotated[Path, typer.Option("--load-dir", help="the run folder (or its model.pth)", metavar="RUN")],
+    format: Annotated[str, typer.Option("--format", help="table, csv or json", metavar="table|csv|json")] = "table",
+    device: Annotated[str, typer.Option("--device", help="auto, cuda, cuda:N, mps or cpu")] = "auto",
+) -> None:
+    """Class and probabilities of new images, by a trained model."""
+    from noodle_tui.answers import print_answers
+    from noodle_tui.predict import predict
+
+    if format not in ("table", "csv", "json"):
+        raise UsageError(f"--format: {format!r} is none of table, csv, json")
+    with progress_bar("predicting") as progress:
+        outcome = predict(load_dir, paths, device=device, progress=progress)
+    print_answers(outcome, format)
+    for path, reason in outcome.failures:
+        complain("noodle", f"{path}: {reason}", 1)
+    if outcome.failures:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on stderr while something lasts, where that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty(),
+                  refresh_per_second=4) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

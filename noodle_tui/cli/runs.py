@@ -1,0 +1,61 @@
+"""The commands for run folders: list them, watch one, stop one."""
+
+from typing import Annotated, Any
+
+import typer
+
+from noodle_tui.cli.flags import Mouse, given, with_options
+from noodle_tui.config import make_config
+from noodle_tui.errors import NoodleError, UsageError
+
+
+@with_options(["save_dir"])
+def runs_command(
+    *,
+    format: Annotated[str, typer.Option("--format", help="table or json", metavar="table|json")] = "table",
+    **values: Any,
+) -> None:
+    """All run folders: state, epochs, best accuracy, when."""
+    from noodle_tui.answers import print_runs
+
+    if format not in ("table", "json"):
+        raise UsageError(f"--format: {format!r} is none of table, json")
+    print_runs(make_config(given(values)).save_dir, format)
+
+
+@with_options(["save_dir", "log_every"])
+def watch_command(
+    run: Annotated[str | None, typer.Argument(help="a run folder or its name; the newest where none is given")] = None,
+    *,
+    headless: Annotated[bool, typer.Option("--headless", help="follow it as plain lines")] = False,
+    json: Annotated[bool, typer.Option("--json", help="one event a line as JSON (with --headless)")] = False,
+    mouse: Mouse = True,
+    **values: Any,
+) -> None:
+    """Watch a run, also one that another process or another node of the same file system runs."""
+    from noodle_tui.run_folder import find_run
+
+    config = make_config(given(values))
+    folder = find_run(config.save_dir, run)
+    if headless or json:
+        from noodle_tui.answers import follow
+
+        raise typer.Exit(follow(folder, config.log_every, json))
+    from noodle_tui.tui.launch import launch
+
+    raise typer.Exit(launch(given(values), watch=folder, mouse=mouse))
+
+
+@with_options(["save_dir"])
+def stop_command(
+    run: Annotated[str, typer.Argument(help="a run folder or its name")],
+    **values: Any,
+) -> None:
+    """Ask a run to stop after the batch it is at, saving all."""
+    from noodle_tui.run_folder import find_run, is_alive, request_stop
+
+    folder = find_run(make_config(given(values)).save_dir, run)
+    if not is_alive(folder):
+        raise NoodleError(f"{folder}: no process runs it, there is nothing to stop")
+    request_stop(folder)
+    print(f"{folder} is asked to stop; it saves first")

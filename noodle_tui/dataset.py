@@ -231,7 +231,7 @@ def _count_to(total: int, progress: Report) -> Callable[[int], None]:
 def _bad_images_in_words(bad: list[tuple[str, str]]) -> str:
     listed = "; ".join(f"{printable(name)} ({reason})" for name, reason in bad[:5])
     more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
-    return f"{len(bad)} image(s) can't be read: {listed}{more}. Mend or remove them, or add --skip-bad-images"
+    return f"{len(bad)} image(s) can't be read: {listed}{more}. Mend or remove them, or add --skip-bad-images, which names each"
 
 
 def _split(samples: list[Sample], pixels: Pixels) -> Split:

@@ -23,17 +23,23 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from noodle_tui.device import available_cpus
 from noodle_tui.errors import one_line
 from noodle_tui.images import open_image
 
+MIN_SIDE = 2  # pixels: trackers and placeholders have one
 MAX_ASPECT = 100  # Resize brings the short side to the input size: at 1:1000 the long one would fill the memory
 MAX_BYTES = 2**30  # of a file, which is read whole: twice the most pixels allowed at 16 bits a colour, without compression
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
-SIDEWAYS = (5, 6, 7, 8)  # its values that swap height and width
+UPRIGHT = {  # what to do about its other values
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
+}
+SIDEWAYS = (5, 6, 7, 8)  # those that swap height and width
+ANIMATIONS = ("AVIF", "FLI", "GIF", "PNG", "WEBP")  # in MPO and TIFF, more pictures are previews or pages
 GPU_BATCH = 64  # files that nvJPEG decodes at a time
 AHEAD = 4  # files a processor that may be read or decoded before they are asked for: few, so that memory stays small
 
@@ -91,7 +97,7 @@ def read_content(path: Path) -> bytes:
 def decode_content(path: Path, content: bytes) -> Tensor:
     """Pillow's pixels of a file's content, uint8 [3, h, w], as in `read_image`; `path` is for the reason only."""
     with _errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
-        _check_size(image.width, image.height)
+        _check_is_photo(image)
         return _colours_first(_upright_rgb(image))
 
 
@@ -100,7 +106,7 @@ def read_plain_jpeg(path: Path) -> PlainJpeg | Decoded:
     content = read_content(path)
     digest = hashlib.sha256(content).digest()
     with _errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
-        _check_size(image.width, image.height)
+        _check_is_photo(image)
         if _is_plain_jpeg(image, content):
             return PlainJpeg(content, digest, (image.height, image.width))
         return Decoded(_colours_first(_upright_rgb(image)), digest)
@@ -233,8 +239,18 @@ def _is_plain_jpeg(image: Image.Image, content: bytes) -> bool:
     return not stored_as_rgb and content.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
+def _check_is_photo(image: Image.Image) -> None:
+    """BadImage for what a photo can't be, by its header."""
+    _check_size(image.width, image.height)
+    if image.format in ANIMATIONS and getattr(image, "is_animated", False):  # which of its pictures is meant, nobody says
+        raise BadImage("an animation, not a photo")
+
+
 def _check_size(width: int, height: int) -> None:
-    """BadImage where decoding or resizing would fill the memory: Pillow itself refuses only twice its own limit."""
+    """BadImage where there is nothing to see, or where decoding or resizing would fill the memory: Pillow itself refuses only
+    twice its own limit."""
+    if min(width, height) < MIN_SIDE:
+        raise BadImage(f"{width} x {height} pixels are too few")
     if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
         raise BadImage(f"{width} x {height} pixels are too many")
     if max(width, height) > MAX_ASPECT * min(width, height):
@@ -243,7 +259,9 @@ def _check_size(width: int, height: int) -> None:
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
     image.load()
-    ImageOps.exif_transpose(image, in_place=True)  # a copy of an upright image costs as much as a fifth of its decoding
+    turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    # not ImageOps.exif_transpose: it writes the EXIF anew, and fails where that has odd fields though every pixel is sound
+    image = image if turn is None else image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image, dtype=np.float64)
         scale = 1 / 257 if grey.max(initial=0) > 255 else 1
@@ -277,4 +295,4 @@ def _reason(path: Path, error: BaseException) -> str:
         return "the file is empty"
     if "cannot identify" in str(error):
         return "not an image, whatever its ending says"
-    return one_line(error).replace(str(path), "the file")
+    return (str(error) if isinstance(error, OSError) else one_line(error)).replace(str(path), "the file")

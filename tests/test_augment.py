@@ -68,7 +68,7 @@ IMAGES: dict[str, tuple[str, Callable[[Path], None]]] = {
     "wide": ("png", save_rgb(23, 419)),
     "large": ("png", save_rgb(650, 506)),
     "smaller than the input": ("png", save_rgb(17, 20)),
-    "one pixel": ("png", save_rgb(1, 1)),
+    "four pixels": ("png", save_rgb(2, 2)),
     "grey": ("png", save_mode("L")),
     "black and white": ("png", save_mode("1")),
     "grey and alpha": ("png", save_with_alpha(2)),

@@ -1,6 +1,7 @@
 """Class folders to pixels: what is found, how it is decoded, and every kind of image that can't be."""
 
 import contextlib
+import io
 import os
 import struct
 import zlib
@@ -11,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from powerless import powerless
 
 from noodle_tui import dataset, decode, pixel_cache
@@ -129,8 +130,21 @@ def png_of(width: int, height: int) -> Callable[[Path], Path]:
 
 
 def narrow(folder: Path) -> Path:
-    Image.new("RGB", (1, 2000)).save(folder / "narrow.png")
+    Image.new("RGB", (2, 2000)).save(folder / "narrow.png")
     return folder / "narrow.png"
+
+
+def one_pixel(folder: Path) -> Path:
+    Image.new("RGB", (1, 1)).save(folder / "dot.png")
+    return folder / "dot.png"
+
+
+def animated(ending: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        first, *others = (Image.new("RGB", (40, 52), (60 * i, 9, 9)) for i in range(3))
+        first.save(folder / f"moving.{ending}", save_all=True, append_images=others)
+        return folder / f"moving.{ending}"
+    return write
 
 
 def text(name: str) -> Callable[[Path], Path]:
@@ -155,6 +169,11 @@ def dangling(folder: Path) -> Path:
     return folder / "link.jpg"
 
 
+def circular(folder: Path) -> Path:
+    (folder / "circle.jpg").symlink_to("circle.jpg")
+    return folder / "circle.jpg"
+
+
 def endless(folder: Path) -> Path:
     (folder / "endless.jpg").symlink_to("/dev/zero")
     return folder / "endless.jpg"
@@ -176,14 +195,23 @@ BAD: dict[str, tuple[Callable[[Path], Path], str, str]] = {  # how it is made, i
     "text": (text("text.jpg"), "text.jpg", "not an image, whatever its ending says"),
     "bomb": (png_of(20_000, 20_000), "bomb.png", "decompression bomb"),
     "large": (png_of(10_000, 10_000), "bomb.png", "10000 x 10000 pixels are too many"),
-    "narrow": (narrow, "narrow.png", "1 x 2000 pixels: too narrow"),
+    "narrow": (narrow, "narrow.png", "2 x 2000 pixels: too narrow"),
+    "one pixel": (one_pixel, "dot.png", "1 x 1 pixels are too few"),
+    "animated GIF": (animated("gif"), "moving.gif", "an animation, not a photo"),
+    "animated PNG": (animated("png"), "moving.png", "an animation, not a photo"),
+    "animated WebP": (animated("webp"), "moving.webp", "an animation, not a photo"),
     "directory": (directory, "folder.jpg", "not a file"),
     "dangling link": (dangling, "link.jpg", "no such file or directory"),
+    "link to itself": (circular, "circle.jpg", "too many levels of symbolic links"),
     "endless device": (endless, "endless.jpg", "not a file"),
     "pipe that nobody feeds": (pipe, "pipe.jpg", "not a file"),
     "no permission": (closed, "closed.jpg", "permission denied"),
     "markup": (text("[red]x[bold].png"), "[red]x[bold].png", "not an image"),
     "newline": (text("two\nlines.png"), r"two\nlines.png", "not an image"),
+    "emoji": (text("\N{GRINNING FACE}.png"), "\N{GRINNING FACE}.png", "not an image"),
+    "255 bytes": (text("n" * 251 + ".png"), "n" * 251 + ".png", "not an image"),
+    "colours the terminal": (text("\033[31mred.png"), r"\x1b[31mred.png", "not an image"),
+    "turns the line round": (text("\u202egnp.exe.png"), r"\u202egnp.exe.png", "not an image"),
     "not UTF-8": (text(os.fsdecode(b"caf\xe9.png")), r"caf\udce9.png", "not an image"),
 }
 
@@ -206,6 +234,49 @@ def test_a_bad_image_is_named_in_one_line(kind: str, place: str, own_data_dir: P
     assert (len(data.train.samples), len(data.val.samples)) == (24, 8)
     assert [name for name, _ in data.skipped] == [made.relative_to(own_data_dir).as_posix()]
     assert reason in data.skipped[0][1]
+
+
+def saved(image: Image.Image, kind: str = "JPEG", **options: object) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def exif(*entries: bytes, count: int | None = None) -> bytes:
+    """An EXIF block with these entries, which may be wrong, as may be their count."""
+    return b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<H", len(entries) if count is None else count) + b"".join(entries)
+
+
+FACE = Image.fromarray(np.random.default_rng(3).integers(0, 256, (52, 40, 3), dtype=np.uint8))
+SIDEWAYS = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)  # turn it by 90 degrees
+FAR = struct.pack("<HHII", 0x8769, 4, 1, 2**31)  # more fields, behind the file's end
+TEXT_IN_A_NUMBER = struct.pack("<HHI4s", 0x0100, 2, 4, b"wide")
+PROFILE = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+GOOD: dict[str, tuple[bytes, bytes]] = {  # odd but sound, and one without the oddity that has the same pixels
+    "PNG called .jpg": (saved(FACE, "PNG"), saved(FACE, "BMP")),
+    "CMYK with an ICC profile": (saved(FACE.convert("CMYK"), icc_profile=PROFILE), saved(FACE.convert("CMYK"))),
+    "CMYK with a broken ICC profile": (saved(FACE.convert("CMYK"), icc_profile=b"none" * 99), saved(FACE.convert("CMYK"))),
+    "EXIF of garbage": (saved(FACE, exif=b"Exif\0\0garbage"), saved(FACE)),
+    "EXIF that is cut": (saved(FACE, exif=exif(count=9)), saved(FACE)),
+    "EXIF that points far away": (saved(FACE, exif=exif(FAR)), saved(FACE)),
+    "orientation that is none": (saved(FACE, exif=exif(SIDEWAYS.replace(b"\x06", b"\x63"))), saved(FACE)),
+    "sideways, its other fields broken": (saved(FACE, exif=exif(TEXT_IN_A_NUMBER, SIDEWAYS, FAR)),
+                                          saved(FACE, exif=exif(SIDEWAYS))),
+    "several pictures of a camera": (saved(FACE, "MPO", save_all=True, append_images=[FACE.rotate(90)]), saved(FACE)),
+}
+
+
+@pytest.mark.parametrize("kind", GOOD)
+def test_an_odd_image_with_sound_pixels_is_taken_as_it_is(kind: str, own_data_dir: Path) -> None:
+    for place in ("train/sad", "val/happy"):
+        for name, content in zip(("odd.jpg", "plain.jpg"), GOOD[kind], strict=True):
+            (own_data_dir / place / name).write_bytes(content)
+    data = load(own_data_dir)
+    for split in (data.train, data.val):
+        found = {s.path.name: pixels for s, pixels in zip(split.samples, split.pixels, strict=True)}
+        assert torch.equal(found["odd.jpg"], found["plain.jpg"])
+    assert data.train.sizes[[s.path.name == "odd.jpg" for s in data.train.samples]].tolist() == [
+        [40, 52] if kind.startswith("sideways") else [52, 40]]
 
 
 def test_many_bad_images_make_a_short_line(own_data_dir: Path) -> None:

@@ -21,6 +21,7 @@ from noodle_tui.tui import setup
 from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief
+from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput
@@ -85,7 +86,7 @@ async def opened(
 
 
 async def settled(pilot: Pilot[Any], screen: SetupScreen) -> None:
-    await until(pilot, lambda: bool(screen.problems) or is_current(screen))
+    await until(pilot, lambda: bool(screen.values.problems) or is_current(screen))
     await pilot.pause()
 
 
@@ -163,8 +164,8 @@ async def test_what_is_typed_becomes_the_options_value() -> None:
         ):  # fmt: skip
             editor(screen, name).put(typed)
             await pilot.pause()
-            assert screen.config is not None
-            assert getattr(screen.config, name) == value
+            assert screen.values.config is not None
+            assert getattr(screen.values.config, name) == value
 
 
 async def test_choices_are_made_with_arrows_space_and_mouse() -> None:
@@ -182,8 +183,8 @@ async def test_choices_are_made_with_arrows_space_and_mouse() -> None:
 async def test_only_what_she_set_is_passed_on() -> None:
     async with opened() as (pilot, screen, _):
         await type_in(pilot, screen, "n_epochs", "7")
-        assert screen.config is not None
-        assert screen.config.model_fields_set == {"weights", "device", "n_epochs"}
+        assert screen.values.config is not None
+        assert screen.values.config.model_fields_set == {"weights", "device", "n_epochs"}
         assert "n_epochs" in screen.query_one(Form).given
         await type_in(pilot, screen, "n_epochs", "40")
         assert "n_epochs" not in screen.given, "the default again"
@@ -252,7 +253,7 @@ async def test_options_of_a_past_run_fill_the_form() -> None:
     async with opened() as (pilot, screen, _):
         screen.load_values({**RunConfig(n_epochs=9, mode="copy", comet=True).model_dump(mode="json"), "unknown": 1})
         await pilot.pause()
-        assert screen.config == RunConfig(n_epochs=9, mode="copy", comet=True)
+        assert screen.values.config == RunConfig(n_epochs=9, mode="copy", comet=True)
         assert editor(screen, "n_epochs").value == "9"
         assert screen.query_one(Form).editors["comet"].raw is True
 
@@ -315,7 +316,7 @@ async def test_late_answers_are_dropped() -> None:
     async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, _):
         before = text_of(screen, "#facts")
         late = Preflight(RunConfig(namestr="late"), resumed_at=77)
-        screen.post_message(SetupScreen.Looked(screen._number - 1, late, ""))
+        screen.post_message(Panel.Looked(screen.panel.number - 1, late, ""))
         await pilot.pause()
         assert screen.result is not late
         assert text_of(screen, "#facts") == before
@@ -336,8 +337,8 @@ async def test_a_picked_up_runs_options_stand_in_the_fields(finished: FinishedRu
     async with opened({"load_dir": str(finished.folder), "n_epochs": "40"}) as (pilot, screen, _):
         assert editor(screen, "batch_size").placeholder == "10"
         assert editor(screen, "n_epochs").value == "40", "given, though it is the default"
-        assert screen.config is not None
-        assert screen.config.model_fields_set == {"load_dir", "n_epochs"}
+        assert screen.values.config is not None
+        assert screen.values.config.model_fields_set == {"load_dir", "n_epochs"}
         assert "after epoch 3 of 40" in text_of(screen, "#facts")
         editor(screen, "load_dir").put("")
         await pilot.pause(0.4)
@@ -363,8 +364,8 @@ async def test_names_are_printed_as_they_are(place: Path) -> None:
 async def test_rejig_only_shows_its_plan_first() -> None:
     async with opened() as (pilot, screen, app):
         await pilot.press("f2")
-        assert screen.config is not None
-        assert screen.config.rejig_data
+        assert screen.values.config is not None
+        assert screen.values.config.rejig_data
         assert app.asked == []
         await settled(pilot, screen)
         assert "8 moved to" in text_of(screen, "#facts")

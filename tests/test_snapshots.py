@@ -79,7 +79,7 @@ def invented_machine(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setattr("noodle_tui.tui.live.read_machine", lambda device, host, pid: ("GPU 92%  1.8/80 GiB", 92))
     monkeypatch.setattr("noodle_tui.tui.live.load_line", lambda loads, width: "▃▅▇▇▆▇█▇▇▇▆▇▇█▇▇▇▆▇▇" if loads else "")
-    monkeypatch.setattr("noodle_tui.tui.setup.remember", lambda values, folder: None)
+    monkeypatch.setattr("noodle_tui.tui.setup_panel.remember", lambda values, folder: None)
     monkeypatch.setattr("noodle_tui.preflight.checks.preflight", invented_preflight)
     script = partial(sbatch_script, folder=HOME, python=str(HOME / ".venv/bin/python"))
     monkeypatch.setattr("noodle_tui.tui.command.sbatch_script", script)
@@ -129,7 +129,8 @@ def setup(values: dict[str, Any] | None = None) -> tuple[NoodleApp, Wait]:
 
     async def rest(pilot: Pilot[Any]) -> None:
         """Until the look has ended, or there is none because of the form, and the field's completion is at hand."""
-        await until(pilot, lambda: (screen._is_current or bool(screen.problems)) and bool(screen.query(PathCompletion)))
+        await until(pilot, lambda: screen.panel.is_settled or bool(screen.values.problems))
+        await until(pilot, lambda: bool(screen.query(PathCompletion)))
 
     return NoodleApp(first=screen), rest
 

@@ -165,3 +165,16 @@ def brief(text: str, width: int) -> str:
 def label_of(name: str) -> str:
     """An option's name as the form shows it."""
     return name.replace("_", " ")
+
+
+def hint_of(option: Option, problem: str) -> Content:
+    """What an option is about and which flag it has, or (not "") what is wrong with it."""
+    about = Content.styled(f"✗ {problem}", "$error") if problem else Content(
+        f"{option.help} ({option.bounds})" if option.bounds else option.help)
+    return Content.assemble((f"{label_of(option.name)}  ", "bold"), about, (f"  --{option.flag}", "$quiet"))
+
+
+def without_flag(text: str) -> str:
+    """A problem as it is said at its field: without the command line's name of it."""
+    head, colon, rest = text.partition(": ")
+    return rest if colon and head.startswith("--") and " " not in head else text

@@ -1,5 +1,20 @@
-"""The Setup screen's keys, in words."""
+"""The Setup screen's keys: what each does, and how the help says it."""
 
+from textual.binding import Binding
+
+BINDINGS = (
+    Binding("ctrl+r", "start", "Start"),
+    Binding("f1,question_mark", "help", "Help", key_display="f1"),
+    Binding("ctrl+o", "browse", "Browse"),
+    Binding("f2", "rejig_only", "Rejig"),
+    Binding("f3", "undo_rejig", "Undo"),
+    Binding("f4", "demo", "Demo"),
+    Binding("f5", "runs", "Runs"),
+    Binding("f6", "command", "Copy"),
+    Binding("f7", "photos", "Photos"),
+    Binding("f8", "reset", "Reset"),
+    Binding("f9", "look_again", "Look again", show=False),
+)
 KEYS = (
     ("The form", (("tab ↑ ↓", "from field to field (enter goes on, too)"), ("← → space", "choose"),
                   ("→ end", "in an empty field: take the faint default over, to change it"),

@@ -1,23 +1,58 @@
-"""The right side of the Setup screen: what will happen, and sample photos where she asks for them."""
+"""The right side of the Setup screen: what will happen, looked up as the form changes, and sample photos where she asks."""
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
+from textual.message import Message
+from textual.timer import Timer
 from textual.widgets import Static
+from textual.worker import get_current_worker
 
+from noodle_tui.config import RunConfig
+from noodle_tui.errors import StopRun
+from noodle_tui.remember import remember
 from noodle_tui.tui import setup_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.photo import Photo
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported in the worker thread: it brings numpy along, and the first paint waits for as little as can be
     from noodle_tui.preflight.checks import Preflight
+
+FRESH = 30.0  # seconds that a look at the photos is good for
 
 
 class Panel(Vertical):
-    """Shows a preflight. Photos are hidden at first: they are faces, and others may look at this screen."""
+    """Looks up, in a thread, what a run would do, and shows it. What comes late for the form is dropped.
+
+    Photos are hidden at first: they are faces, and others may look at this screen.
+    """
+
+    class Looked(Message):
+        """A look at what the form asks for has found this, whole or in part: to be taken with `take`."""
+
+        def __init__(self, number: int, result: "Preflight", note: str):
+            super().__init__()
+            self.number, self.result, self.note = number, result, note
+
+    def __init__(self, folder: Path, notes: list[str]):
+        """folder: the working folder, for which the form's values are remembered; notes: things to know about the form"""
+        super().__init__(id="side")
+        self.notes = notes
+        self.result: Preflight | None = None  # what the last look found
+        self.is_settled = False  # it is all that there is to find of the form as it stands
+        self.is_due = False  # a look was put off: another screen covers this one
+        self.number = 0  # of the last look that was asked for: answers to earlier ones are dropped
+        self._folder = folder
+        self._looked_at = 0.0
+        self._timer: Timer | None = None
 
     def compose(self) -> ComposeResult:
         yield Lines(id="heading")
@@ -25,24 +60,108 @@ class Panel(Vertical):
             yield Static(id="facts")
             yield Horizontal(id="photos")
 
-    def show(self, result: "Preflight | None", problems: Mapping[str, str], notes: Sequence[str]) -> None:
-        """Show what a look has found, or what the form's problems are."""
+    # -- looking up ---------------------------------------------------------------------------------------------------
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether what was looked up last is good enough to start on."""
+        return time.monotonic() - self._looked_at < FRESH
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether only a part is known as yet."""
+        return self.result is not None and bool(self.result.waiting_for)
+
+    @property
+    def has_errors(self) -> bool:
+        return self.is_settled and self.result is not None and bool(self.result.errors)
+
+    def outdate(self) -> None:
+        """Something outside of the form may have changed: folders, weights, the device."""
+        self._looked_at = 0.0
+
+    def look_at(self, config: RunConfig | None, given: Mapping[str, Any], wait: float) -> None:
+        """Look up what `config` would do, in `wait` seconds if nothing else is asked for until then.
+
+        What was found before is about an earlier form now. config: None while the form has problems; given: its raw values
+        """
+        if self._timer is not None:
+            self._timer.stop()
+        self.number += 1
+        self.is_settled = False
+        if config is None:
+            return
+        start = partial(self._start_look, config, dict(given))
+        self._timer = self.set_timer(wait, start) if wait else None
+        if not wait:
+            start()
+
+    def _start_look(self, config: RunConfig, given: dict[str, Any]) -> None:
+        self.is_due = not self.screen.is_current  # nobody waits for the answer
+        if not self.is_due:
+            self._look(self.number, config, given, self.result if self.is_fresh else None)
+
+    @work(thread=True, exclusive=True, group="look")
+    def _look(self, number: int, config: RunConfig, given: dict[str, Any], before: "Preflight | None") -> None:
+        """In a thread: it only posts messages. The next look cancels it."""
+        from noodle_tui.preflight.checks import preflight
+
+        worker = get_current_worker()
+        note = ""
+        try:
+            remember(given, self._folder)
+        except OSError as error:
+            note = f"these values can't be remembered ({error.strerror})"
+
+        def check() -> None:
+            if worker.is_cancelled:
+                raise StopRun
+
+        def report(result: "Preflight") -> None:
+            if not worker.is_cancelled:
+                self.post_message(self.Looked(number, result, note))
+
+        with suppress(StopRun):
+            report(preflight(config, check, report, before))
+
+    def take(self, looked: Looked) -> bool:
+        """Keep what a look has found. False if it is about an earlier form."""
+        if looked.number != self.number:
+            return False
+        self.result, self.is_settled = looked.result, not looked.result.waiting_for
+        if self.is_settled:
+            self._looked_at = time.monotonic()
+        if looked.note and looked.note not in self.notes:
+            self.notes.append(looked.note)
+        return True
+
+    # -- showing it ---------------------------------------------------------------------------------------------------
+
+    def show(self, problems: Mapping[str, str]) -> None:
+        """Show what was found, or the form's `problems`. While it is looked up anew, what was found before stays."""
+        if self.result is not None and not (self.is_settled or self.is_waiting or problems):
+            return
         heading, scroll = self.query_one("#heading", Lines), self.query_one("#panel", VerticalScroll)
         heading.show(headed_rule(Content.styled("What will happen", "bold"), heading.size.width))
         width = max(scroll.scrollable_content_region.width, 20)
-        update(self.query_one("#facts", Static), setup_text.panel(result, list(problems.items()), notes, width))
-        self._show_photos(result)
+        update(self.query_one("#facts", Static), setup_text.panel(self.result, list(problems.items()), self.notes, width))
+        self._show_photos()
 
-    def toggle_photos(self, result: "Preflight | None") -> None:
+    def headline(self, problems: Mapping[str, str], start_wanted: bool) -> Content:
+        """One line: can it start?"""
+        found = self.result if self.is_settled or self.is_waiting else None
+        return setup_text.headline(found, list(problems.values()), start_wanted)
+
+    def toggle_photos(self) -> None:
         """Show sample photos of each class, or hide them."""
         box = self.query_one("#photos", Horizontal)
         box.display = not box.display
-        self._show_photos(result)
+        self._show_photos()
         if box.display:
             self.call_after_refresh(box.scroll_visible, animate=False)
 
-    def _show_photos(self, result: "Preflight | None") -> None:
-        box = self.query_one("#photos", Horizontal)
+    def _show_photos(self) -> None:
+        box, result = self.query_one("#photos", Horizontal), self.result
         examples = result.photos.examples if box.display and result and result.photos else ()
         if [photo.path for photo in box.query(Photo)] != [path for _, path in examples]:
             box.remove_children()

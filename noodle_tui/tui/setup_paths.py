@@ -1,0 +1,36 @@
+"""Help with the paths in the Setup form: completed as they are typed, or picked in a window."""
+
+import asyncio
+from pathlib import Path
+
+from textual.screen import Screen
+
+from noodle_tui.tui.setup_form import label_of
+from noodle_tui.tui.widgets.option_field import OptionInput
+
+
+def complete_paths(screen: Screen[None], editor: OptionInput) -> None:
+    """Have the paths that are typed here completed, from the first time that she comes here on."""
+    from noodle_tui.tui.widgets.path_completion import PathCompletion
+
+    if not any(completion.target is editor for completion in screen.query(PathCompletion)):
+        screen.mount(PathCompletion(editor, folders_only=editor.option.kind == "path" and editor.option.name != "load_dir"))
+
+
+async def pick_path(screen: Screen[None], editor: OptionInput, folder: Path) -> None:
+    """Let her choose in a window and put that into the field; within the working folder `folder` a path that begins there.
+
+    Waits for her: call it in a worker.
+    """
+    from textual_fspicker import FileOpen, SelectDirectory
+
+    start = await asyncio.to_thread(nearest_folder, Path(editor.raw or editor.base or "."))
+    picker = FileOpen if editor.option.name == "weights" else SelectDirectory
+    path = await screen.app.push_screen_wait(picker(start, title=label_of(editor.option.name)))
+    if path is not None:
+        editor.put(str(path.relative_to(folder) if path.is_relative_to(folder) else path))
+
+
+def nearest_folder(place: Path) -> Path:
+    """`place`, or the first of the folders above it that there is."""
+    return next((folder for folder in (place, *place.parents) if folder.is_dir()), Path("."))

@@ -1,0 +1,52 @@
+"""The options as the Setup form has them: what she has given, over what stands in the fields otherwise."""
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from noodle_tui.config import RunConfig, config_errors, options
+from noodle_tui.tui.widgets.option_field import as_text
+
+if TYPE_CHECKING:  # see setup.py
+    from noodle_tui.preflight.checks import Preflight
+
+
+class Values:
+    """Raw values, as typed. `check` says whether they are a run's options."""
+
+    def __init__(self, given: dict[str, Any]):
+        """Names that are no option are left out."""
+        self.base: dict[str, Any] = {option.name: option.default for option in options()}
+        self.given: dict[str, Any] = {name: value for name, value in given.items() if name in self.base}
+        self.config: RunConfig | None = None  # None while there are problems
+        self.problems: dict[str, str] = {}  # {option: what is wrong with it}
+
+    def put(self, name: str, value: Any) -> None:
+        """An option has another value now; with None, or the one that stands there anyway, it isn't given any more."""
+        if value is None or as_text(value) == as_text(self.base[name]):
+            self.given.pop(name, None)
+        else:
+            self.given[name] = value
+
+    def fill(self, values: dict[str, Any]) -> None:
+        """Begin anew over the defaults, e.g. with a past run's options. Names that are no option are left out."""
+        self.base = {option.name: option.default for option in options()}
+        self.given = {name: value for name, value in values.items()
+                      if name in self.base and as_text(value) != as_text(self.base[name])}
+
+    def check(self) -> None:
+        """See what RunConfig makes of them."""
+        try:
+            self.config, self.problems = RunConfig(**self.given), {}
+        except ValidationError as error:
+            self.config, self.problems = None, config_errors(error)
+
+    def rest_on(self, result: "Preflight") -> bool:
+        """In fields that she left alone stand the picked-up run's options, else the defaults. Whether others than before do."""
+        picked_up = result.resumed_at is not None
+        before, self.base = self.base, {
+            option.name: getattr(result.config, option.name)
+            if picked_up and option.name not in ("load_dir", "save_dir", *self.given) else option.default
+            for option in options()
+        }
+        return self.base != before

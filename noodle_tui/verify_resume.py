@@ -6,11 +6,13 @@ and compares every weight, every momentum and every metric.
 
 import csv
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from noodle_tui.checkpoint import load_session
@@ -26,33 +28,43 @@ PATIENCE = 600  # seconds that one process may take
 
 
 def verify_resume(device: str, precision: str, kills: int, seed: int, say: Callable[[str], None]) -> bool:
-    """Run the comparison; True if nothing differs. NoodleError if a run fails for another reason."""
+    """Run the comparison; True if nothing differs. NoodleError if a run fails for another reason. For the main thread."""
     chance = random.Random(seed)
-    with tempfile.TemporaryDirectory(prefix="noodle-verify-") as name:
+    with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="noodle-verify-") as name:
         place = Path(name)
         draw_stimuli(place / "stimuli", people=PEOPLE, seed=seed)
         options = ["--stimuli", str(place / "stimuli"), "--data-dir", str(place / "data"), "--rejig-data", "--mode", "copy",
                    "--weights", "none", "--input-size", "64", "--batch-size", "16", "--lr", "0.01", "--save-every", "1",
                    "--n-epochs", str(EPOCHS), "--device", device, "--precision", precision]
         began = time.monotonic()
-        whole = _finish(_start([*options, "--save-dir", str(place / "whole")]), place / "whole")
+        with _running([*options, "--save-dir", str(place / "whole")]) as process:
+            whole = _finish(process, place / "whole")
         epoch_seconds = max(event.seconds for event in _epochs(whole))
         say(f"undisturbed: {EPOCHS} epochs in {time.monotonic() - began:.0f} s")
 
-        moments = sorted(chance.sample(range(1, EPOCHS), min(kills, EPOCHS - 1)))
-        process = _start([*options, "--save-dir", str(place / "killed")])
-        for epoch in moments:
-            folder = _wait_for_epoch(process, place / "killed", epoch)
-            time.sleep(chance.uniform(0, epoch_seconds))
-            process.kill()
-            process.wait()
+        command = [*options, "--save-dir", str(place / "killed")]
+        for epoch in sorted(chance.sample(range(1, EPOCHS), min(kills, EPOCHS - 1))):
+            with _running(command) as process:
+                folder = _wait_for_epoch(process, place / "killed", epoch)
+                time.sleep(chance.uniform(0, epoch_seconds))
             say(f"killed after epoch {epoch}, and picked up")
-            process = _start(["--load-dir", str(folder)])
-        killed = _finish(process, place / "killed")
+            command = ["--load-dir", str(folder)]
+        with _running(command) as process:
+            killed = _finish(process, place / "killed")
         differences = list(compare(whole, killed))
         for difference in differences:
             say(f"differs: {difference}")
         return not differences
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM ends this process as Ctrl-C does: not before the run that it watches is ended and the drawn photos are gone."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def compare(one: Path, other: Path) -> Iterator[str]:
@@ -68,6 +80,9 @@ def compare(one: Path, other: Path) -> Iterator[str]:
             yield f"the momentum of parameter {key}"
     if left["best"]["epoch"] != right["best"]["epoch"]:
         yield f"the best epoch, {left['best']['epoch']} and {right['best']['epoch']}"
+    for name, value in left["best"]["weights"].items():
+        if not torch.equal(value, right["best"]["weights"][name]):
+            yield f"the best epoch's weight {name}"
     rows, others = metrics_without_times(one), metrics_without_times(other)
     if rows != others:
         yield f"{METRICS}: {len(rows)} and {len(others)} epochs, or other values in them"
@@ -78,13 +93,22 @@ def metrics_without_times(folder: Path) -> list[dict[str, str]]:
         return [{key: value for key, value in row.items() if key not in TIMES} for row in csv.DictReader(file)]
 
 
-def _start(options: list[str]) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-m", "noodle_tui", "run", "--headless", *options], stdin=subprocess.DEVNULL,
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+@contextmanager
+def _running(options: list[str]) -> "Iterator[subprocess.Popen[str]]":
+    """A run in a process of its own. It is killed (SIGKILL) on the way out, unless it has ended."""
+    with subprocess.Popen([sys.executable, "-m", "noodle_tui", "run", "--headless", *options], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def _finish(process: "subprocess.Popen[str]", save_dir: Path) -> Path:
-    _, complaint = process.communicate(timeout=PATIENCE)
+    try:
+        _, complaint = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        raise NoodleError(f"a run of {EPOCHS} epochs is not done after {PATIENCE} seconds: try it where less goes on") from None
     if process.returncode != 0:
         raise NoodleError(f"a run failed (exit code {process.returncode}): {complaint.strip()}")
     return list_runs(save_dir)[0]
@@ -100,7 +124,7 @@ def _wait_for_epoch(process: "subprocess.Popen[str]", save_dir: Path, epoch: int
         time.sleep(0.02)
     if process.poll() == 0:
         return list_runs(save_dir)[0]  # too quick to be killed: it is picked up though it is done
-    process.kill()
+    process.kill()  # else its stderr has no end
     raise NoodleError(f"epoch {epoch} did not come: {process.stderr.read().strip() if process.stderr else ''}")
 
 

@@ -1,0 +1,83 @@
+"""`noodle verify-resume`: it finds a run that went on the same to be the same, and one that did not to differ."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from conftest import FinishedRun
+
+from noodle_tui import verify_resume as module
+from noodle_tui.checkpoint import load_session
+from noodle_tui.errors import NoodleError
+from noodle_tui.verify_resume import compare, verify_resume
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "EPOCHS", 3)
+    monkeypatch.setattr(module, "PEOPLE", 2)
+
+
+def test_a_killed_run_is_the_same_and_the_answer_is_said() -> None:
+    said: list[str] = []
+    assert verify_resume("cpu", "fp32", 2, 5, said.append)
+    assert said[0].startswith("undisturbed: 3 epochs in ")
+    assert said[1:] == ["killed after epoch 1, and picked up", "killed after epoch 2, and picked up"]
+
+
+def test_a_run_that_goes_on_otherwise_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    running = module._running
+
+    @contextmanager
+    def otherwise(options: list[str]) -> "Iterator[subprocess.Popen[str]]":
+        with running([*options, "--lr", "0.011"] if "--load-dir" in options else options) as process:
+            yield process
+
+    monkeypatch.setattr(module, "_running", otherwise)
+    said: list[str] = []
+    assert not verify_resume("cpu", "fp32", 1, 5, said.append)
+    assert any(line.startswith("differs: the weight ") for line in said)
+    assert any(line.startswith("differs: the momentum ") for line in said)
+
+
+def test_a_run_that_fails_is_said_in_a_line() -> None:
+    with pytest.raises(NoodleError, match=r"^a run failed \(exit code 2\): noodle: --device cuda:99") as raised:
+        verify_resume("cuda:99", "fp32", 1, 5, lambda line: None)
+    assert "\n" not in str(raised.value)
+
+
+def test_each_kind_of_difference_is_named(finished: FinishedRun, tmp_path: Path) -> None:
+    content, _ = load_session(finished.folder)
+    metrics = (finished.folder / "metrics.csv").read_text()
+    assert list(compare(finished.folder, finished.folder)) == []
+    content["model"]["fc.bias"][0] += 1e-6
+    content["best"]["weights"]["fc.weight"] = content["best"]["weights"]["fc.weight"] + 1e-6
+    content["optimizer"]["state"][0]["momentum_buffer"] += 1e-6
+    torch.save(content, tmp_path / "checkpoint.pt")
+    (tmp_path / "metrics.csv").write_text(metrics.replace("1,", "1,0", 1))
+    found = " | ".join(compare(finished.folder, tmp_path))
+    for what in ("the weight fc.bias, by up to", "the momentum of parameter 0", "the best epoch's weight fc.weight",
+                 "metrics.csv: 3 and 3 epochs, or other values"):
+        assert what in found
+
+
+def test_a_request_to_end_leaves_neither_the_run_nor_its_photos(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-m", "noodle_tui", "verify-resume", "--device", "cpu"],
+                               env={"TMPDIR": str(tmp_path), "PATH": ""}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    until = time.monotonic() + 120
+    while not (children := psutil.Process(process.pid).children()):
+        assert process.poll() is None and time.monotonic() < until
+        time.sleep(0.05)
+    assert list(tmp_path.iterdir())
+    process.send_signal(signal.SIGTERM)
+    _, complaint = process.communicate(timeout=60)
+    assert (process.returncode, complaint) == (130, b"")
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert list(tmp_path.iterdir()) == []

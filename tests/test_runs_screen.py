@@ -60,9 +60,9 @@ def save_dir(tmp_path: Path) -> Path:
 
 async def test_lists_newest_first_with_counts_and_interval(save_dir: Path) -> None:
     async with opened(save_dir, (130, 30)) as (screen, _, _):
-        names = [run.name for run in screen.shown]
+        names = [run.name for run in screen.selection.shown]
         assert names == ["interrupted_run", "stopped_run", "failed_run", "done_run"]
-        best = screen.shown[3]
+        best = screen.selection.shown[3]
         low, high = best.interval or (0, 0)
         line = rows(screen)[4]
         counts = f"{best.best_accuracy:.3f}", f"{best.best_correct}/60", f"{low:.2f}–{high:.2f}"
@@ -85,38 +85,39 @@ async def test_at_60_columns_the_essentials_are_there(save_dir: Path) -> None:
 async def test_filter_as_you_type_and_say_what_is_wrong(save_dir: Path) -> None:
     async with opened(save_dir) as (screen, pilot, _):
         await pilot.press("slash", *"lr>=1e-2")
-        assert [run.name for run in screen.shown] == ["failed_run", "done_run"]
+        assert [run.name for run in screen.selection.shown] == ["failed_run", "done_run"]
         await pilot.press(*" acc>")
-        assert [run.name for run in screen.shown] == ["failed_run", "done_run"]
+        assert [run.name for run in screen.selection.shown] == ["failed_run", "done_run"]
         assert "a value is missing" in screen.query_one("#runs-title", Lines).text
         await pilot.press(*"2")
-        assert screen.shown == []
+        assert screen.selection.shown == []
         assert "no run fits" in screen.query_one("#runs-detail", Lines).text
         await pilot.press(*["backspace"] * 6)
         await pilot.press(*" -done x", *"y:")
         assert "no such key" in screen.query_one("#runs-title", Lines).text
         await pilot.press("escape")
-        assert len(screen.shown) == 4
+        assert len(screen.selection.shown) == 4
         assert screen.query_one(PickList).has_focus
 
 
 async def test_sorts_by_column_and_turns_round(save_dir: Path) -> None:
     async with opened(save_dir) as (screen, pilot, _):
-        screen._sort_by(next(column for column in SORTABLE if column.name == "name"))
-        assert [run.name for run in screen.shown] == ["done_run", "failed_run", "interrupted_run", "stopped_run"]
+        screen.selection.sort_by(next(column for column in SORTABLE if column.name == "name"))
+        screen._refill()
+        assert [run.name for run in screen.selection.shown] == ["done_run", "failed_run", "interrupted_run", "stopped_run"]
         await pilot.press("O")
-        assert screen.shown[0].name == "stopped_run"
+        assert screen.selection.shown[0].name == "stopped_run"
         seen = set()
         for _ in range(8):
             await pilot.press("o")
-            seen.add(screen.sort.name)
+            seen.add(screen.selection.sort.name)
         assert {"state", "name", "epochs", "best", "started"} <= seen
 
 
 async def test_a_click_on_a_column_sorts_and_on_a_row_picks_then_opens(save_dir: Path) -> None:
     async with opened(save_dir) as (screen, pilot, asked):
         await pilot.click(PickList, offset=(20, 0))
-        assert screen.sort.name == "name"
+        assert screen.selection.sort.name == "name"
         await pilot.click(PickList, offset=(20, 2))
         assert screen.picked is not None
         assert screen.picked.name == "failed_run"
@@ -157,10 +158,10 @@ async def test_delete_asks_by_name_and_can_be_taken_back(save_dir: Path) -> None
         await pilot.press("delete")
         await until(pilot, lambda: isinstance(pilot.app.screen, Question))
         await pilot.press("y")
-        await until(pilot, lambda: len(screen.shown) == 3)
+        await until(pilot, lambda: len(screen.selection.shown) == 3)
         assert (save_dir / ".trash" / folder.name / "events.jsonl").is_file()
         await pilot.press("u")
-        await until(pilot, lambda: len(screen.shown) == 4)
+        await until(pilot, lambda: len(screen.selection.shown) == 4)
         assert folder.is_dir()
 
 
@@ -168,12 +169,12 @@ async def test_a_live_run_ticks_is_stopped_after_a_question_and_cannot_be_delete
     folder = fake_folder(tmp_path, "live", "running")
     with locked(folder):
         async with opened(tmp_path) as (screen, pilot, _):
-            assert screen.shown[0].status == "running"
+            assert screen.selection.shown[0].status == "running"
             await pilot.press("delete")
             await pilot.pause()
             assert pilot.app.screen is screen
             Recorder(folder, print)([e for e in fake_events(40, "done") if isinstance(e, EpochDone)][24])
-            await until(pilot, lambda: screen.shown[0].epoch == 25)
+            await until(pilot, lambda: screen.selection.shown[0].epoch == 25)
             assert "25/40" in rows(screen)[1]
             await pilot.press("s")
             await until(pilot, lambda: isinstance(pilot.app.screen, Question))
@@ -199,10 +200,10 @@ async def test_a_quiet_list_is_not_repainted(save_dir: Path, monkeypatch: pytest
 async def test_pin_keeps_a_run_on_top(save_dir: Path) -> None:
     async with opened(save_dir) as (screen, pilot, _):
         await pilot.press("end", "p")
-        await until(pilot, lambda: screen.shown[0].name == "done_run")
+        await until(pilot, lambda: screen.selection.shown[0].name == "done_run")
         assert "▴" in rows(screen)[1]
         await pilot.press("home", "p")
-        await until(pilot, lambda: screen.shown[-1].name == "done_run")
+        await until(pilot, lambda: screen.selection.shown[-1].name == "done_run")
 
 
 async def test_copies_the_path(save_dir: Path) -> None:

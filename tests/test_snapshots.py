@@ -139,7 +139,7 @@ def runs() -> tuple[NoodleApp, Wait]:
     screen = RunsScreen(SAVE_DIR)
 
     async def rest(pilot: Pilot[Any]) -> None:
-        await until(pilot, lambda: len(screen.shown) == 6)
+        await until(pilot, lambda: len(screen.selection.shown) == 6)
 
     return NoodleApp(first=screen), rest
 

@@ -1,37 +1,32 @@
 """The Runs screen: every run of a save_dir, newest first, live ones ticking."""
 
-import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.binding import BindingType
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Footer, Input, Static
 
-from noodle_tui.errors import NoodleError, UsageError, one_line
+from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.names import printable
-from noodle_tui.run_folder import request_stop
-from noodle_tui.run_query import parse_query
 from noodle_tui.summaries import RunSummary, pin
-from noodle_tui.trash import move_to_trash, restore
-from noodle_tui.tui import runs_text
+from noodle_tui.tui import runs_chores, runs_keys, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.compare import CompareScreen
 from noodle_tui.tui.run_watch import RunWatch
-from noodle_tui.tui.runs_text import KEYS, LETTERS, NEWEST, SORTABLE
+from noodle_tui.tui.runs_preview import Preview
+from noodle_tui.tui.runs_selection import Selection
+from noodle_tui.tui.runs_text import LETTERS
 from noodle_tui.tui.widgets.dialogs import Help, Question
-from noodle_tui.tui.widgets.drawing import Picture
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.pick_list import PickList
-from noodle_tui.tui.widgets.plot import Plot
-from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 PREVIEW_AT = 130  # cells of width from which the picked run's account has room beside the list
@@ -44,24 +39,7 @@ class RunsScreen(Screen[None]):
     CSS_PATH: ClassVar = ["runs.tcss", "widgets/plot.tcss"]
     is_current = only_on_top
     AUTO_FOCUS = "#runs-list"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "Open"),
-        Binding("space", "mark", "Mark"),
-        Binding("v", "overlay", "Overlay"),
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("o", "sort", "Sort"),
-        Binding("O", "reverse", "Reverse", show=False),
-        Binding("r", "resume", "Resume"),
-        Binding("s", "stop", "Stop"),
-        Binding("c", "copy_options", "To Setup"),
-        Binding("delete", "delete", "Delete", key_display="del"),
-        Binding("u", "restore", "Undo delete"),
-        Binding("question_mark", "help", "Help", key_display="?"),
-        Binding("n", "new_run", "New"),
-        Binding("p", "pin", "Pin"),
-        Binding("y", "copy_path", "Copy path", show=False),
-        Binding("escape", "back_out", "Back", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.BINDINGS]
 
     class Open(Message):
         """She wants to see a run: `status` tells whether Live or Result is the screen for it."""
@@ -107,15 +85,10 @@ class RunsScreen(Screen[None]):
     def __init__(self, save_dir: Path):
         super().__init__()
         self.save_dir = save_dir
-        self.runs: Sequence[RunSummary] = ()
-        self.shown: list[RunSummary] = []
-        self.marked: list[Path] = []
-        self.sort, self.reverse = NEWEST, True
+        self.selection = Selection()
+        self._trash = runs_chores.Trash(save_dir)
         self._loaded = False
         self._error = ""
-        self._query_error = ""
-        self._fits = parse_query("")
-        self._trashed: Path | None = None
         self._picked_kind: str | None = None
         self._preview_timer: Timer | None = None
         self.folder_watch = RunWatch(save_dir)
@@ -129,9 +102,7 @@ class RunsScreen(Screen[None]):
             yield query
         with Horizontal(id="runs-body"):
             yield PickList(id="runs-list")
-            with Vertical(id="runs-preview"):
-                yield Sheet(id="runs-account")
-                yield Plot(id="runs-curve")
+            yield Preview(id="runs-preview")
         yield Lines(id="runs-detail")
         yield Static(id="runs-empty")
         yield Footer(compact=True)
@@ -165,22 +136,20 @@ class RunsScreen(Screen[None]):
 
     def on_runs_screen_listed(self, message: Listed) -> None:
         message.stop()
-        self.runs, self._error, self._loaded = message.runs, message.error, True
-        if message.whole:
-            folders = {run.folder for run in self.runs}
-            self.marked = [folder for folder in self.marked if folder in folders]
-        self.set_class(not self.runs, "-empty")
-        if not self.runs:
+        self._error, self._loaded = message.error, True
+        self.selection.take(message.runs, message.whole)
+        self.set_class(not message.runs, "-empty")
+        if not message.runs:
             self.query_one("#runs-empty", Static).update(runs_text.empty_text(self.save_dir, self._error))
         self._refill()
 
     def _refill(self) -> None:
         """Filter and sort anew; the cursor stays on its run."""
         picked, before = self.picked, self._list.cursor
-        fitting = [run for run in self.runs if self._fits(run)]
-        self.shown = runs_text.sorted_runs(fitting, self.sort, self.reverse)
-        cursor = next((i for i, run in enumerate(self.shown) if picked and run.folder == picked.folder), before)
-        self._list.show(len(self.shown), self._row, self._header, cursor)
+        self.selection.arrange()
+        shown = self.selection.shown
+        cursor = next((i for i, run in enumerate(shown) if picked and run.folder == picked.folder), before)
+        self._list.show(len(shown), self._row, self._header, cursor)
         self._paint_title()
         self._paint_picked()
 
@@ -191,30 +160,25 @@ class RunsScreen(Screen[None]):
     @property
     def picked(self) -> RunSummary | None:
         """The run that the cursor is on."""
-        cursor = self._list.cursor
-        return self.shown[cursor] if cursor < len(self.shown) else None
+        shown, cursor = self.selection.shown, self._list.cursor
+        return shown[cursor] if cursor < len(shown) else None
 
     # -- from the list to the screen ----------------------------------------------------------------------------------
 
     def _row(self, index: int, width: int) -> Content:
-        run = self.shown[index]
-        letter = LETTERS[self.marked.index(run.folder)] if run.folder in self.marked else ""
-        return runs_text.row(run, width, letter)
+        run = self.selection.shown[index]
+        return runs_text.row(run, width, self.selection.letter(run.folder))
 
     def _header(self, width: int) -> Content:
-        return runs_text.header(width, self.sort, self.reverse)
+        return runs_text.header(width, self.selection.sort, self.selection.reverse)
 
     def _paint_title(self) -> None:
-        live = sum(run.alive for run in self.runs)
-        n = len(self.runs)
-        count = f"{len(self.shown)} of {n}" if len(self.shown) != n else f"{n} run" if n == 1 else f"{n} runs"
-        parts = [f"{live} going on"] if live else []
-        parts += [f"{len(self.marked)} marked"] if self.marked else []
-        detail = Content.styled("   ".join([*parts, count]) if self._loaded else "reading …", "$quiet")
-        if self._query_error:
-            detail = Content.styled(f"! {printable(self._query_error)}", "$warning")
-        place = "" if self._query_error else f"  {printable(str(self.save_dir))}"  # a fault has the whole line
-        title = Content.assemble(("Runs", "bold"), (place, "$quiet"))
+        title = Content.styled("Runs", "bold")
+        if error := self.selection.query_error:  # it has the whole line
+            detail = Content.styled(f"! {printable(error)}", "$warning")
+        else:
+            title += Content.styled(f"  {printable(str(self.save_dir))}", "$quiet")
+            detail = Content.styled(self.selection.count_in_words() if self._loaded else "reading …", "$quiet")
         self.query_one("#runs-title", Lines).show(headed_rule(title, max(self.size.width - 2, 1), detail))
 
     def _paint_picked(self) -> None:
@@ -224,16 +188,11 @@ class RunsScreen(Screen[None]):
             self._picked_kind = kind
             self.refresh_bindings()
         if run is None:
-            hint = "no run fits this filter; esc takes it away" if self.runs else ""
+            hint = "no run fits this filter; esc takes it away" if self.selection.runs else ""
             self.query_one("#runs-detail", Lines).show(Content.styled(hint, "$quiet"))
-            self.query_one("#runs-account", Sheet).show(lambda width: [])
-            self.query_one("#runs-curve", Plot).show(Content(""), [Content("")], Picture())
-            return
-        if self.has_class("-preview"):
-            title = printable(run.name)
-            self.query_one("#runs-account", Sheet).show(lambda width: runs_text.account(run, width), title)
-            self.query_one("#runs-curve", Plot).show(
-                Content.styled("validation accuracy", "bold"), [Content.styled("± 95%", "$quiet")], runs_text.curve(run))
+            self.query_one(Preview).clear()
+        elif self.has_class("-preview"):
+            self.query_one(Preview).show(run)
         else:
             self.query_one("#runs-detail", Lines).show(*runs_text.detail_lines(run))
 
@@ -252,11 +211,11 @@ class RunsScreen(Screen[None]):
             case "open" | "mark" | "copy_path" | "pin":
                 return run is not None
             case "filter" | "sort":
-                return bool(self.runs)
+                return bool(self.selection.runs)
             case "copy_options":
                 return run is not None and bool(run.config)
             case "overlay":
-                return len(self._to_compare()) > 1
+                return len(self.selection.to_compare()) > 1
             case "resume":
                 return run is not None and run.status in ("stopped", "failed", "interrupted")
             case "stop":
@@ -264,7 +223,7 @@ class RunsScreen(Screen[None]):
             case "delete":
                 return run is not None and not run.alive
             case "restore":
-                return self._trashed is not None
+                return self._trash.last is not None
         return True
 
     @on(PickList.Chosen)
@@ -279,60 +238,43 @@ class RunsScreen(Screen[None]):
     def action_mark(self) -> None:
         if (run := self.picked) is None:
             return
-        if run.folder in self.marked:
-            self.marked.remove(run.folder)
-        elif len(self.marked) == len(LETTERS):
-            self.notify(f"{len(LETTERS)} runs are marked: more can't be told apart.", severity="warning")
-            return
+        if self.selection.toggle_mark(run.folder):
+            self._list.action_move(1)
+            self._show_marks()
         else:
-            self.marked.append(run.folder)
-        self._list.action_move(1)
+            self.notify(f"{len(LETTERS)} runs are marked: more can't be told apart.", severity="warning")
+
+    def _show_marks(self) -> None:
         self._list.repaint()
         self._paint_title()
         self.refresh_bindings()
 
-    def _to_compare(self) -> list[RunSummary]:
-        """The marked runs, in the order of their letters, then pinned ones."""
-        by_folder = {run.folder: run for run in self.runs if run.status != "broken"}
-        chosen = [*self.marked, *(folder for folder, run in by_folder.items() if run.pinned)]
-        return [by_folder[folder] for folder in dict.fromkeys(chosen) if folder in by_folder][: len(LETTERS)]
-
     def action_overlay(self) -> None:
-        self.app.push_screen(CompareScreen(self._to_compare()))
+        self.app.push_screen(CompareScreen(self.selection.to_compare()))
 
     def action_sort(self) -> None:
-        """By the next column in sight, then by age again."""
-        shown = [column for column, _ in runs_text.columns_for(self._list.size.width - 1)]
-        choice = [column for column in SORTABLE if column in shown or column is NEWEST]
-        self._sort_by(choice[(choice.index(self.sort) + 1) % len(choice)] if self.sort in choice else NEWEST)
+        self.selection.sort_by_next([column for column, _ in runs_text.columns_for(self._list.size.width - 1)])
+        self._refill()
 
     def action_reverse(self) -> None:
-        self.reverse = not self.reverse
+        self.selection.reverse = not self.selection.reverse
         self._refill()
 
     @on(PickList.HeaderClicked)
     def _header_clicked(self, message: PickList.HeaderClicked) -> None:
         column = runs_text.column_at(message.x, self._list.size.width)
-        if column is self.sort:
+        if column is self.selection.sort:
             self.action_reverse()
         elif column is not None and column.key is not None:
-            self._sort_by(column)
-
-    def _sort_by(self, column: runs_text.Column) -> None:
-        self.sort, self.reverse = column, column.descending
-        self._refill()
+            self.selection.sort_by(column)
+            self._refill()
 
     def action_filter(self) -> None:
         self.query_one("#runs-query").focus()
 
     @on(Input.Changed, "#runs-query")
     def _filter(self, message: Input.Changed) -> None:
-        try:
-            self._fits, self._query_error = parse_query(message.value), ""
-        except UsageError as error:  # not typed to its end yet: what stands before the last word holds
-            self._query_error = str(error)
-            with contextlib.suppress(UsageError):
-                self._fits = parse_query(message.value.rpartition(" ")[0])
+        self.selection.filter(message.value)
         self._refill()
 
     @on(Input.Submitted, "#runs-query")
@@ -349,69 +291,52 @@ class RunsScreen(Screen[None]):
             self._list.focus()
         elif query.has_focus:
             self._list.focus()
-        elif self.marked:
-            self.marked.clear()
-            self._list.repaint()
-            self._paint_title()
-            self.refresh_bindings()
+        elif self.selection.marked:
+            self.selection.marked.clear()
+            self._show_marks()
         else:
             self.post_message(self.Back())
 
     def action_resume(self) -> None:
-        if (run := self.picked) is None:
-            return
-        self.post_message(self.Resume(run.folder))
+        if run := self.picked:
+            self.post_message(self.Resume(run.folder))
 
     def action_copy_options(self) -> None:
-        if (run := self.picked) is None:
-            return
-        self.post_message(self.CopyOptions(dict(run.config)))
+        if run := self.picked:
+            self.post_message(self.CopyOptions(dict(run.config)))
 
     def action_new_run(self) -> None:
         self.post_message(self.NewRun())
 
     def action_copy_path(self) -> None:
-        if (run := self.picked) is None:
-            return
-        self.app.copy_to_clipboard(str(run.folder))
-        self.notify(f"Copied {printable(str(run.folder))}", timeout=2, markup=False)
+        if run := self.picked:
+            self.app.copy_to_clipboard(str(run.folder))
+            self.notify(f"Copied {printable(str(run.folder))}", timeout=2, markup=False)
 
     def action_help(self) -> None:
-        self.app.push_screen(Help("Runs: keys", KEYS))
+        self.app.push_screen(Help("Runs: keys", runs_keys.KEYS))
 
-    @work
-    async def action_stop(self) -> None:
-        if (run := self.picked) is None:
-            return
-        sure = await self.app.push_screen_wait(Question(
-            "Stop this run?",
-            f"{printable(run.folder.name)} finishes the current batch, saves (epoch {run.epoch} of {run.n_epochs}), and "
-            "can be resumed.",
-            yes="Stop & save (y)", no="Keep running (n)",
-        ))  # fmt: skip
-        if sure:
-            self._do(lambda: self._stop_run(run.folder))
+    # -- what she can do to a folder ----------------------------------------------------------------------------------
 
-    @work
-    async def action_delete(self) -> None:
-        if (run := self.picked) is None:
-            return
-        sure = await self.app.push_screen_wait(Question(
-            "Delete this run?",
-            f"{printable(str(run.folder))}\nmoves, with its model, to {printable(str(self.save_dir / '.trash'))}; "
-            "u takes it back.",
-            yes="Move to trash (y)", no="Keep it (n)",
-        ))  # fmt: skip
-        if sure:
-            self._do(lambda: self._move_to_trash(run.folder))
+    def action_stop(self) -> None:
+        if run := self.picked:
+            self._do_if_sure(runs_chores.stop_question(run), lambda: runs_chores.stop(run.folder))
+
+    def action_delete(self) -> None:
+        if run := self.picked:
+            self._do_if_sure(self._trash.question(run), lambda: self._trash.put(run.folder))
 
     def action_restore(self) -> None:
-        self._do(self._restore)
+        self._do(self._trash.take_back)
 
     def action_pin(self) -> None:
-        if (run := self.picked) is None:
-            return
-        self._do(lambda: pin(run.folder, not run.pinned) or "")
+        if run := self.picked:
+            self._do(lambda: pin(run.folder, not run.pinned) or "")
+
+    @work
+    async def _do_if_sure(self, question: Question, what: Callable[[], str]) -> None:
+        if await self.app.push_screen_wait(question):
+            self._do(what)
 
     @work(thread=True, group="do")
     def _do(self, what: Callable[[], str]) -> None:
@@ -420,21 +345,6 @@ class RunsScreen(Screen[None]):
             self.post_message(self.Did(what()))
         except NoodleError as error:
             self.post_message(self.Did(one_line(error), failed=True))
-
-    def _stop_run(self, folder: Path) -> str:
-        request_stop(folder)
-        return f"{folder.name} was asked to save and stop"
-
-    def _move_to_trash(self, folder: Path) -> str:
-        self._trashed = move_to_trash(self.save_dir, folder)
-        return f"{folder.name} is in the trash; u takes it back"
-
-    def _restore(self) -> str:
-        if self._trashed is None:  # pressed twice
-            return ""
-        folder = restore(self.save_dir, self._trashed)
-        self._trashed = None
-        return f"{folder.name} is back"
 
     def on_runs_screen_did(self, message: Did) -> None:
         message.stop()

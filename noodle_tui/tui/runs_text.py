@@ -23,20 +23,6 @@ LETTERS = "abcdefgh"  # of the marked runs, here and in the overlay
 GUTTER = 3  # cells before the first column: the mark's letter, the pin, a space
 
 
-KEYS = (
-    ("Runs", (("enter", "open: live, or its result"), ("space", f"mark, up to {len(LETTERS)}; esc takes all marks back"),
-              ("v", "overlay the marked runs, compare options"), ("p", "pin on top, or unpin"),
-              ("r", "resume a run that ended early"), ("s", "stop and save a live run; asks first"),
-              ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
-              ("del", "move to the trash; asks first"), ("u", "take the last deletion back"), ("n", "a new run"))),
-    ("The list", (("/", "filter: words of the name; -word: without it"),
-                  ("", "status:done  acc>0.9  cfg.lr>=1e-3  epoch<5"), ("esc", "no filter"),
-                  ("o", "sort by the next column (or click on it)"), ("O", "the other way round"),
-                  ("↑ ↓", "move (page up, page down, home, end)"))),
-    ("Anywhere", (("ctrl+p", "command palette"), ("?", "this help"))),
-)  # fmt: skip
-
-
 @dataclass(frozen=True)
 class Column:
     name: str

@@ -1,0 +1,36 @@
+"""The Runs screen's keys: what each does, and how the help says it."""
+
+from textual.binding import Binding
+
+from noodle_tui.tui.runs_text import LETTERS
+
+BINDINGS = (
+    Binding("enter", "open", "Open"),
+    Binding("space", "mark", "Mark"),
+    Binding("v", "overlay", "Overlay"),
+    Binding("slash", "filter", "Filter", key_display="/"),
+    Binding("o", "sort", "Sort"),
+    Binding("O", "reverse", "Reverse", show=False),
+    Binding("r", "resume", "Resume"),
+    Binding("s", "stop", "Stop"),
+    Binding("c", "copy_options", "To Setup"),
+    Binding("delete", "delete", "Delete", key_display="del"),
+    Binding("u", "restore", "Undo delete"),
+    Binding("question_mark", "help", "Help", key_display="?"),
+    Binding("n", "new_run", "New"),
+    Binding("p", "pin", "Pin"),
+    Binding("y", "copy_path", "Copy path", show=False),
+    Binding("escape", "back_out", "Back", show=False),
+)
+KEYS = (
+    ("Runs", (("enter", "open: live, or its result"), ("space", f"mark, up to {len(LETTERS)}; esc takes all marks back"),
+              ("v", "overlay the marked runs, compare options"), ("p", "pin on top, or unpin"),
+              ("r", "resume a run that ended early"), ("s", "stop and save a live run; asks first"),
+              ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
+              ("del", "move to the trash; asks first"), ("u", "take the last deletion back"), ("n", "a new run"))),
+    ("The list", (("/", "filter: words of the name; -word: without it"),
+                  ("", "status:done  acc>0.9  cfg.lr>=1e-3  epoch<5"), ("esc", "no filter"),
+                  ("o", "sort by the next column (or click on it)"), ("O", "the other way round"),
+                  ("↑ ↓", "move (page up, page down, home, end)"))),
+    ("Anywhere", (("ctrl+p", "command palette"), ("?", "this help"))),
+)  # fmt: skip

@@ -4,6 +4,9 @@ import json
 import math
 import random
 import statistics
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,8 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from noodle_tui.bench.compare import CEILING, PLAIN, TRAIN, VALIDATED, BatchResult, BenchResult, check_batches, take_turns
+from noodle_tui.bench import compare
+from noodle_tui.bench.compare import CEILING, PLAIN, TRAINER, BatchResult, BenchResult, check_batches, take_turns
 from noodle_tui.bench.options import MAX_SEEDS, bench_options, parity_options
 from noodle_tui.bench.parity import FAST, ParityResult, Score, fast_arm, interval_of_mean, pil_images, plain_arm
 from noodle_tui.bench.parity import PLAIN as PLAIN_ARM
@@ -21,11 +25,15 @@ from noodle_tui.bench.parity import verdict as parity_verdict
 from noodle_tui.bench.photos import draw_photos, link_some
 from noodle_tui.bench.plain import PlainLoop
 from noodle_tui.bench.table import batch_that_pays, verdict
-from noodle_tui.bench.trainer import Trainer
+from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
+from noodle_tui.checkpoint import Session
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
-from noodle_tui.dataset import load_dataset
-from noodle_tui.device import pick_device
-from noodle_tui.errors import UsageError
+from noodle_tui.control import Control
+from noodle_tui.dataset import Dataset, load_dataset
+from noodle_tui.device import Device, pick_device
+from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.events import EpochDone
+from noodle_tui.fit import fit
 from noodle_tui.samples import find_samples
 
 
@@ -49,9 +57,9 @@ def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]
     assert (small["batch_size"], large["batch_size"]) == (12, 18)
     rates = small["images_per_second"]
     assert rates[CEILING]["eager"] > 0 and rates[PLAIN]["0 workers, fp32"] > 0 and rates[PLAIN]["1 workers, fp32"] > 0
-    assert small["train_only_to_ceiling"] == pytest.approx(rates["trainer"][TRAIN] / rates[CEILING]["eager"])
+    assert small["train_only_to_ceiling"] == pytest.approx(rates[TRAINER][TRAIN] / rates[CEILING]["eager"])
     assert small["with_validation_to_plain"]["0 workers, fp32"] == pytest.approx(
-        rates["trainer"][VALIDATED] / rates[PLAIN]["0 workers, fp32"])
+        rates[TRAINER][VALIDATED] / rates[PLAIN]["0 workers, fp32"])
     assert PLAIN not in large["images_per_second"]
     assert result["decode_rate"] > 0
     start = result["start_up"]
@@ -117,24 +125,127 @@ def test_a_sample_is_spread_evenly_over_the_classes(data_dir: Path, tmp_path: Pa
 def test_everyone_takes_turns():
     turns: list[str] = []
 
-    def contender(name: str) -> Any:
-        return lambda: float(turns.append(name) or len(turns))
+    def contender(*names: str) -> Callable[[], dict[str, float]]:
+        return lambda: {name: float(turns.append(name) or len(turns)) for name in names}
 
-    rates = take_turns({"a": {"x": contender("x")}, "b": {"y": contender("y")}}, 2, 8, lambda text: None)
-    assert turns == ["x", "y", "x", "y"]
-    assert rates == {"a": {"x": [1, 3]}, "b": {"y": [2, 4]}}
+    rates = take_turns({"a": [contender("x"), contender("y")], "b": [contender("z", "w")]}, 2, 8, lambda text: None)
+    assert turns == ["x", "y", "z", "w", "x", "y", "z", "w"]
+    assert rates == {"a": {"x": [1, 5], "y": [2, 6]}, "b": {"z": [3, 7], "w": [4, 8]}}
 
 
-def test_the_trainers_steady_epochs_are_real_ones(data_dir: Path, config_for: Any, tmp_path: Path):
-    config = config_for(tmp_path)
+@pytest.fixture
+def trainer_for(data_dir: Path, config_for: Any, tmp_path: Path) -> Callable[..., Trainer]:
+    """A Trainer on the drawn data, with changed options."""
     device = pick_device("cpu", "fp32")
-    trainer = Trainer(load_dataset(data_dir, DEFAULT_PERSON, config.input_size, device), config, device)
-    assert trainer.train_only(2) > 0
-    history = trainer._session.history
-    assert [epoch.val_loss is None for epoch in history] == [False, True, True, False]  # the two measured: train only
-    assert trainer.with_validation(1) > 0
-    assert [epoch.val_loss is None for epoch in history[4:]] == [False, False]
-    assert len({epoch.train_loss for epoch in history}) == 6  # it trains
+
+    def make(**changes: Any) -> Trainer:
+        config = config_for(tmp_path, **changes)
+        return Trainer(load_dataset(data_dir, DEFAULT_PERSON, config.input_size, device), config, device)
+
+    return make
+
+
+def fit_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "fit"]
+
+
+def test_the_trainers_turns_are_one_fit_that_stands_still_between_them(
+    trainer_for: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    sessions: list[Session] = []
+
+    def watched(session: Session, *others: Any, **named: Any) -> None:
+        sessions.append(session)
+        fit(session, *others, **named)
+
+    monkeypatch.setattr("noodle_tui.bench.trainer.fit", watched)
+    with trainer_for() as trainer:
+        assert not sessions
+        assert min(trainer.turn(2).values()) > 0
+        history = sessions[0].history
+        # the first is left out; of the others every other one is train only
+        assert [epoch.val_loss is None for epoch in history] == [False, False, True, False, True]
+        weights = sessions[0].model.state_dict()["fc.weight"].clone()
+        fit_threads()[0].join(0.2)
+        assert torch.equal(weights, sessions[0].model.state_dict()["fc.weight"]) and len(history) == 5
+        assert trainer.turn(1).keys() == {TRAIN, VALIDATED}
+    assert [epoch.val_loss is None for epoch in history[5:]] == [False, True, False]
+    assert len(sessions) == 1 and len({epoch.train_loss for epoch in history}) == 8  # it trains
+    assert not fit_threads()
+
+
+def test_the_trainers_rates_leave_the_first_epoch_out(trainer_for: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch):
+    clock = 0.0
+
+    def timed(session: Session, data: Dataset, config: RunConfig, device: Device, *, emit: Any, control: Control, save: Any):
+        nonlocal clock
+        for epoch in range(1, 100):
+            control.check()
+            validated = epoch % config.test_every == 0
+            clock += 100 if epoch in (1, 6) else 4 if validated else 2  # seconds
+            emit(EpochDone(epoch, 100, 0.5, 1, 24, 0.5 if validated else None, 1, 8, 0.1, 1.0, 1.0, False))
+
+    monkeypatch.setattr("noodle_tui.bench.trainer.fit", timed)
+    monkeypatch.setattr("noodle_tui.bench.trainer.time.perf_counter", lambda: clock)
+    with trainer_for() as trainer:
+        assert [trainer.turn(2), trainer.turn(2)] == [{TRAIN: 12.0, VALIDATED: 8.0}] * 2  # 24 and 24 + 8 images
+
+
+def test_what_ends_the_trainers_fit_is_told_and_it_ends_with_the_bench(
+    trainer_for: Callable[..., Trainer], monkeypatch: pytest.MonkeyPatch
+):
+    with pytest.raises(NoodleError, match="loss is not a number"), trainer_for(lr=100) as trainer:
+        trainer.turn(40)
+    with pytest.raises(ZeroDivisionError), trainer_for() as trainer:
+        print(trainer.turn(1)[TRAIN] / 0)
+    with trainer_for():
+        pass
+    assert not fit_threads()
+
+
+def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would_alone(
+    data_dir: Path, monkeypatch: pytest.MonkeyPatch
+):
+    compiled: list[torch.nn.Module] = []
+    said: list[str] = []
+    kept = False
+
+    def compile_nothing(model: Any, **_: Any) -> Any:
+        if isinstance(model, torch.nn.Module):
+            compiled.append(model)
+        return model
+
+    @contextmanager
+    def keep(device: torch.device) -> Iterator[None]:
+        nonlocal kept
+        kept = True
+        yield
+        kept = False
+
+    def watched(*arguments: Any, **named: Any) -> None:
+        said.append(f"trainer: memory kept {kept}, deterministic {torch.backends.cudnn.deterministic}")
+        fit(*arguments, **named)
+
+    real_epoch = PlainLoop.epoch
+
+    def epoch(self: PlainLoop, n_train: int) -> float:
+        said.append(f"plain: memory kept {kept}, deterministic {torch.backends.cudnn.deterministic}")
+        return real_epoch(self, n_train)
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)  # as pick_device sets it on a GPU
+    monkeypatch.setattr("noodle_tui.bench.trainer.freed_memory_kept", keep)
+    monkeypatch.setattr("noodle_tui.bench.trainer.fit", watched)
+    monkeypatch.setattr(PlainLoop, "epoch", epoch)
+    monkeypatch.setattr(compare, "start_up", lambda *_: {})
+    options = bench_options({"data_dir": data_dir, "compile": True, "rounds": 3, "batch_size": ["12"], "input_size": 32,
+                             "device": "cpu", "precision": "fp32", "seconds": 0.01, "workers": 1})
+    result = compare.bench(options, lambda text: None)
+    assert result.batches[0].rates[CEILING].keys() == {"eager", "inductor"}
+    assert len(result.batches[0].rates[TRAINER][TRAIN]) == 3
+    assert len(compiled) == 2  # the trainer's network and the ceiling's
+    assert set(said) == {"trainer: memory kept True, deterministic True", "plain: memory kept False, deterministic False"}
+    assert torch.backends.cudnn.deterministic and not fit_threads()
 
 
 def test_the_plain_loop_trains_on_as_many_photos_as_it_is_asked_to(data_dir: Path):
@@ -149,7 +260,7 @@ def test_the_plain_loop_trains_on_as_many_photos_as_it_is_asked_to(data_dir: Pat
 
 def batch(size: int, train: float, validated: float, ceiling: float) -> BatchResult:
     return BatchResult(size, {CEILING: {"eager": [ceiling / 2], "CUDA graph": [ceiling]},
-                              "trainer": {TRAIN: [train], VALIDATED: [validated]}, PLAIN: {"0 workers, fp32": [validated / 5]}})
+                              TRAINER: {TRAIN: [train], VALIDATED: [validated]}, PLAIN: {"0 workers, fp32": [validated / 5]}})
 
 
 def result_of(*batches: BatchResult) -> BenchResult:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from noodle_tui.checkpoint import new_session
 from noodle_tui.config import RunConfig
 from noodle_tui.device import Device
+from noodle_tui.heap import freed_memory_kept
 from noodle_tui.model import build_model
 
 WARM_UP = 3  # steps before a capture, as torch's notes on CUDA graphs ask for; and before a measurement
@@ -86,7 +87,7 @@ def captured(step: Run) -> Run:
 
 def _measure(step: Run, steps: int, batch_size: int, device: Device) -> Callable[[], float]:
     def measure() -> float:
-        with fastest_kernels():
+        with fastest_kernels(), freed_memory_kept(device.torch_device):
             step()  # its kernels and its memory are at hand again, after the others' turns
             wait_for(device)
             began = time.perf_counter()

@@ -3,7 +3,8 @@
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,22 +16,23 @@ from noodle_tui.bench.options import BenchOptions
 from noodle_tui.bench.photos import draw_photos, link_some
 from noodle_tui.bench.plain import PlainLoop
 from noodle_tui.bench.start_up import start_up
-from noodle_tui.bench.trainer import Trainer
+from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
 from noodle_tui.config import DEFAULT_PERSON
 from noodle_tui.dataset import Dataset, load_dataset
 from noodle_tui.device import Device, available_cpus, computes_bf16, pick_device
 from noodle_tui.errors import UsageError
 from noodle_tui.samples import Sample, find_samples
+from noodle_tui.step import check_compiler
 
 EPOCH_MAY_LAST = 3  # times --seconds; a slow device gets a sample of the photos that can be done in that time
 MOST_EPOCHS = 10  # that a round measures
 WORKERS = 12  # of the plain loop's loader, where there are as many processors
 JOB_PHOTOS, JOB_EPOCHS = 240, 40  # the whole job of start_up, on a GPU
 SLOW_JOB_EPOCHS = 2  # elsewhere
-CEILING, TRAIN, VALIDATED, PLAIN = "ceiling", "train only", "with validation", "plain loop"
+CEILING, TRAINER, PLAIN = "ceiling", "trainer", "plain loop"
 
 Say = Callable[[str], None]
-Measure = Callable[[], float]
+Turn = Callable[[], dict[str, float]]  # images a second of whatever one turn measures
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class BatchResult:
 
     def _ratio(self, of_trainer: str, group: str, name: str) -> float:
         """The median of the rounds' ratios: what slows a whole round leaves its ratio as it is."""
-        pairs = zip(self.rates["trainer"][of_trainer], self.rates[group][name], strict=True)
+        pairs = zip(self.rates[TRAINER][of_trainer], self.rates[group][name], strict=True)
         return statistics.median(mine / other for mine, other in pairs)
 
     @property
@@ -88,7 +90,10 @@ class BenchResult:
 
 def bench(options: BenchOptions, say: Say) -> BenchResult:
     """Measure everything; `say` is told what is under way. UsageError where the photos are fewer than a batch."""
+    threads = torch.get_num_threads()  # torch's own choice
     device = pick_device(options.run.device, options.run.precision)
+    if options.run.compile:
+        check_compiler(device)
     say(f"{device.name}, {device.precision}")
     with tempfile.TemporaryDirectory(prefix="noodle-bench-") as name:
         place = Path(name)
@@ -118,10 +123,17 @@ def bench(options: BenchOptions, say: Say) -> BenchResult:
         batches = []
         epochs = min(MOST_EPOCHS, max(1, round(options.seconds * rate / n_train)))
         for number, batch_size in enumerate(options.batch_sizes):
-            plain_dir = data_dir if number == 0 else None  # its speed hardly depends on the batch
-            contenders = _contenders(batch_size, data, plain_dir, epochs, options, device, notes, say)
-            batches.append(BatchResult(batch_size, take_turns(contenders, options.rounds, batch_size, say)))
-            del contenders
+            say(f"batch {batch_size}: warming up")
+            with Trainer(data, options.run.model_copy(update={"batch_size": batch_size}), device) as trainer:
+                trainer.turn(1)  # compiles and captures
+                contenders: dict[str, list[Turn]] = {
+                    CEILING: _ceilings(batch_size, len(data.classes), options, device),
+                    TRAINER: [lambda trainer=trainer: trainer.turn(epochs)],
+                }
+                if number == 0:  # the plain loop's speed hardly depends on the batch
+                    contenders[PLAIN] = _plain_loops(data_dir, batch_size, options, device, threads, notes)
+                batches.append(BatchResult(batch_size, take_turns(contenders, options.rounds, batch_size, say)))
+            del contenders, trainer
             if device.torch_device.type == "cuda":
                 torch.cuda.empty_cache()
         if len(options.batch_sizes) > 1:
@@ -145,58 +157,65 @@ def check_batches(options: BenchOptions, n_train: int) -> None:
         raise UsageError(f"--batch-size: {largest} is more than the {n_train} training photos; {more}")
 
 
-def take_turns(
-    contenders: dict[str, dict[str, Measure]], rounds: int, batch_size: int, say: Say
-) -> dict[str, dict[str, list[float]]]:
+def take_turns(contenders: dict[str, list[Turn]], rounds: int, batch_size: int, say: Say) -> dict[str, dict[str, list[float]]]:
     """Every contender once a round: images a second, a value a round."""
-    rates: dict[str, dict[str, list[float]]] = {group: {name: [] for name in members}
-                                                for group, members in contenders.items()}
+    rates: dict[str, dict[str, list[float]]] = {group: {} for group in contenders}
     for number in range(1, rounds + 1):
-        for group, members in contenders.items():
-            for name, measure in members.items():
-                rates[group][name].append(measure())
-                say(f"batch {batch_size}, round {number} of {rounds}: {group}, {name}: {rates[group][name][-1]:,.1f} images/s")
+        for group, turns in contenders.items():
+            for turn in turns:
+                for name, rate in turn().items():
+                    rates[group].setdefault(name, []).append(rate)
+                    say(f"batch {batch_size}, round {number} of {rounds}: {group}, {name}: {rate:,.1f} images/s")
     return rates
 
 
-def _contenders(
-    batch_size: int, data: Dataset, plain_dir: Path | None, epochs: int, options: BenchOptions, device: Device,
-    notes: list[str], say: Say,
-) -> dict[str, dict[str, Measure]]:
-    """Who takes turns at one batch size, warmed up."""
-    say(f"batch {batch_size}: warming up")
-    trainer = Trainer(data, options.run.model_copy(update={"batch_size": batch_size}), device)
-    contenders: dict[str, dict[str, Measure]] = {
-        CEILING: ceilings(batch_size, len(data.classes), options.run, device, options.seconds),
-        "trainer": {TRAIN: lambda: trainer.train_only(epochs), VALIDATED: lambda: trainer.with_validation(epochs)},
-    }
-    if plain_dir is not None:
-        contenders[PLAIN] = _plain_loops(plain_dir, batch_size, options, device, notes)
-    return contenders
+def _ceilings(batch_size: int, n_classes: int, options: BenchOptions, device: Device) -> list[Turn]:
+    measures = ceilings(batch_size, n_classes, options.run, device, options.seconds)
+    return [lambda name=name, measure=measure: {name: measure()} for name, measure in measures.items()]
 
 
 def _plain_loops(
-    data_dir: Path, batch_size: int, options: BenchOptions, device: Device, notes: list[str]
-) -> dict[str, Measure]:
+    data_dir: Path, batch_size: int, options: BenchOptions, device: Device, threads: int, notes: list[str]
+) -> list[Turn]:
     """The plain loop without and with workers, in fp32 and, where the device computes it, in bf16."""
     hardware_bf16 = computes_bf16(device.torch_device)
     if not hardware_bf16:
         notes.append("no plain loop in bf16: this device doesn't compute it in hardware")
-    loops: dict[str, Measure] = {}
+    turns: list[Turn] = []
     for workers in (0, options.workers or min(WORKERS, available_cpus())):
         for precision in ("fp32", "bf16") if hardware_bf16 else ("fp32",):
             loop = PlainLoop(data_dir, batch_size, options.run.input_size, device.torch_device, workers, precision == "bf16")
             first = min(loop.n_train, batch_size * (2 + workers))  # a batch for each worker, which it starts here, too
-            n = _sample_size(loop.epoch(first) * options.seconds, loop.n_train, batch_size)
+            rate = _plain_epoch(loop, first, threads)
+            n = _sample_size(rate * options.seconds, loop.n_train, batch_size)
             name = f"{workers} workers, {precision}"
             if n < loop.n_train:
                 notes.append(f"the plain loop's epochs with {name} are over a sample: {n} of {loop.n_train} photos")
-            loops[name] = _epoch_of(loop, n)
-    return loops
+            turns.append(lambda name=name, loop=loop, n=n: {name: _plain_epoch(loop, n, threads)})
+    return turns
 
 
-def _epoch_of(loop: PlainLoop, n_train: int) -> Measure:
-    return lambda: loop.epoch(n_train)
+def _plain_epoch(loop: PlainLoop, n_train: int, threads: int) -> float:
+    with _as_in_a_plain_process(threads):
+        return loop.epoch(n_train)
+
+
+@contextmanager
+def _as_in_a_plain_process(threads: int) -> Iterator[None]:
+    """The plain loop's turn: what this program sets for a whole process is as torch has it in a process of its own.
+
+    cuDNN may choose its kernels as it likes, and on the CPU torch takes as many threads as it does by itself. What else comes
+    to be set for the process belongs in here, unless only the trainer's turns have it (as trainer.py keeps freed memory).
+    """
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.allow_tf32, torch.get_num_threads()
+    cudnn.deterministic, cudnn.allow_tf32 = False, True
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.allow_tf32 = before[:2]
+        torch.set_num_threads(before[2])
 
 
 def _sample_size(images: float, n: int, batch_size: int) -> int:
@@ -207,8 +226,9 @@ def _sample_size(images: float, n: int, batch_size: int) -> int:
 
 def _first_look(data_dir: Path, options: BenchOptions, device: Device) -> float:
     """Images a second of one epoch over a few photos."""
-    config = options.run.model_copy(update={"batch_size": max(options.batch_sizes)})
-    return Trainer(_load(data_dir, options, device), config, device).with_validation(1)
+    config = options.run.model_copy(update={"batch_size": max(options.batch_sizes), "compile": False})
+    with Trainer(_load(data_dir, options, device), config, device) as trainer:
+        return trainer.turn(1)[VALIDATED]
 
 
 def _load(data_dir: Path, options: BenchOptions, device: Device) -> Dataset:

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from noodle_tui.bench.compare import PLAIN, VALIDATED, BatchResult, BenchResult
+from noodle_tui.bench.compare import PLAIN, TRAINER, BatchResult, BenchResult
+from noodle_tui.bench.trainer import VALIDATED
 
 BUSY, MOSTLY_BUSY = 0.9, 0.75  # shares of the ceiling
 DISTURBED = 1.5  # a contender's fastest round against its slowest
@@ -52,7 +53,7 @@ def _table(result: BenchResult) -> Table:
     members = [(group, name) for group, names in result.batches[0].rates.items() for name in names]
     for group, name in members:
         cells = [f"{batch.median(group, name):,.1f}" if name in batch.rates.get(group, {}) else "" for batch in result.batches]
-        words = "this trainer" if group == "trainer" else group
+        words = "this trainer" if group == TRAINER else group
         table.add_row(f"{words}, {name}", *cells, end_section=(group, name) == members[-1])
     table.add_row("train only / best ceiling", *(f"{batch.busy:.2f} ({batch.best_ceiling})" for batch in result.batches))
     for name in result.batches[0].rates[PLAIN]:
@@ -93,7 +94,7 @@ def verdict(result: BenchResult) -> str:
     smallest = min(result.batches, key=lambda batch: batch.batch_size)
     if pays is smallest:
         return f"{busy}; batch {pays.batch_size} pays: no larger one is {PAYS} times as fast."
-    gain = pays.median("trainer", VALIDATED) / smallest.median("trainer", VALIDATED)
+    gain = pays.median(TRAINER, VALIDATED) / smallest.median(TRAINER, VALIDATED)
     return f"{busy}; batch {pays.batch_size} pays: {gain:.1f} times as many images a second as batch {smallest.batch_size}."
 
 
@@ -105,6 +106,6 @@ def batch_that_pays(batches: list[BatchResult]) -> BatchResult:
     ordered = sorted(batches, key=lambda batch: batch.batch_size)
     pays = ordered[0]
     for batch in ordered[1:]:
-        if batch.median("trainer", VALIDATED) >= PAYS * pays.median("trainer", VALIDATED):
+        if batch.median(TRAINER, VALIDATED) >= PAYS * pays.median(TRAINER, VALIDATED):
             pays = batch
     return pays

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -388,6 +389,35 @@ def test_a_disk_that_takes_no_model_does_not_stop_training_but_is_no_success(
     assert read_state(folder).status == "failed"
     assert set(os.listdir(folder)) == {"config.json", "events.jsonl", "metrics.csv", "predictions.csv", "report.json",
                                        "report.md", "run.lock"}  # nothing half
+
+
+def test_a_logger_that_cant_be_opened_closes_the_other(
+    config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[object] = []
+
+    class Comet:
+        def __init__(self, *_: object) -> None: ...
+
+        def __call__(self, event: Event) -> None: ...
+
+        def close(self, *what: object, **_: object) -> None:
+            closed.append(what[0])
+
+    monkeypatch.setattr("noodle_tui.listeners.comet.CometLogger", Comet)
+    monkeypatch.setattr("noodle_tui.listeners.tensorboard.find_spec", lambda name: None)
+    with pytest.raises(NoodleError, match="--tensorboard needs a package"):
+        run(config_for(runs_dir, comet=True, tensorboard=True))
+    assert closed == [None]  # without a model
+
+
+def test_the_device_is_the_current_one_of_both_threads(
+    config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[str] = set()
+    monkeypatch.setattr("noodle_tui.device.make_current", lambda device: threads.add(threading.current_thread().name))
+    run(config_for(runs_dir, n_epochs=1))
+    assert threads == {threading.current_thread().name, "network"}
 
 
 def test_a_folder_in_use_is_refused(copy_of_finished: Path) -> None:

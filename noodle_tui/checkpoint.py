@@ -7,6 +7,7 @@ previous one, with a warning. Only tensors and plain values are unpickled (`weig
 
 import io
 import os
+import re
 import warnings
 import zipfile
 from dataclasses import asdict, dataclass, field
@@ -22,6 +23,7 @@ from noodle_tui.events import EpochDone
 
 FILE, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
 VERSION = 1
+COMET_KEY = re.compile(r"[0-9a-zA-Z]{0,50}")  # it becomes part of a file's name
 CONTENT: dict[str, Any] = {  # what a checkpoint holds, and of which type
     "version": int, "model": dict, "optimizer": dict, "fingerprint": str, "order": str, "comet_key": str, "times": int,
     "epoch": int, "step": int, "totals": Tensor, "best": dict | None, "history": list, "config": dict,
@@ -169,17 +171,25 @@ def _read(file: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # noqa: BLE001 - foreign or torn bytes raise anything; each means: not usable
         raise NoodleError(f"{file} is damaged or no checkpoint of this program ({type(error).__name__})") from None
-    typed = isinstance(content, dict) and all(isinstance(content.get(key), kind) for key, kind in CONTENT.items())
-    if not typed or content["version"] != VERSION:
+    if not _is_one(content):
         raise NoodleError(f"{file}: not a checkpoint that this version can read")
     return content
+
+
+def _is_one(content: Any) -> bool:
+    """Whether a loaded file has what a checkpoint has, with values that make sense without its model."""
+    if not isinstance(content, dict) or not all(isinstance(content.get(key), kind) for key, kind in CONTENT.items()):
+        return False
+    counts = [content[key] for key in ("epoch", "step", "times")]
+    return (content["version"] == VERSION and all(type(count) is int and count >= 0 for count in counts)
+            and COMET_KEY.fullmatch(content["comet_key"]) is not None)
 
 
 def restore(session: Session, content: dict[str, Any]) -> None:
     """Put a loaded checkpoint into a freshly built session. NoodleError if it doesn't fit the model."""
     try:
-        session.model.load_state_dict(content["model"])
-        session.optimizer.load_state_dict(content["optimizer"])
+        session.model.load_state_dict(_weights(content["model"], session.model))
+        _restore_momentum(session.optimizer, content["optimizer"])
         session.epoch, session.step = content["epoch"], content["step"]
         session.totals.copy_(content["totals"])
         session.best = None if content["best"] is None else _best(content["best"], session.model)
@@ -197,7 +207,37 @@ def _best(stored: dict[str, Any], model: nn.Module) -> Best:
     numbers = (best.epoch, best.correct, best.count)
     if not all(type(n) is int and n >= 0 for n in numbers) or best.correct > best.count or not isinstance(best.loss, float):
         raise ValueError("its best epoch makes no sense")
-    shapes = {name: value.shape for name, value in model.state_dict().items()}
-    if {name: getattr(value, "shape", None) for name, value in best.weights.items()} != shapes:
-        raise ValueError("the weights of its best epoch are of another model")
+    best.weights = _weights(best.weights, model)
     return best
+
+
+def _weights(stored: dict[str, Any], model: nn.Module) -> dict[str, Tensor]:
+    """A stored state dict, laid out as the model's. ValueError if it isn't one for it."""
+    wanted = model.state_dict()
+    if not isinstance(stored, dict) or stored.keys() != wanted.keys():
+        raise ValueError("its weights are of another model")
+    return {name: _laid_out_as(value, stored[name]) for name, value in wanted.items()}
+
+
+def _restore_momentum(optimizer: torch.optim.SGD, stored: dict[str, Any]) -> None:
+    """Take over the momentum alone: what else an optimizer's state dict holds comes from the options. ValueError if it doesn't
+    fit."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    buffers = {index: state.get("momentum_buffer") for index, state in stored["state"].items()}
+    if all(buffer is None for buffer in buffers.values()):  # before the first step, and where none is used
+        return
+    if buffers.keys() != set(range(len(parameters))):
+        raise ValueError("its momentum is of another model")
+    for index, parameter in enumerate(parameters):
+        optimizer.state[parameter] = {"momentum_buffer": _laid_out_as(parameter, buffers[index])}
+
+
+def _laid_out_as(example: Tensor, stored: Any) -> Tensor:
+    """A copy of `stored`, on the device and in the memory layout of `example`. ValueError if it is of another shape or type.
+
+    A file may claim any strides; the optimizer's fused kernels believe them, and would read and write beyond the memory.
+    """
+    if not isinstance(stored, Tensor) or (stored.shape, stored.dtype, stored.layout) != (
+            example.shape, example.dtype, example.layout):
+        raise ValueError("a tensor in it is of another shape or type")
+    return torch.empty_like(example, requires_grad=False).copy_(stored.detach())

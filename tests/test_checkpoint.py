@@ -4,7 +4,7 @@ import errno
 import os
 import resource
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -171,7 +171,8 @@ def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) 
 
 @pytest.mark.parametrize("change", [
     {"version": 2}, {"model": [1]}, {"epoch": "1"}, {"step": None}, {"config": "x"}, {"history": {}}, {"best": 1},
-    {"fingerprint": 3}, {"totals": [0, 0]}, {"times": "many"}, {"comet_key": None},
+    {"fingerprint": 3}, {"totals": [0, 0]}, {"times": "many"}, {"comet_key": None}, {"comet_key": "../../settings"},
+    {"epoch": -1}, {"step": True}, {"times": -1},
 ])
 def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
     save_session(tmp_path, session_content(trained(), {}))
@@ -198,6 +199,57 @@ def test_a_best_epoch_that_makes_no_sense_is_refused(change: dict[str, Any]) -> 
     content["best"] = {**content["best"], **change}
     with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model"):
         restore(fresh(), content)
+
+
+def first_momentum(content: dict[str, Any], value: Any) -> None:
+    content["optimizer"]["state"][0]["momentum_buffer"] = value
+
+
+HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {  # most made torch read or write beyond its memory
+    "momentum too short": lambda c: first_momentum(c, torch.zeros(3)),
+    "momentum without end": lambda c: first_momentum(c, torch.zeros(1).expand(2**40)),
+    "momentum of another type": lambda c: first_momentum(c, torch.zeros(4, 3, 3, 3, dtype=torch.int32)),
+    "momentum is text": lambda c: first_momentum(c, "x"),
+    "momentum is missing": lambda c: first_momentum(c, None),
+    "momentum of a parameter more": lambda c: c["optimizer"]["state"].update({99: {"momentum_buffer": torch.zeros(3)}}),
+    "momentum is a list": lambda c: c["optimizer"].update(state=[1]),
+    "no optimizer": lambda c: c.update(optimizer={}),
+    "sparse weights": lambda c: c["model"].update({"4.bias": torch.zeros(2).to_sparse()}),
+    "complex weights": lambda c: c["model"].update({"4.bias": torch.zeros(2, dtype=torch.complex64)}),
+    "complex best weights": lambda c: c["best"]["weights"].update({"4.bias": torch.zeros(2, dtype=torch.complex64)}),
+    "weights that are nowhere": lambda c: c["model"].update({"4.bias": torch.zeros(2, device="meta")}),
+    "totals without end": lambda c: c.update(totals=torch.zeros(1).expand(2**40)),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_tensors_that_do_not_fit_are_refused_in_a_line(kind: str, tmp_path: Path) -> None:
+    content = session_content(trained(), {})
+    HOSTILE[kind](content)
+    torch.save(content, tmp_path / FILE)
+    with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model") as raised:
+        restore(fresh(), load_session(tmp_path)[0])
+    assert "\n" not in str(raised.value)
+
+
+def test_tensors_that_claim_more_memory_than_they_have_are_laid_out_anew(tmp_path: Path) -> None:
+    """All elements are one in the file: kernels that take a tensor for dense would run past its end."""
+    content = session_content(trained(), {"n_epochs": 5})
+    first_momentum(content, torch.ones(1).expand(4, 3, 3, 3))
+    content["model"]["0.weight"] = torch.ones(1).expand(4, 3, 3, 3)
+    content["best"]["weights"]["0.weight"] = torch.ones(1).expand(4, 3, 3, 3)
+    content["optimizer"]["param_groups"] = [{"lr": "x", "params": [7]}]  # no word of it is taken
+    torch.save(content, tmp_path / FILE)
+    session = fresh()
+    restore(session, load_session(tmp_path)[0])
+    [first, *_] = session.optimizer.param_groups[0]["params"]
+    assert session.best is not None
+    for tensor in (session.optimizer.state[first]["momentum_buffer"], session.best.weights["0.weight"], first):
+        assert tensor.stride() == first.stride() and tensor.untyped_storage().nbytes() == 4 * 4 * 3 * 3 * 3
+        assert bool((tensor == 1).all())
+    assert (session.optimizer.param_groups[0]["lr"], session.optimizer.param_groups[0]["momentum"]) == (0.1, 0.9)
+    session.model(torch.randn(4, 3, 8, 8)).square().sum().backward()
+    session.optimizer.step()
 
 
 # a disk that refuses ----------------------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from noodle_tui.bench.photos import draw_photos, link_some
 from noodle_tui.bench.plain import PlainLoop
 from noodle_tui.bench.table import batch_that_pays, verdict
 from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
-from noodle_tui.checkpoint import Session
+from noodle_tui.checkpoint import Session, new_session
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, load_dataset
@@ -34,6 +34,7 @@ from noodle_tui.device import Device, pick_device
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import EpochDone
 from noodle_tui.fit import fit
+from noodle_tui.model import build_model
 from noodle_tui.samples import find_samples
 
 
@@ -77,6 +78,7 @@ def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]
     (["--count", "3"], "--count: 3 is out of bounds"),
     (["--seconds", "0"], "--seconds: 0 is out of bounds"),
     (["--seeds", "3"], "--seeds goes with --parity"),
+    (["--weights", "none"], "--weights goes with --parity"),
     (["--parity", "--rounds", "3"], "--rounds does not go with --parity"),
     (["--data-dir", "photos", "--count", "100"], "--count is for drawn photos"),
     (["--precision", "fp8"], "--precision: 'fp8' is none of"),
@@ -91,7 +93,9 @@ def test_options_have_the_defaults_that_the_help_says():
     assert (options.width, options.height, options.count, options.batch_sizes) == (562, 762, 2400, (24,))
     assert (options.run.input_size, options.run.weights, options.rounds, options.workers) == (224, "none", 3, None)
     learning = parity_options({})
-    assert (learning.seeds, learning.run.n_epochs, learning.run.input_size, learning.run.lr) == (5, 8, 64, 0.002)
+    assert (learning.seeds, learning.run.n_epochs, learning.run.input_size, learning.run.lr) == (5, 20, 64, 0.002)
+    trained = parity_options({"weights": "imagenet"}).run
+    assert (learning.run.weights, trained.weights, trained.lr) == ("none", "imagenet", 0.001)
     assert bench_options({"batch_size": ["24,64", "24"]}).batch_sizes == (24, 64)
 
 
@@ -315,14 +319,45 @@ def draw_colours(folder: Path) -> None:
                 Image.fromarray(pixels).save(folder / split / name / f"{number}.png")
 
 
-def test_both_arms_learn_what_is_easy(tmp_path: Path):
-    draw_colours(tmp_path)
+@pytest.fixture(scope="module")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder of red and blue noise."""
+    folder = tmp_path_factory.mktemp("colours")
+    draw_colours(folder)
+    return folder
+
+
+def both_arms(folder: Path, config: RunConfig) -> list[Score]:
+    device = pick_device("cpu", "fp32")
+    photos = {split: pil_images(folder / split) for split in ("train", "val")}
+    return [fast_arm(load_dataset(folder, DEFAULT_PERSON, 48, device), config, device),
+            plain_arm(photos, 2, config, torch.device("cpu"))]
+
+
+def test_both_arms_learn_what_is_easy(colours: Path):
+    for score in both_arms(colours, RunConfig(weights="none", batch_size=8, input_size=48, n_epochs=3, lr=0.003, seed=1)):
+        assert len(score.accuracies) == len(score.losses) == 3
+        assert score.best >= max(score.final, 0.9)  # chance is a half
+        assert 0 < score.loss < math.log(2)
+
+
+def test_both_arms_start_from_the_given_weights(colours: Path, tmp_path: Path):
     config = RunConfig(weights="none", batch_size=8, input_size=48, n_epochs=3, lr=0.003, seed=1)
     device = pick_device("cpu", "fp32")
-    fast = fast_arm(load_dataset(tmp_path, DEFAULT_PERSON, 48, device), config, device)
-    photos = {split: pil_images(tmp_path / split) for split in ("train", "val")}
-    plain = plain_arm(photos, 2, config, torch.device("cpu"))
-    assert fast.best >= max(fast.final, 0.9) and plain.best >= max(plain.final, 0.9)  # chance is a half
+    session = new_session(build_model("none", 2, 1), config.lr, config.momentum, device.torch_device)
+    fit(session, load_dataset(colours, DEFAULT_PERSON, 48, device), config, device, emit=lambda event: None, control=Control(),
+        save=lambda session: None)
+    torch.save(session.model.state_dict(), tmp_path / "trained.pth")
+    still = {"n_epochs": 1, "lr": 1e-9}
+    for start, well in ((str(tmp_path / "trained.pth"), True), ("none", False)):
+        scores = both_arms(colours, config.model_copy(update={**still, "weights": start}))
+        assert [score.best >= 0.9 for score in scores] == [well, well]
+
+
+def test_weights_that_are_not_there_are_told_before_anything_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert noodle("bench", "--parity", "--weights", str(tmp_path / "missing.pth")) != 0
+    said = capsys.readouterr().err
+    assert "missing.pth" in said and "drawing" not in said and len(said.splitlines()) == 1
 
 
 def test_parity_as_json_on_a_folder(data_dir: Path, capsys: pytest.CaptureFixture[str]):
@@ -346,19 +381,51 @@ def test_the_interval_of_the_mean_is_students():
     assert all(math.isclose(low, 0.1) for low in interval_of_mean([0.1, 0.1]))
 
 
-def scores(*best: float) -> list[Score]:
-    return [Score(value, value) for value in best]
+def scores(*best: float, loss: float = 0.5) -> list[Score]:
+    return [Score([0.25, value], [loss + 0.1, loss - value / 100]) for value in best]
 
 
-def test_the_verdict_of_parity(capsys: pytest.CaptureFixture[str]):
-    from noodle_tui.bench.parity import print_parity
+def result_of_parity(fast: list[Score], plain: list[Score]) -> ParityResult:
+    options = {"epochs": 2, "weights": "none"}
+    return ParityResult("drawn", "CPU", "bf16", 20, 10, options, [1, 2, 3], {FAST: fast, PLAIN_ARM: plain})
 
-    def result(fast: list[Score], plain: list[Score]) -> ParityResult:
-        return ParityResult("drawn", "CPU", "bf16", 20, 10, {"epochs": 2}, [1, 2, 3], {FAST: fast, PLAIN_ARM: plain})
 
-    same = result(scores(0.9, 0.8, 0.7), scores(0.8, 0.8, 0.8))
-    assert "No difference is seen" in parity_verdict(same)
-    assert "plain fp32 learns better" in parity_verdict(result(scores(0.5, 0.51, 0.5), scores(0.9, 0.9, 0.91)))
-    print_parity(same)
+def test_a_score_is_of_the_validations_of_all_epochs():
+    score = Score([0.1, 0.8, 0.9, 0.3, 0.5, 0.6, 0.7], [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.45])
+    assert (score.best, score.final, score.late, score.loss) == (0.9, 0.7, pytest.approx(0.65), 0.45)
+    assert score.as_json["late"] == score.late and score.as_json["accuracies"] == score.accuracies
+
+
+def test_the_verdict_of_parity():
+    same = result_of_parity(scores(0.9, 0.89, 0.88), scores(0.89, 0.89, 0.89))
+    said = parity_verdict(same)
+    assert "Best accuracy: no difference is seen (-0.025 to +0.025)." in said and "coarse" not in said
+    worse = parity_verdict(result_of_parity(scores(0.5, 0.51, 0.5), scores(0.9, 0.9, 0.91)))
+    assert "Best accuracy: plain fp32 is better (-0.425 to -0.375)" in worse
+    # a small loss is a good one
+    slower = parity_verdict(result_of_parity(scores(0.9, 0.89, 0.88, loss=0.6), scores(0.89, 0.89, 0.89)))
+    assert "Best accuracy: no difference" in slower and "Final loss: plain fp32 is better (+0.100 to +0.100)" in slower
+    coarse = parity_verdict(result_of_parity(scores(0.9, 0.8, 0.7), scores(0.8, 0.8, 0.8)))
+    assert "This is coarse: 0.248 more or less in accuracy would go unseen" in coarse and "photos than 10" in coarse
+
+
+def test_the_table_of_parity(capsys: pytest.CaptureFixture[str]):
+    from noodle_tui.bench.parity import parity_as_json, print_parity
+
+    result = result_of_parity(scores(0.9, 0.8, 0.7), scores(0.8, 0.8, 0.8, loss=0.7))
+    print_parity(result)
     text = capsys.readouterr().out
-    assert "best, difference" in text and "0.900 0.800 0.700" in text and "95 % interval of the mean" in text
+    for words in ("best accuracy, difference", "late accuracy, plain fp32", "0.900 0.800 0.700", "-0.248 to +0.248",
+                  "final loss, difference", "mean accuracy by epoch, this trainer: 1: 0.250, 2: 0.800", "weights none"):
+        assert words in text, words
+    found = json.loads(parity_as_json(result))
+    assert found["differences"]["loss"]["mean"] == pytest.approx(-0.2)
+    assert found["scores"][FAST][0] == {"best": 0.9, "final": 0.9, "late": 0.9, "loss": pytest.approx(0.491),
+                                        "accuracies": [0.25, 0.9], "losses": [0.6, pytest.approx(0.491)]}
+
+
+def test_a_long_curve_is_shown_in_a_dozen_epochs():
+    from noodle_tui.bench.parity import _curve_in_words
+
+    shown = _curve_in_words([number / 100 for number in range(1, 31)]).split(", ")
+    assert len(shown) == 10 and shown[0] == "3: 0.030" and shown[-1] == "30: 0.300"

@@ -10,8 +10,9 @@ from noodle_tui.errors import UsageError
 
 SMALLEST = 24  # photos: below, a split of one in ten and two batches can't be had
 MAX_SEEDS = 31  # as many as parity.py's table of Student's t serves
-SHARED = ("input_size", "device", "precision", "compile", "lr")  # options that RunConfig checks
-PARITY_DEFAULTS = {"input_size": 64, "lr": 0.002}  # the network starts from nothing and sees small pictures, as in the demo
+SHARED = ("input_size", "device", "precision", "compile", "lr", "weights")  # options that RunConfig checks
+PARITY_DEFAULTS = {"input_size": 64}  # small pictures, as in the demo
+FROM_NOTHING = {"lr": 0.002}  # as in the demo; from trained weights it is a run's default
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class ParityOptions:
 
     data_dir: Path | None  # None: the demo's people are drawn
     seeds: int
-    run: RunConfig  # both arms' epochs, batch size, learning rate, …; no weights to start from
+    run: RunConfig  # both arms' weights to start from, epochs, batch size, learning rate, …
 
 
 def bench_options(values: dict[str, Any]) -> BenchOptions:
     """BenchOptions from the options that were given. UsageError names a bad one."""
-    _refuse(values, ("seeds", "epochs", "lr"), "goes with --parity")
+    _refuse(values, ("seeds", "epochs", "lr", "weights"), "goes with --parity")
     if "data_dir" in values:
         _refuse(values, ("size", "count"), "is for drawn photos; leave it out with --data-dir")
     width, height = _size(values.get("size", "562x762"))
@@ -61,8 +62,9 @@ def parity_options(values: dict[str, Any]) -> ParityOptions:
     seeds = _number(values, "seeds", 5, 2)
     if seeds > MAX_SEEDS:
         raise UsageError(f"--seeds: {seeds} is out of bounds: at most {MAX_SEEDS}")
-    own = {"batch_size": batch_size, "n_epochs": _number(values, "epochs", 8, 1)}
-    return ParityOptions(data_dir=values.get("data_dir"), seeds=seeds, run=_run_config(values, PARITY_DEFAULTS | own))
+    own = {"batch_size": batch_size, "n_epochs": _number(values, "epochs", 20, 1)}
+    start = FROM_NOTHING if values.get("weights", "none") == "none" else {}
+    return ParityOptions(data_dir=values.get("data_dir"), seeds=seeds, run=_run_config(values, PARITY_DEFAULTS | start | own))
 
 
 def _run_config(values: dict[str, Any], defaults: dict[str, Any]) -> RunConfig:

@@ -38,8 +38,11 @@ def bench_command(
     parity: Annotated[bool, typer.Option("--parity", help="instead of speed: does it learn as well as a plain fp32 loop?")]
     = False,
     seeds: Annotated[int | None, typer.Option("--seeds", help="with --parity [default: 5]", metavar="N")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="with --parity [default: 8]", metavar="N")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="with --parity [default: 0.002]", metavar="X")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="with --parity [default: 20]", metavar="N")] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help="with --parity [default: 0.002; with --weights 0.001]",
+                                             metavar="X")] = None,
+    weights: Annotated[str | None, typer.Option("--weights", help="with --parity: what both start from: imagenet, none, or a "
+                                                "ResNet18 state-dict file [default: none]", metavar="TEXT")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     **values: Any,
 ) -> None:
@@ -48,7 +51,7 @@ def bench_command(
 
     asked = given({**values, "data_dir": data_dir, "size": size, "count": count, "batch_size": batch_size,
                    "input_size": input_size, "rounds": rounds, "seconds": seconds, "workers": workers, "seeds": seeds,
-                   "epochs": epochs, "lr": lr})
+                   "epochs": epochs, "lr": lr, "weights": weights})
     say = partial(print, file=sys.stderr, flush=True)
     if parity:
         learning = parity_options(asked)

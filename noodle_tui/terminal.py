@@ -106,6 +106,13 @@ def print_everything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def draw_in_utf8() -> None:
+    """From now on stdout is UTF-8, whatever the locale says: lines and curves are no letters of Latin-1 or ASCII, and whoever
+    draws them would stop at the first and leave an empty screen."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def terminal_streams() -> list[int]:
     """Which of stdin, stdout and stderr are a terminal. Ask while it is there: one that is gone is none any more."""
     return [number for number in range(3) if os.isatty(number)]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
+from terminal import Terminal
 from test_cli import SMALL
 
 from noodle_tui import terminal
@@ -104,6 +105,33 @@ def test_a_reader_that_pauses_holds_up_no_training_and_gets_it_all_later(data_di
         kinds = [json.loads(line)["event"] for line in pipe]
     assert process.wait(timeout=60) == 0
     assert (kinds.count("EpochDone"), kinds[0], kinds[-1]) == (16, "RunStarted", "RunDone")
+
+
+APP = [sys.executable, "-c", "from noodle_tui.tui.launch import main; main()"]
+
+
+@pytest.mark.parametrize("term", ["", "dumb", "unknown"])
+def test_the_app_does_not_open_on_a_terminal_that_can_not_draw_it(term: str, tmp_path: Path) -> None:
+    terminal = Terminal(APP, tmp_path, 150, TERM=term)
+    terminal.until(f"noodle-tui: TERM={term}: the app can't be drawn on such a terminal; use `noodle run --headless`")
+    assert terminal.ended() == 2
+    assert terminal.bytes < 250  # the sentence and nothing else
+
+
+@pytest.mark.parametrize("locale", [
+    {"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"PYTHONIOENCODING": "latin-1"},
+])
+def test_the_app_is_drawn_without_a_locale_too(locale: dict[str, str], tmp_path: Path) -> None:
+    terminal = Terminal(APP, tmp_path, 100, 30, XDG_STATE_HOME=str(tmp_path), **locale)
+    assert "─ Setup ─" in terminal.until("─ Setup ─", seconds=30)
+    terminal.press("ctrl+q")
+    assert terminal.ended() == 0
+
+
+def test_the_app_with_its_input_closed_says_what_it_needs(tmp_path: Path) -> None:
+    terminal = Terminal(["bash", "-c", 'exec "$@" <&-', "bash", *APP], tmp_path)
+    terminal.until("noodle-tui: the app needs a terminal; in a script use `noodle run --headless`")
+    assert terminal.ended() == 2
 
 
 @pytest.fixture

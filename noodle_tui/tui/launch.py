@@ -18,14 +18,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.heap import share_one_heap
-from noodle_tui.terminal import LastingStream, leave_session, leave_terminal
+from noodle_tui.terminal import LastingStream, draw_in_utf8, leave_session, leave_terminal, open_closed_streams
 
 if TYPE_CHECKING:
     from noodle_tui.tui.live import LiveScreen
 
+INCAPABLE = ("", "dumb", "unknown")  # values of TERM: terminals that know no control codes
 
 def main() -> NoReturn:
     """`noodle-tui`. Without arguments it needs no command line, whose import would delay the first paint."""
+    open_closed_streams()
     if len(sys.argv) > 1:
         from noodle_tui.cli import main_tui
 
@@ -46,6 +48,9 @@ def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = T
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the app needs a terminal; in a script use `noodle run --headless`")
+    if os.environ.get("TERM", "") in INCAPABLE:
+        raise UsageError(f"TERM={os.environ.get('TERM', '')}: the app can't be drawn on such a terminal; use "
+                         "`noodle run --headless`, or set TERM to what it is, e.g. TERM=xterm-256color")
     sys.stdout.flush()
     sys.stderr.flush()
     hears, tells = os.pipe()
@@ -81,6 +86,7 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     share_one_heap()  # a run trains in a thread
     from noodle_tui.tui.app import NoodleApp
 
+    draw_in_utf8()
     # Textual writes to stderr; the app belongs on stdout, whatever stderr is redirected to
     sys.__stderr__ = LastingStream(sys.stdout)  # type: ignore[misc,assignment]
     app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last)

@@ -238,6 +238,9 @@ def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)  # as pick_device sets it on a GPU
+    threads: list[str] = []
+    for room in ("compare", "trainer"):
+        monkeypatch.setattr(f"noodle_tui.bench.{room}.make_current", lambda _: threads.append(threading.current_thread().name))
     monkeypatch.setattr("noodle_tui.bench.trainer.freed_memory_kept", keep)
     monkeypatch.setattr("noodle_tui.bench.trainer.fit", watched)
     monkeypatch.setattr(PlainLoop, "epoch", epoch)
@@ -250,6 +253,7 @@ def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would
     assert len(compiled) == 2  # the trainer's network and the ceiling's
     assert set(said) == {"trainer: memory kept True, deterministic True", "plain: memory kept False, deterministic False"}
     assert torch.backends.cudnn.deterministic and not fit_threads()
+    assert threads == ["MainThread", "fit", "fit"]  # each has its GPU as the current one; the first look is a fit, too
 
 
 def test_the_plain_loop_trains_on_as_many_photos_as_it_is_asked_to(data_dir: Path):
@@ -360,7 +364,9 @@ def test_weights_that_are_not_there_are_told_before_anything_is_drawn(tmp_path: 
     assert "missing.pth" in said and "drawing" not in said and len(said.splitlines()) == 1
 
 
-def test_parity_as_json_on_a_folder(data_dir: Path, capsys: pytest.CaptureFixture[str]):
+def test_parity_as_json_on_a_folder(data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    made_current: list[str] = []
+    monkeypatch.setattr("noodle_tui.bench.parity.make_current", lambda device: made_current.append(str(device.torch_device)))
     code = noodle("bench", "--parity", "--data-dir", str(data_dir), "--seeds", "2", "--epochs", "1", "--input-size", "32",
                   "--device", "cpu", "--batch-size", "10", "--json")
     output = capsys.readouterr()
@@ -370,6 +376,7 @@ def test_parity_as_json_on_a_folder(data_dir: Path, capsys: pytest.CaptureFixtur
     a, b = result["scores"][FAST][0]["best"], result["scores"][PLAIN_ARM][0]["best"]
     assert result["differences"]["best"]["each"][0] == pytest.approx(a - b)
     assert "seed 2 of 2" in output.err
+    assert made_current == ["cpu"]
 
 
 def test_the_interval_of_the_mean_is_students():

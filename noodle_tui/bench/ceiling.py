@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from noodle_tui.checkpoint import new_session
 from noodle_tui.config import RunConfig
 from noodle_tui.device import Device
+from noodle_tui.graphs import capture
 from noodle_tui.heap import freed_memory_kept
 from noodle_tui.model import build_model
 
-WARM_UP = 3  # steps before a capture, as torch's notes on CUDA graphs ask for; and before a measurement
+WARM_UP = 3  # steps before a measurement
 FEWEST = 3  # steps of a measurement, at least
 
-Run = Callable[[], object]
+Step = Callable[[], None]
 
 
 def ceilings(
@@ -36,7 +37,7 @@ def ceilings(
         return {name: _measure(step, _steps(step, device, seconds), batch_size, device) for name, step in techniques.items()}
 
 
-def _steps(step: Run, device: Device, seconds: float) -> int:
+def _steps(step: Step, device: Device, seconds: float) -> int:
     """How many steps last `seconds`, after a warm-up."""
     for _ in range(WARM_UP):
         step()
@@ -48,7 +49,7 @@ def _steps(step: Run, device: Device, seconds: float) -> int:
     return max(FEWEST, round(seconds * FEWEST / (time.perf_counter() - began)))
 
 
-def _eager_step(batch_size: int, input_size: int, n_classes: int, device: Device, compiled: bool) -> Run:
+def _eager_step(batch_size: int, input_size: int, n_classes: int, device: Device, compiled: bool) -> Step:
     place = device.torch_device
     network = build_model("none", n_classes, seed=0).to(place)
     optimizer = new_session(network, lr=0.001, momentum=0.9, device=place).optimizer
@@ -67,25 +68,17 @@ def _eager_step(batch_size: int, input_size: int, n_classes: int, device: Device
     return step
 
 
-def captured(step: Run) -> Run:
+def captured(step: Step) -> Step:
     """`step` as a CUDA graph; what it returns replays it. The graph keeps the step's tensors alive."""
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UP):
-            step()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        step()
+    graph, _ = capture(step)
 
-    def replay(owner: Run = step) -> None:  # the model and the batch belong to `step`
+    def replay(owner: Step = step) -> None:  # the model and the batch belong to `step`
         graph.replay()
 
     return replay
 
 
-def _measure(step: Run, steps: int, batch_size: int, device: Device) -> Callable[[], float]:
+def _measure(step: Step, steps: int, batch_size: int, device: Device) -> Callable[[], float]:
     def measure() -> float:
         with fastest_kernels(), freed_memory_kept(device.torch_device):
             step()  # its kernels and its memory are at hand again, after the others' turns

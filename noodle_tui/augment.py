@@ -18,6 +18,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 CROP_AREA = (0.08, 1.0)  # RandomResizedCrop's defaults
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_TRIES = 10
+GREY = 128  # the middle of the grey levels: float16 has twice as many digits for what lies around zero
 
 
 @dataclass(frozen=True)
@@ -83,42 +84,52 @@ def crop_batch(images: list[Tensor], boxes: np.ndarray, flips: np.ndarray, size:
     return batch
 
 
-def crop_padded_batch(
-    pixels: Tensor, boxes: Tensor, flips: Tensor, size: int, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """The same crops as two matrix products, Wy @ image @ Wx^T, for a GPU: a few kernels a batch, fit for a CUDA graph.
+def crop_geometry(boxes: np.ndarray, flips: np.ndarray, size: int) -> np.ndarray:
+    """What `crop_padded_batch` needs to know of each crop and axis (rows, columns): float32 [n, 2, 5].
 
-    `pixels` uint8 [n, 3, H, W] may be padded on the right and below; `boxes` int64 [n, 4] and `flips` bool [n] lie on the
-    same device. Returns grey levels as `dtype` [n, 3, size, size], not rounded. float16 holds 0..255 exactly and is summed up
-    in float32; its weights and the width's result are rounded, which costs a quarter of a grey level at most.
+    The crop's first pixel and the one behind its last; one over the half width of the filter's triangle, which is as wide as
+    the scale when shrinking (Pillow's and torchvision's `antialias=True`); and, counted in half widths, the centre of the first
+    output pixel's triangle and the way to the next one's. Columns run backwards where `flips`.
     """
-    n, colours, n_rows, n_columns = pixels.shape
-    top, left, height, width = boxes.unbind(1)
-    rows = resize_weights(top, height, n_rows, size, torch.zeros_like(flips), dtype)
-    columns = resize_weights(left, width, n_columns, size, flips, dtype)
-    # all rows of an image's three colours as one matrix: the weights are not copied for each colour
-    narrow = pixels.to(dtype).view(n, colours * n_rows, n_columns) @ columns.transpose(1, 2)
-    return rows[:, None] @ narrow.view(n, colours, n_rows, size)
+    start, length = boxes[:, :2].astype(np.float64), boxes[:, 2:]
+    scale = length / size
+    flipped = np.column_stack([np.zeros(len(flips), dtype=bool), flips])
+    per_pixel = 1 / np.maximum(scale, 1)
+    centre = start + np.where(flipped, size - 0.5, 0.5) * scale
+    step = np.where(flipped, -scale, scale)
+    return np.stack([start, start + length, per_pixel, centre * per_pixel, step * per_pixel], axis=2).astype(np.float32)
 
 
-def resize_weights(start: Tensor, length: Tensor, n_in: int, n_out: int, flip: Tensor, dtype: torch.dtype) -> Tensor:
-    """Antialiased bilinear weights, `dtype` [n, n_out, n_in], that resize pixels [start, start + length) to n_out.
+def crop_padded_batch(pixels: Tensor, geometry: Tensor, size: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """The same crops as two matrix products, rows @ image @ columns^T, for a GPU: a few kernels a batch, fit for a CUDA graph.
 
-    A triangle filter, as wide as the scale when shrinking (Pillow's and torchvision's `antialias=True`), cut at the crop's
-    edges and normalised. Rows run backwards where `flip`. Positions are float32; each pass over the large result counts on a
-    GPU, so it is made in `dtype` and in place.
+    `pixels` uint8 [n, H, 3, W], as pixels.Padded has them, may be padded on the right and below; `geometry` float32 [n, 2, 5]
+    is `crop_geometry`'s. Returns grey levels less GREY as `dtype` [n, 3, size, size], not rounded. In float16 they are 0.2
+    levels off at most: the products are summed up in float32, but their factors are rounded.
     """
-    start, length = start[:, None].float(), length[:, None].float()
-    scale = length / n_out
-    half_width = scale.clamp(min=1)  # of the triangle, in pixels; positions are counted in it from here on
-    i = torch.arange(n_out, device=start.device, dtype=torch.float32)
-    i = torch.where(flip[:, None], n_out - 1 - i, i)
-    centre = (start + (i + 0.5) * scale) / half_width
-    j = torch.arange(n_in, device=start.device, dtype=torch.float32)
-    inside = (j >= start) & (j < start + length)
-    j = torch.where(inside, (j + 0.5) / half_width, torch.inf)  # infinitely far from each centre: no weight
-    distance = torch.empty(len(start), n_out, n_in, device=start.device, dtype=dtype)
-    torch.sub(j[:, None], centre[:, :, None], out=distance).abs_()
+    n, height, colours, width = pixels.shape
+    weights = resize_weights(geometry, max(height, width), size, dtype)
+    rows, columns = weights[:, 0, :, :height], weights[:, 1, :, :width]
+    levels = torch.sub(pixels, float(GREY), out=torch.empty(pixels.shape, dtype=dtype, device=pixels.device))
+    lower = torch.bmm(rows, levels.view(n, height, colours * width))
+    small = torch.bmm(lower.view(n, size * colours, width), columns.transpose(1, 2))
+    return small.view(n, size, colours, size).transpose(1, 2)
+
+
+def resize_weights(geometry: Tensor, n_in: int, n_out: int, dtype: torch.dtype) -> Tensor:
+    """Antialiased bilinear weights of `crop_geometry`'s crops, `dtype` [n, 2, n_out, n_in], for `n_in` pixels an axis.
+
+    A triangle, cut at the crop's edges and normalised. Positions are float32; the large result is made in `dtype` and in few
+    passes, since each counts on a GPU.
+    """
+    first, end, per_pixel, centre, step = geometry[:, :, None].unbind(-1)  # [n, 2, 1] each
+    i = torch.arange(n_out, device=geometry.device, dtype=torch.float32)
+    j = torch.arange(n_in, device=geometry.device, dtype=torch.float32)
+    centres = torch.addcmul(centre, step, i)
+    # infinitely far from each centre where it isn't the crop's: no weight
+    positions = torch.where((j >= first) & (j < end), (j + 0.5) * per_pixel, torch.inf)
+    distance = torch.empty(*geometry.shape[:2], n_out, n_in, device=geometry.device, dtype=dtype)
+    torch.sub(positions[:, :, None], centres[..., None], out=distance).abs_()
     weights = (1 - distance).clamp_(min=0)
     return weights.div_(weights.sum(-1, keepdim=True, dtype=torch.float32))
 
@@ -129,16 +140,16 @@ def central_square(image: Tensor, size: int) -> Tensor:
     return tvf.center_crop(small, [size, size])
 
 
-def normalise(pixels: Tensor) -> Tensor:
-    """Grey levels 0..255 (any dtype, [n, 3, h, w]) to ImageNet-normalised float32, channels last in memory."""
-    scale, offset = _scale_and_offset(pixels.device)
-    result = torch.empty_like(pixels, dtype=torch.float32, memory_format=torch.channels_last)
+def normalise(pixels: Tensor, grey: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Grey levels 0..255, less `grey` (any dtype, [n, 3, h, w]), to ImageNet-normalised `dtype`, channels last in memory."""
+    scale, offset = _scale_and_offset(pixels.device, grey)
+    result = torch.empty_like(pixels, dtype=dtype, memory_format=torch.channels_last)
     return torch.addcmul(offset, pixels, scale, out=result)  # one pass
 
 
 @cache
-def _scale_and_offset(device: torch.device) -> tuple[Tensor, Tensor]:
-    """What ImageNet's normalisation multiplies grey levels by and then adds, float32 [1, 3, 1, 1]. Kept on the device: a copy
-    from main memory can't be part of a CUDA graph, and would have each step wait."""
+def _scale_and_offset(device: torch.device, grey: int) -> tuple[Tensor, Tensor]:
+    """What ImageNet's normalisation multiplies grey levels (less `grey`) by and then adds, float32 [1, 3, 1, 1]. Kept on the
+    device: a copy from main memory can't be part of a CUDA graph, and would have each step wait."""
     mean, std = (255 * torch.tensor(values, dtype=torch.float64).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    return (1 / std).float().to(device), (-mean / std).float().to(device)
+    return (1 / std).float().to(device), ((grey - mean) / std).float().to(device)

@@ -1,17 +1,20 @@
 """What to do about a batch that is too large for the GPU: find the largest one that fits, by trying, and say it."""
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from noodle_tui.batches import Batches
 from noodle_tui.card import holders_in_words, others_on_card
+from noodle_tui.checkpoint import new_session
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, full_memory
+from noodle_tui.graphs import graph_pool
 from noodle_tui.step import Step, make_step
+
+Fits = Callable[[Sequence[Tensor]], bool]  # of a batch's inputs
 
 
 def largest_that_fits(fits: Callable[[int], bool], too_many: int) -> int:
@@ -31,18 +34,11 @@ def largest_that_fits(fits: Callable[[int], bool], too_many: int) -> int:
     return largest
 
 
-def watch_first_step(
-    train_step: Step, batch_size: int, input_size: int, device: Device, fits: Callable[[int], bool] | None = None
-) -> Step:
-    """`train_step`, but where the GPU's memory is full at its first call: NoodleError with the largest batch that fits.
+def watch_first_step(train_step: Step, fits: Fits, batch_size: int, input_size: int, device: Device) -> Step:
+    """`train_step`, but where the GPU's memory is full at its first call: NoodleError with the largest batch that `fits`.
 
-    `fits` is for tests; without it a network of the same kind is trained for a moment, beside what is on the GPU already (the
-    pixels, the session), so the answer holds for the next start. The session isn't touched. A later step that finds the
-    memory full was robbed by somebody else: torch's error is passed on.
+    A later step that finds the memory full was robbed by somebody else: torch's error is passed on.
     """
-    if fits is None and device.torch_device.type != "cuda":
-        return train_step  # main memory is shared with everything else, and trying may cost the process its life
-    fits = fits or (lambda n: step_fits(n, input_size, device))
     tried = False
 
     def step(inputs: Sequence[Tensor]) -> None:
@@ -57,7 +53,7 @@ def watch_first_step(
             if full_memory(error) != "gpu":
                 raise
             # leaving this block lets go of the error, and so of the tensors in the failed step's frames
-        largest = largest_that_fits(fits, min(batch_size, len(inputs[0])))
+        largest = largest_that_fits(lambda n: fits([value[:n] for value in inputs]), len(inputs[0]))
         raise NoodleError(too_large(batch_size, input_size, largest, device))
 
     return step
@@ -72,35 +68,28 @@ def too_large(batch_size: int, input_size: int, largest: int, device: Device) ->
     return f"{text}; {advice}" + (f" ({shared})" if shared else "")
 
 
-class BlankBatches:
-    """Stands for the data: normalised pixels that are all zero."""
+def trial(model: nn.Module, batches: Batches, device: Device) -> Fits:
+    """A function that says whether a step of training fits into what is free of the GPU's memory, by doing one with a copy of
+    `model`. That is beside what is there already (the pixels, the session), so its answer holds for the next start."""
 
-    @staticmethod
-    def prepare(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return images, labels
-
-
-def step_fits(n: int, input_size: int, device: Device) -> bool:
-    """Whether two steps of training on n images fit into what is free of the GPU's memory. Leaves nothing there."""
-    torch.cuda.empty_cache()
-    try:
-        _train_a_moment(n, input_size, device)
-        return True
-    except RuntimeError as error:
-        if full_memory(error) != "gpu":
-            raise
-        return False
-    finally:
+    def fits(inputs: Sequence[Tensor]) -> bool:
         torch.cuda.empty_cache()
+        try:
+            _train_a_copy(model, inputs, batches, device)
+            return True
+        except RuntimeError as error:
+            if full_memory(error) != "gpu":
+                raise
+            return False
+        finally:
+            torch.cuda.empty_cache()
+
+    return fits
 
 
-def _train_a_moment(n: int, input_size: int, device: Device) -> None:
-    where = device.torch_device
-    model: nn.Module = resnet18(num_classes=2).to(where).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9, fused=True)
-    blank = cast(Batches, BlankBatches())
-    step = make_step(model, optimizer, blank, torch.zeros(2, dtype=torch.float64, device=where), device, full=n)
-    inputs = torch.zeros(n, 3, input_size, input_size, device=where), torch.zeros(n, dtype=torch.long, device=where)
-    for _ in range(2):
-        step(inputs)
-    torch.cuda.synchronize(where)
+def _train_a_copy(model: nn.Module, inputs: Sequence[Tensor], batches: Batches, device: Device) -> None:
+    session = new_session(copy.deepcopy(model).train(), lr=0.0, momentum=0.9, device=device.torch_device)
+    step = make_step(session.model, session.optimizer, batches, session.totals, device, full=len(inputs[0]),
+                     pool=graph_pool(device.torch_device))
+    step(inputs)
+    session.totals.cpu()  # when it has been done

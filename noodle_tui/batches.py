@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noodle_tui.augment import crop_batch, crop_padded_batch, normalise, plan_epoch
+from noodle_tui.augment import GREY, crop_batch, crop_geometry, crop_padded_batch, normalise, plan_epoch
 from noodle_tui.dataset import Split
 from noodle_tui.device import Device, available_cpus
 from noodle_tui.distributed import ALONE, World
@@ -154,34 +154,39 @@ class DeviceBatches:
         self._labels = labels.to(self._device)
         # float16 makes the products several times as fast on a GPU; fp32 is for exactness
         self._dtype = torch.float16 if device.bf16 and self._device.type == "cuda" else torch.float32
-        self._drawn: dict[int, Tensor] = {}  # the next epoch's rows, once they are drawn
+        self._normalised = torch.bfloat16 if device.bf16 else torch.float32  # what the network's first layer takes
+        self._drawn: dict[int, tuple[Tensor, Tensor]] = {}  # the next epoch, once it is drawn
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         self._epoch = epoch
-        self._rows = self._drawn[epoch] if epoch in self._drawn else self._draw(epoch)
+        self._order, self._geometry = self._drawn[epoch] if epoch in self._drawn else self._draw(epoch)
         self._drawn.clear()
 
     def inputs(self, step: int) -> Sequence[Tensor]:
-        """One int64 tensor [n, 6]: index, top, left, height, width, flip of each image of batch `step`."""
-        rows = self._rows[self._world.batch(step, self._batch_size, len(self._rows))]
-        if (step + 1) * self._batch_size >= len(self._rows):
+        """int64 [n] and float32 [n, 2, 5]: the index of each image of batch `step` and its `crop_geometry`."""
+        n = len(self._order)
+        if (step + 1) * self._batch_size >= n:
             # the GPU still has this epoch's work before it: the time to draw the next one's
             self._drawn[self._epoch + 1] = self._draw(self._epoch + 1)
-        return (rows,)
+        rows = self._world.batch(step, self._batch_size, n)
+        return self._order[rows], self._geometry[rows]
 
-    def _draw(self, epoch: int) -> Tensor:
-        """The epoch's rows, on the device; to CUDA they are under way when this returns."""
+    def _draw(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """The epoch's order and crops, on the device; to CUDA they are under way when this returns."""
         plan = plan_epoch(self._seed, epoch, self._sizes)
-        rows = torch.from_numpy(np.column_stack([plan.order, plan.boxes, plan.flips]))
-        if self._device.type == "cuda":
-            rows = rows.pin_memory()  # else the copy would wait for all work before it
-        return rows.to(self._device, non_blocking=True)
+        geometry = crop_geometry(plan.boxes, plan.flips, self._input_size)
+        return self._to_device(plan.order), self._to_device(geometry)
 
-    def prepare(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        index = rows[:, 0]
-        crops = crop_padded_batch(self._pixels[index], rows[:, 1:5], rows[:, 5].bool(), self._input_size, self._dtype)
-        return normalise(crops), self._labels[index]
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array)
+        if self._device.type == "cuda":
+            tensor = tensor.pin_memory()  # else the copy would wait for all work before it
+        return tensor.to(self._device, non_blocking=True)
+
+    def prepare(self, order: Tensor, geometry: Tensor) -> tuple[Tensor, Tensor]:
+        crops = crop_padded_batch(self._pixels[order], geometry, self._input_size, self._dtype)
+        return normalise(crops, GREY, self._normalised), self._labels[order]
 
 
 Batches = HostBatches | PrefetchBatches | DeviceBatches

@@ -22,9 +22,24 @@ def others_on_card(device: Any) -> list[tuple[int, int | None]]:
 
     Bytes are None where the driver keeps them to itself. Empty where nobody else is there, or it doesn't say.
     """
+    import torch
+
     found = _ask(device, lambda nvml, card: [(int(p.pid), p.usedGpuMemory)
                                              for p in nvml.nvmlDeviceGetComputeRunningProcesses(card)])
-    others = [(pid, None if used is None else int(used)) for pid, used in found or [] if pid != os.getpid()]
+    return others_of(found, os.getpid(), torch.cuda.memory_reserved(device) > 0) if found else []
+
+
+def others_of(
+    found: list[tuple[int, int | None]], own: int, computing: bool
+) -> list[tuple[int, int | None]]:
+    """The processes beside `own`, the largest first; whether `own` is `computing` there, it knows itself.
+
+    Empty where it is and isn't among them: in a container the driver knows the host's process ids, and we would take ourselves
+    for a stranger.
+    """
+    if computing and own not in (pid for pid, _ in found):
+        return []
+    others = [(pid, None if used is None else int(used)) for pid, used in found if pid != own]
     return sorted(others, key=lambda other: other[1] or 0, reverse=True)
 
 

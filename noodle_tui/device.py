@@ -1,6 +1,7 @@
 """Which device trains, in which precision, with how many threads."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +69,10 @@ def _set_up_cuda(exact: bool) -> None:
     torch.backends.cudnn.benchmark = False
     # TensorFloat-32 drops 13 bits of float32. torch has it on for convolutions by default, where bf16 drops more anyway; matrix
     # products crop the photos, in float32 always
-    torch.backends.cudnn.allow_tf32 = not exact
-    torch.backends.cuda.matmul.allow_tf32 = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # torch 2.9 warns of newer names, which not all of its parts obey yet
+        torch.backends.cudnn.allow_tf32 = not exact
+        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def _name(device: torch.device) -> str:

@@ -4,8 +4,11 @@ from noodle_tui.names import printable
 
 EXIT_STOPPED = 130  # the exit code of a run that was stopped on request, as after Ctrl-C in a shell
 
-GPU_FULL = ("CUDA out of memory", "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
-            "MPS backend out of memory")
+# how a full GPU is said by torch, the driver, and libraries that find no room to begin in
+GPU_FULL = ("CUDA out of memory", "CUDA error: out of memory", "CUDA driver error: out of memory", "MPS backend out of memory",
+            "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
+            "CUDNN_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
+            "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate")
 HOST_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "Cannot allocate memory")
 
 

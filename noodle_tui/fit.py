@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noodle_tui.augment import normalise
-from noodle_tui.batch_size import watch_first_step
+from noodle_tui.batch_size import trial, watch_first_step
 from noodle_tui.batches import make_batches
 from noodle_tui.checkpoint import Best, Session
 from noodle_tui.config import RunConfig
@@ -19,7 +19,7 @@ from noodle_tui.device import Device
 from noodle_tui.distributed import ALONE, SharedControl, World, check_shares, make_shared_step
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
-from noodle_tui.graphs import Captured
+from noodle_tui.graphs import Captured, Pool, graph_pool
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.step import make_step
 
@@ -47,13 +47,16 @@ def fit(
     model, n = session.model, len(data.train.samples)
     check_last_batch(n, config, world)
     batches = make_batches(data.train, config.batch_size, config.seed, config.input_size, device, world)
+    pool = graph_pool(device.torch_device)
     if world.size > 1:
         train_step = make_shared_step(session, batches, device, world, n, config.batch_size)
     else:
         train_step = make_step(model, session.optimizer, batches, session.totals, device, full=min(config.batch_size, n),
-                               compiled=config.compile)
-        train_step = watch_first_step(train_step, config.batch_size, config.input_size, device)
-    forward = repeated_forward(model, device, world)
+                               compiled=config.compile, pool=pool)
+        if device.torch_device.type == "cuda":  # trying what fits into main memory may cost the process its life
+            fits = trial(model, batches, device)
+            train_step = watch_first_step(train_step, fits, config.batch_size, config.input_size, device)
+    forward = repeated_forward(model, device, world, pool)
     val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), device.torch_device)
     val_labels = data.val.labels.to(device.torch_device)
     n_steps = math.ceil(n / config.batch_size)
@@ -155,11 +158,11 @@ def plain_forward(model: nn.Module, device: Device) -> Forward:
     return forward
 
 
-def repeated_forward(model: nn.Module, device: Device, world: World) -> Forward:
+def repeated_forward(model: nn.Module, device: Device, world: World, pool: Pool | None) -> Forward:
     """The same for a validation that comes again each epoch: on CUDA as a graph, where this process trains alone. The logits
     are good until the next call."""
     forward = plain_forward(model, device)
-    return Captured(forward) if device.torch_device.type == "cuda" and world.size == 1 else forward
+    return Captured(forward, pool) if device.torch_device.type == "cuda" and world.size == 1 else forward
 
 
 @torch.no_grad()

@@ -3,7 +3,8 @@ GPU waiting for Python."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Generic, TypeVar
+from functools import cache
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ WARM_UP = 3  # runs before a capture, as torch's notes on CUDA graphs ask for
 
 Result = TypeVar("Result", Tensor, None)
 Work = Callable[[Sequence[Tensor]], Result]
+Pool = Any  # torch's own, of a private type
 
 
 class Captured(Generic[Result]):
@@ -20,9 +22,12 @@ class Captured(Generic[Result]):
     An epoch has two at most, its full batches' and its last one's. What `work` returns is overwritten by the next call.
     """
 
-    def __init__(self, work: Work[Result], rehearsal: Callable[[], AbstractContextManager[None]] = nullcontext):
-        """`rehearsal` makes a context which undoes, on the GPU, what is computed in it: warming up trains, too."""
-        self._work, self._rehearsal = work, rehearsal
+    def __init__(
+        self, work: Work[Result], pool: Pool | None, rehearsal: Callable[[], AbstractContextManager[None]] = nullcontext
+    ):
+        """`pool` is where the graphs' memory lies, see `graph_pool`. `rehearsal` makes a context which undoes, on the GPU,
+        what is computed in it: warming up trains, too."""
+        self._work, self._pool, self._rehearsal = work, pool, rehearsal
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, list[Tensor], Result]] = {}
 
     def __call__(self, inputs: Sequence[Tensor]) -> Result:
@@ -35,41 +40,60 @@ class Captured(Generic[Result]):
     def _capture(self, inputs: Sequence[Tensor]) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Result]:
         places = [value.clone() for value in inputs]
         with self._rehearsal():
-            graph, result = capture(lambda: self._work(places))
+            graph, result = capture(lambda: self._work(places), self._pool)
         self._graphs[len(places[0])] = graph, places, result
         return self._graphs[len(places[0])]
 
 
-def capture(work: Callable[[], Result]) -> tuple[torch.cuda.CUDAGraph, Result]:
+def graph_pool(device: torch.device) -> Pool | None:
+    """A place for the memory of several graphs that are replayed one after another, so that they take as much as the largest
+    of them and not their sum. None off CUDA, where there are no graphs."""
+    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
+
+
+def capture(work: Callable[[], Result], pool: Pool | None = None) -> tuple[torch.cuda.CUDAGraph, Result]:
     """`work` as a graph on the current CUDA device, and what it returned. It is done a few times before: libraries allocate
     and choose then."""
-    side = torch.cuda.Stream()  # torch's own for captures stays on the device of the first one
-    side.wait_stream(torch.cuda.current_stream())
+    side, before = _side_stream(torch.cuda.current_device()), torch.cuda.current_stream()
+    side.wait_stream(before)
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):
             work()
-    torch.cuda.current_stream().wait_stream(side)
+    before.wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    # thread_local: the saving thread's and other threads' CUDA calls go on meanwhile
-    with torch.cuda.graph(graph, stream=side, capture_error_mode="thread_local"):
-        result = work()
+    try:
+        # thread_local: the saving thread's and other threads' CUDA calls go on meanwhile
+        with torch.cuda.graph(graph, pool=pool, stream=side, capture_error_mode="thread_local"):
+            result = work()
+    finally:
+        torch.cuda.set_stream(before)  # a capture that fails leaves its own stream behind
     return graph, result
+
+
+@cache
+def _side_stream(device: int) -> torch.cuda.Stream:
+    """One for all captures on a GPU: for each stream cuBLAS keeps tens of MiB for good. torch's own for captures is of no use,
+    since it stays on the GPU of the first one."""
+    return torch.cuda.Stream(device)
 
 
 @contextmanager
 def undone(tensors: Sequence[Tensor], optimizer: torch.optim.SGD) -> Iterator[None]:
-    """What is trained in here is undone: `tensors` and the optimizer's momentum are as before, in the same memory."""
+    """What is trained in here is undone, also where it fails: `tensors` and the optimizer's momentum are as before, in the same
+    memory."""
     before = [value.clone() for value in tensors]
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     momentum = [None if (buffer := _momentum(optimizer, p)) is None else buffer.clone() for p in parameters]
-    yield
-    with torch.no_grad():
-        for place, value in zip(tensors, before, strict=True):
-            place.copy_(value)
-        for p, value in zip(parameters, momentum, strict=True):
-            # SGD's first update sets the buffer to the gradient: the same as momentum * 0 + gradient
-            if (buffer := _momentum(optimizer, p)) is not None:
-                buffer.copy_(value) if value is not None else buffer.zero_()
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for place, value in zip(tensors, before, strict=True):
+                place.copy_(value)
+            for p, value in zip(parameters, momentum, strict=True):
+                # SGD's first update sets the buffer to the gradient: the same as momentum * 0 + gradient
+                if (buffer := _momentum(optimizer, p)) is not None:
+                    buffer.copy_(value) if value is not None else buffer.zero_()
 
 
 def _momentum(optimizer: torch.optim.SGD, parameter: Tensor) -> Tensor | None:

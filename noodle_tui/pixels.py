@@ -5,6 +5,7 @@
     a cache file   on disk, one after another, paged in as needed; built once and shared by runs (pixel_cache.py)
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,6 +18,7 @@ from torch import Tensor
 from noodle_tui.device import available_memory
 
 MEMORY_SHARE = 0.6  # of the main memory that is free, for pixels
+ALIGNED = 16  # bytes
 DEVICE_SHARE = 0.4  # of the GPU memory that is free: other people's runs need some, too
 
 Place = Literal["device", "memory", "cache"]
@@ -53,7 +55,11 @@ class Ragged:
 
 
 class Padded:
-    """Images in one tensor uint8 [n, 3, H, W], each in its upper left corner; the rest is black."""
+    """Images in one tensor uint8 [n, H, 3, W], each in its upper left corner; the rest is black.
+
+    A line of an image is its red, its green and its blue one in a row, so that one matrix product shrinks all three. H and W
+    are multiples of 16: a GPU fetches and multiplies rows of whole 16 bytes several times as fast.
+    """
 
     def __init__(self, tensor: Tensor, sizes: Sizes | np.ndarray):
         self.tensor = tensor
@@ -65,14 +71,21 @@ class Padded:
     def __getitem__(self, index: int) -> Tensor:
         """Image `index` as uint8 [3, h, w], where the tensor is."""
         height, width = self.sizes[index].tolist()
-        return self.tensor[index, :, :height, :width]
+        return self.tensor[index, :height, :, :width].transpose(0, 1)
 
     def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     def stacked(self) -> Tensor:
         """All images as uint8 [n, 3, h, w], without a copy. They must have one size, as those of the validation split do."""
-        return self.tensor
+        height, width = self.sizes[0].tolist()
+        return self.tensor[:, :height, :, :width].transpose(1, 2)
+
+
+def padded_shape(sizes: np.ndarray) -> tuple[int, int, int, int]:
+    """The shape of Padded's tensor for images of these heights and widths, int64 [n, 2]."""
+    height, width = (-(-int(longest) // ALIGNED) * ALIGNED for longest in sizes.max(axis=0, initial=0))
+    return len(sizes), height, 3, width
 
 
 Pixels = Ragged | Padded
@@ -97,8 +110,8 @@ class Room:
         return 3 * int(self.train.prod(axis=1).sum() + self.val.prod(axis=1).sum())
 
     def padded(self) -> int:
-        """Bytes, each split padded to its largest height and width."""
-        return sum(3 * len(sizes) * int(sizes.max(axis=0).prod()) for sizes in (self.train, self.val))
+        """Bytes, each split padded to its largest height and width, as Padded is."""
+        return sum(math.prod(padded_shape(sizes)) for sizes in (self.train, self.val))
 
 
 def choose_place(room: Room, device: torch.device) -> Place:
@@ -141,17 +154,17 @@ class PaddedStore:
 
     def __init__(self, sizes: np.ndarray, device: torch.device):
         """`sizes` int64 [n, 2] as the headers say. torch.OutOfMemoryError where the device has no room."""
-        height, width = sizes.max(axis=0, initial=0).tolist()
-        self._tensor = torch.zeros(len(sizes), 3, height, width, dtype=torch.uint8, device=device)
+        self._tensor = torch.zeros(padded_shape(sizes), dtype=torch.uint8, device=device)
         self._sizes: list[tuple[int, int]] = []
 
     def keep(self, image: Tensor) -> None:
         """Append a copy of `image`, uint8 [3, h, w], from any device."""
         _, height, width = image.shape
-        more_height, more_width = max(0, height - self._tensor.shape[2]), max(0, width - self._tensor.shape[3])
+        _, all_heights, _, all_widths = padded_shape(np.array([(height, width), self._tensor.shape[1::2]]))
+        more_height, more_width = all_heights - self._tensor.shape[1], all_widths - self._tensor.shape[3]
         if more_height or more_width:  # a header had promised less
-            self._tensor = F.pad(self._tensor, (0, more_width, 0, more_height))
-        self._tensor[len(self._sizes), :, :height, :width].copy_(image)
+            self._tensor = F.pad(self._tensor, (0, more_width, 0, 0, 0, more_height))
+        self._tensor[len(self._sizes), :height, :, :width].copy_(image.transpose(0, 1))
         self._sizes.append((height, width))
 
     def pixels(self) -> Padded:

@@ -11,19 +11,19 @@ from torch import Tensor, nn
 from noodle_tui.batches import Batches
 from noodle_tui.device import Device
 from noodle_tui.errors import UsageError, one_line
-from noodle_tui.graphs import Captured, undone
+from noodle_tui.graphs import Captured, Pool, undone
 
 Step = Callable[[Sequence[Tensor]], None]
 
 
 def make_step(
     model: nn.Module, optimizer: torch.optim.SGD, batches: Batches, totals: Tensor, device: Device, *, full: int,
-    compiled: bool = False,
+    compiled: bool = False, pool: Pool | None = None,
 ) -> Step:
     """A function that trains on one batch's inputs and adds its summed loss and correct count to `totals` [2].
 
-    `full` is the number of images in each batch but an epoch's last: compiled code is made for this size alone. It never waits
-    for the device: whoever reads `totals` does.
+    `full` is the number of images in each batch but an epoch's last: compiled code is made for this size alone. `pool` is
+    for the memory of its graphs. It never waits for the device: whoever reads `totals` does.
     """
     network = compile_network(model) if compiled else model
 
@@ -39,7 +39,7 @@ def make_step(
         totals[1] += (logits.argmax(1) == labels).sum()
 
     if device.torch_device.type == "cuda":
-        return Captured(step, lambda: undone([*model.state_dict().values(), totals], optimizer))
+        return Captured(step, pool, lambda: undone([*model.state_dict().values(), totals], optimizer))
     return step
 
 

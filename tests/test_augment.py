@@ -17,11 +17,13 @@ from torchvision.transforms.v2.functional import to_dtype
 from noodle_tui.augment import (
     CROP_AREA,
     CROP_RATIO,
+    GREY,
     IMAGENET_MEAN,
     IMAGENET_STD,
     central_crop,
     central_square,
     crop_batch,
+    crop_geometry,
     crop_padded_batch,
     normalise,
     plan_epoch,
@@ -123,26 +125,42 @@ def test_train_transform_is_torchvisions(picture: tuple[torch.Tensor, Image.Imag
         assert (crop.int() - wanted.int()).abs().max().item() <= 1
 
 
-def test_crops_by_matrix_products_are_torchvisions() -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 0.05), (torch.float16, 0.25)])
+def test_crops_by_matrix_products_are_torchvisions(dtype: torch.dtype, tolerance: float) -> None:
     sizes = [(131, 97), (40, 160), (160, 31), (17, 20), (1, 1), (160, 160)]
     images = [torch.from_numpy(noise(h, w, 3, seed=w)).reshape(h, w, 3).permute(2, 0, 1) for h, w in sizes]
     plan = plan_epoch(7, 3, np.array(sizes))
     images = [images[i] for i in plan.order]
-    padded = torch.full((len(images), 3, 160, 160), 255, dtype=torch.uint8)  # what lies beside an image must not bleed in
+    padded = torch.full((len(images), 160, 3, 160), 255, dtype=torch.uint8)  # what lies beside an image must not bleed in
     for place, image in zip(padded, images, strict=True):
-        place[:, : image.shape[1], : image.shape[2]] = image
-    crops = crop_padded_batch(padded, torch.from_numpy(plan.boxes), torch.from_numpy(plan.flips), 64)
+        place[: image.shape[1], :, : image.shape[2]] = image.transpose(0, 1)
+    geometry = torch.from_numpy(crop_geometry(plan.boxes, plan.flips, 64))
+    crops = crop_padded_batch(padded, geometry, 64, dtype).float() + GREY
     for crop, image, (top, left, h, w), flip in zip(crops, images, plan.boxes.tolist(), plan.flips, strict=True):
         wanted = tv.resized_crop(image.float(), top, left, h, w, [64, 64], antialias=True)
         wanted = wanted.flip(-1) if flip else wanted
-        assert (crop - wanted).abs().max().item() < 0.05  # grey levels
+        assert (crop - wanted).abs().max().item() < tolerance  # grey levels
 
 
-def test_normalise_is_torchvisions() -> None:
+@pytest.mark.parametrize("size", [32, 224])
+def test_crops_in_half_precision_of_large_noise_are_torchvisions(size: int) -> None:
+    image = torch.from_numpy(noise(762, 562, 3)).permute(2, 0, 1)
+    plan = plan_epoch(1, 1, np.array([image.shape[1:]] * 12))
+    padded = image.transpose(0, 1)[None].expand(12, -1, -1, -1).contiguous()
+    geometry = torch.from_numpy(crop_geometry(plan.boxes, plan.flips, size))
+    crops = crop_padded_batch(padded, geometry, size, torch.float16).float() + GREY
+    for crop, (top, left, h, w), flip in zip(crops, plan.boxes.tolist(), plan.flips, strict=True):
+        wanted = tv.resized_crop(image.float(), top, left, h, w, [size, size], antialias=True)
+        assert (crop - (wanted.flip(-1) if flip else wanted)).abs().max().item() < 0.25
+
+
+@pytest.mark.parametrize("grey", [0, GREY])
+def test_normalise_is_torchvisions(grey: int) -> None:
     pixels = torch.from_numpy(noise(8, 8, 3)).permute(2, 0, 1)[None]
     wanted = transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)(pixels / 255)
-    result = normalise(pixels)
+    result = normalise(pixels.half() - grey if grey else pixels, grey)
     assert result.dtype == torch.float32
+    assert torch.equal(normalise(pixels, dtype=torch.bfloat16), normalise(pixels).bfloat16())
     assert result.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(result, wanted, atol=1e-5, rtol=0)
 

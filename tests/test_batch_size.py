@@ -9,7 +9,7 @@ import torch
 from conftest import MakeConfig
 
 from noodle_tui.batch_size import largest_that_fits, watch_first_step
-from noodle_tui.card import holders_in_words, others_on_card
+from noodle_tui.card import holders_in_words, others_of, others_on_card
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, full_memory
 
@@ -40,13 +40,13 @@ def test_a_first_step_that_finds_the_memory_full_says_what_fits() -> None:
     def step(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB\nand more")
 
-    watched = watch_first_step(step, 64, 224, CPU, fits=lambda n: n <= 50)
+    watched = watch_first_step(step, lambda inputs: len(inputs[0]) <= 50, 64, 224, CPU)
     with pytest.raises(NoodleError) as raised:
         watched(INPUTS)
     assert str(raised.value) == ("--batch-size 64: a step of training doesn't fit into the memory of a card of the test; the "
                                  "largest batch that fits now is 50")
     with pytest.raises(NoodleError, match="not even a single image of --input-size 224 fits: choose another --device"):
-        watch_first_step(step, 64, 224, CPU, fits=lambda n: False)(INPUTS)
+        watch_first_step(step, lambda inputs: False, 64, 224, CPU)(INPUTS)
 
 
 def test_a_broken_capture_counts_as_what_broke_it() -> None:
@@ -57,7 +57,7 @@ def test_a_broken_capture_counts_as_what_broke_it() -> None:
             raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
 
     with pytest.raises(NoodleError, match=r"fits now is 1$"):
-        watch_first_step(step, 64, 224, CPU, fits=lambda n: n == 1)(INPUTS)
+        watch_first_step(step, lambda inputs: len(inputs[0]) == 1, 64, 224, CPU)(INPUTS)
 
 
 def test_other_errors_and_later_steps_are_passed_on() -> None:
@@ -67,7 +67,7 @@ def test_other_errors_and_later_steps_are_passed_on() -> None:
         if (error := errors.pop(0)) is not None:
             raise error
 
-    watched = watch_first_step(step, 64, 224, CPU, fits=lambda n: True)
+    watched = watch_first_step(step, lambda inputs: True, 64, 224, CPU)
     watched(INPUTS)
     with pytest.raises(torch.OutOfMemoryError):  # somebody else has taken the memory since
         watched(INPUTS)
@@ -76,7 +76,7 @@ def test_other_errors_and_later_steps_are_passed_on() -> None:
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        watch_first_step(broken, 64, 224, CPU, fits=lambda n: True)(INPUTS)
+        watch_first_step(broken, lambda inputs: True, 64, 224, CPU)(INPUTS)
 
 
 def test_who_holds_how_much_of_a_card() -> None:
@@ -87,9 +87,18 @@ def test_who_holds_how_much_of_a_card() -> None:
     assert others_on_card("cpu") == []
 
 
+def test_the_others_on_a_card_are_told_from_ourselves() -> None:
+    found = [(3, 1), (7, 5), (9, None), (11, 8)]
+    assert others_of(found, own=7, computing=True) == [(11, 8), (3, 1), (9, None)]
+    assert others_of(found, own=8, computing=False) == [(11, 8), (7, 5), (3, 1), (9, None)]
+    assert others_of(found, own=8, computing=True) == []  # other numbers than ours: one of them may be us
+
+
 @pytest.mark.parametrize(("error", "whose"), [
     (MemoryError(), "host"), (torch.OutOfMemoryError("x"), "gpu"),
     (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "gpu"),
+    (RuntimeError("CUDA driver error: out of memory"), "gpu"),
+    (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"), "gpu"),
     (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "host"),
     (RuntimeError("shapes differ"), ""), (ValueError("memory"), ""),
 ])

@@ -17,13 +17,13 @@ def images(*sizes: tuple[int, int]) -> list[torch.Tensor]:
 
 def test_room_is_counted_with_and_without_padding() -> None:
     assert ROOM.flat() == 3 * (200 + 200 + 64 + 64)
-    assert ROOM.padded() == 3 * (3 * 400 + 2 * 64)
+    assert ROOM.padded() == 3 * (3 * 32 * 32 + 2 * 16 * 16)
     assert ROOM.count == 5
 
 
 @pytest.mark.parametrize(("device", "gpu_free", "memory_free", "place"), [
-    (CUDA, 10_000, 0, "device"),
-    (CUDA, 9_950, 10_000, "memory"),  # 40% are 3,980, and 3,984 are needed
+    (CUDA, 27_000, 0, "device"),
+    (CUDA, 26_000, 10_000, "memory"),  # 40% are 10,400, and 10,752 are needed
     (CUDA, 0, 1_000, "cache"),
     (CPU, 10_000, 10_000, "memory"),
     (CPU, 10_000, 2_640, "memory"),  # 60% are 1,584: just enough
@@ -52,7 +52,7 @@ def test_images_come_back_as_they_were_put_in(store: FlatStore | PaddedStore) ->
 
 @pytest.mark.parametrize("store", [FlatStore(10), PaddedStore(np.array([[2, 3]] * 4), CPU)])
 def test_images_larger_than_their_headers_promised_are_kept_all_the_same(store: FlatStore | PaddedStore) -> None:
-    put = images((2, 2), (7, 5), (3, 4), (1, 9))
+    put = images((2, 2), (70, 50), (3, 4), (1, 90))
     for image in put:
         store.keep(image)
     assert all(torch.equal(a, b) for a, b in zip(put, store.pixels(), strict=True))
@@ -73,5 +73,5 @@ def test_a_padded_image_is_black_outside() -> None:
     for image in images((2, 3), (4, 1)):
         store.keep(image + 1 - image % 2)  # no black within
     tensor = store.pixels().tensor
-    assert tensor.shape == (2, 3, 4, 3)
-    assert [int((one == 0).sum()) for one in tensor] == [3 * 6, 3 * 8]
+    assert tensor.shape == (2, 16, 3, 16)
+    assert [int((one != 0).sum()) for one in tensor] == [3 * 6, 3 * 4]

@@ -21,6 +21,7 @@ from typing import Any, BinaryIO
 from noodle_tui.errors import NoodleError
 
 TIMEOUT = 15  # seconds without a byte before a download counts as cut
+LARGEST = 2**29  # bytes: ten times what is asked for; whoever sends more sends something else, maybe without end
 DEAD_AFTER = 10  # times TIMEOUT without a byte, and the process that wrote a .part file is gone
 LOOK_EVERY = 0.1  # seconds between two looks for a request to stop
 
@@ -143,6 +144,8 @@ class Transfer:
                     out.write(block)
                     digest.update(block)
                     self.done += len(block)
+                    if self.done > LARGEST:
+                        raise ValueError(f"the server sends something else: more than {LARGEST // 2**20} MiB")
             self._answer.set_result(digest.hexdigest())
         except BaseException as error:  # noqa: BLE001 - it is raised where the result is asked for
             self._answer.set_exception(error)

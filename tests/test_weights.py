@@ -1,5 +1,6 @@
 """ImageNet's weights over real sockets, whole and in every broken way; weights files that are none."""
 
+import contextlib
 import hashlib
 import http.server
 import os
@@ -52,6 +53,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
             self.wfile.write(b"%x\r\n" % len(CONTENT) + CONTENT[:1000])
+            return None
+        if manner == "endless":
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    self.wfile.write(CONTENT)
             return None
         self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
@@ -121,10 +128,12 @@ def test_a_damaged_file_of_an_earlier_day_is_replaced(server: Server) -> None:
 @pytest.mark.parametrize(("manner", "reason"), [
     ("cut", "damaged: 400000 bytes arrived"), ("cut chunk", "IncompleteRead"), ("damaged", "damaged: 800000 bytes arrived"),
     ("stalled", "timed out"), ("stalled at once", "timed out"), ("404", "Not Found"),
+    ("endless", "the server sends something else: more than 4 MiB"),
 ])
 def test_a_download_that_fails_leaves_nothing_and_says_what_to_do(
-    server: Server, manner: str, reason: str, tmp_path: Path
+    server: Server, manner: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(module, "LARGEST", 4 * 2**20)
     server.manner = manner
     with pytest.raises(NoodleError) as raised:
         fetch_imagenet()

@@ -42,6 +42,10 @@ class BackgroundRun:
         except BaseException as error:  # noqa: BLE001 - the thread's last word; a run that had begun has said it already
             if not (self.events and isinstance(self.events[-1], ENDINGS)):
                 self._listen(RunFailed(error=one_line(error), seconds=0.0))
+        if "torch" in sys.modules:  # it may have failed before
+            from noodle_tui.device import release_memory
+
+            release_memory()  # the app may stay open for days
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, StageProgress):

@@ -1,5 +1,6 @@
 """Which device trains, in which precision, with how many threads."""
 
+import gc
 import os
 import warnings
 from dataclasses import dataclass
@@ -44,6 +45,13 @@ def make_current(device: Device) -> None:
     on cuda:0, where a graph of work on cuda:1 would come out empty. Nothing to do off CUDA."""
     if device.torch_device.type == "cuda":
         torch.cuda.set_device(device.torch_device)
+
+
+def release_memory() -> None:
+    """Give the GPU's memory that this process no longer uses back to others: torch would keep it for itself."""
+    if torch.cuda.is_initialized():
+        gc.collect()  # a session and what its graphs refer to hold each other
+        torch.cuda.empty_cache()
 
 
 def _best() -> str:

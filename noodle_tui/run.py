@@ -22,6 +22,7 @@ from noodle_tui.distributed import ALONE, World, check_ranks, ending_together, s
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunStarted, RunStopped, StageDone, StageStarted
 from noodle_tui.failure import failure_in_words
+from noodle_tui.heap import freed_memory_kept
 from noodle_tui.job import Job, Outcome
 from noodle_tui.judge import judge, known_facts
 from noodle_tui.listeners.fanout import Fanout
@@ -173,8 +174,9 @@ def train(job: Job, loaded: Loaded, saver: "Saver") -> None:
     if config.compile:
         job.emit(Message(level="info", text="the first step compiles the network, which takes a minute or more (--compile)"))
     try:
-        fit(session, loaded.data, config, device, emit=job.emit, control=shared(job.control, job.world, device),
-            save=saver.save, world=job.world)
+        with freed_memory_kept(device.torch_device):
+            fit(session, loaded.data, config, device, emit=job.emit, control=shared(job.control, job.world, device),
+                save=saver.save, world=job.world)
     except StopRun:
         job.world.collect(session.totals)
         saver.save(session)

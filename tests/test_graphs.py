@@ -1,0 +1,125 @@
+"""What a CUDA graph may hold, watched on the CPU: the step and the validation read nothing back and bring nothing along; and
+what a rehearsal trains is undone. The graphs themselves are tested where there is a GPU, in test_cuda.py."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from test_fit import CPU, network, split
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from noodle_tui.batches import DeviceBatches
+from noodle_tui.checkpoint import Session, new_session
+from noodle_tui.device import Device
+from noodle_tui.fit import plain_forward
+from noodle_tui.graphs import graph_pool, undone
+from noodle_tui.pixels import PaddedStore
+from noodle_tui.step import Step, make_step
+
+BF16 = Device(torch.device("cpu"), "CPU", "bf16")
+# Each of these makes a GPU wait for Python or Python for the GPU; CUDA refuses them all while it captures.
+FORBIDDEN = ("lift_fresh", "_local_scalar_dense", "nonzero", "masked_select", "_unique", "is_pinned", "_pin_memory", "equal")
+
+
+class Watch(TorchDispatchMode):
+    """Refuses what a graph can't hold: values that come from Python or go there."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        by_mask = name.startswith("index") and any(
+            isinstance(i, Tensor) and i.dtype == torch.bool for i in tree_leaves(args[1:2]))
+        assert name not in FORBIDDEN and not by_mask, f"{name} has no place in a graph"
+        return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def watched() -> Iterator[None]:
+    with Watch():
+        yield
+
+
+def step_of(device: Device, momentum: float = 0.9) -> tuple[Step, DeviceBatches, Session]:
+    """A step on pixels that lie on the device, as on a GPU; 20 images, batches of 8."""
+    data = split(20, 1)
+    store = PaddedStore(data.sizes, device.torch_device)
+    for image in data.pixels:
+        store.keep(image)
+    batches = DeviceBatches(store.pixels(), data.labels, 8, 42, 64, device)
+    session = new_session(network(), 0.05, momentum, device.torch_device)
+    session.model.train()
+    batches.start_epoch(1)
+    return make_step(session.model, session.optimizer, batches, session.totals, device, full=8), batches, session
+
+
+@pytest.mark.parametrize("device", [CPU, BF16], ids=["fp32", "bf16"])
+@pytest.mark.parametrize("number", [0, 2], ids=["full batch", "last batch"])
+def test_a_step_brings_nothing_from_python_and_reads_nothing_back(device: Device, number: int) -> None:
+    step, batches, session = step_of(device)
+    inputs = batches.inputs(number)
+    step(inputs)  # warmed up, as before a capture
+    with watched():
+        step(inputs)
+    assert session.totals[0] > 0
+
+
+@pytest.mark.parametrize("device", [CPU, BF16], ids=["fp32", "bf16"])
+def test_a_validation_brings_nothing_from_python_and_reads_nothing_back(device: Device) -> None:
+    forward = plain_forward(network().eval(), device)
+    images = [torch.randint(0, 256, (4, 3, 64, 64), dtype=torch.uint8)]
+    with torch.no_grad():
+        wanted = forward(images)
+        with watched():
+            found = forward(images)
+    assert torch.equal(found, wanted) and found.dtype == torch.float32
+
+
+def test_the_watch_sees_what_would_break_a_graph() -> None:
+    value = torch.ones(3)
+    for culprit in (lambda: torch.tensor([1.0]), lambda: value[0].item(), lambda: value[value > 0], lambda: bool(value[0])):
+        with pytest.raises(AssertionError, match="has no place in a graph"), watched():
+            culprit()
+
+
+def state_of(session: Session) -> list[Tensor]:
+    momentum = [session.optimizer.state[p].get("momentum_buffer") for p in session.model.parameters()]
+    return [value.clone() for value in (*session.model.state_dict().values(), session.totals,
+                                        *(torch.zeros(1) if m is None else m for m in momentum))]
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_a_rehearsal_is_undone_and_what_follows_is_as_without_it(momentum: float) -> None:
+    plain, plain_batches, plain_session = step_of(CPU, momentum)
+    step, batches, session = step_of(CPU, momentum)
+    for number in (0, 1, 2):  # before the first step there is no momentum, afterwards there is
+        inputs = batches.inputs(number)
+        places = [value.data_ptr() for value in session.model.state_dict().values()]
+        with undone([*session.model.state_dict().values(), session.totals], session.optimizer):
+            for _ in range(3):
+                step(inputs)
+        step(inputs)
+        plain(plain_batches.inputs(number))
+        assert all(torch.equal(a, b) for a, b in zip(state_of(session), state_of(plain_session), strict=True))
+        assert places == [value.data_ptr() for value in session.model.state_dict().values()]
+
+
+def test_a_rehearsal_that_fails_is_undone_too() -> None:
+    step, batches, session = step_of(CPU)
+    step(batches.inputs(0))
+    before = state_of(session)
+
+    def fail() -> None:
+        with undone([*session.model.state_dict().values(), session.totals], session.optimizer):
+            step(batches.inputs(1))
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        fail()
+    assert all(torch.equal(a, b) for a, b in zip(state_of(session), before, strict=True))
+
+
+def test_off_cuda_there_are_no_graphs() -> None:
+    assert graph_pool(torch.device("cpu")) is None

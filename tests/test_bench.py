@@ -5,8 +5,9 @@ import math
 import random
 import statistics
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,11 @@ def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would
     compiled: list[torch.nn.Module] = []
     said: list[str] = []
     kept = False
+    calls: Counter[str] = Counter()
+
+    def keep_in_ceiling(_: torch.device) -> AbstractContextManager[None]:
+        calls["memory kept at the ceiling"] += 1
+        return nullcontext()
 
     def compile_nothing(model: Any, **_: Any) -> Any:
         if isinstance(model, torch.nn.Module):
@@ -242,6 +248,9 @@ def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would
     for room in ("compare", "trainer"):
         monkeypatch.setattr(f"noodle_tui.bench.{room}.make_current", lambda _: threads.append(threading.current_thread().name))
     monkeypatch.setattr("noodle_tui.bench.trainer.freed_memory_kept", keep)
+    monkeypatch.setattr("noodle_tui.bench.trainer.share_one_heap", lambda: calls.update(["one heap"]))
+    monkeypatch.setattr("noodle_tui.bench.ceiling.freed_memory_kept", keep_in_ceiling)
+    monkeypatch.setattr(compare, "check_compiler", lambda _: calls.update(["compiler checked"]))
     monkeypatch.setattr("noodle_tui.bench.trainer.fit", watched)
     monkeypatch.setattr(PlainLoop, "epoch", epoch)
     monkeypatch.setattr(compare, "start_up", lambda *_: {})
@@ -253,6 +262,8 @@ def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would
     assert len(compiled) == 2  # the trainer's network and the ceiling's
     assert set(said) == {"trainer: memory kept True, deterministic True", "plain: memory kept False, deterministic False"}
     assert torch.backends.cudnn.deterministic and not fit_threads()
+    # two fits; two ceilings in three rounds
+    assert calls == {"compiler checked": 1, "one heap": 2, "memory kept at the ceiling": 6}
     assert threads == ["MainThread", "fit", "fit"]  # each has its GPU as the current one; the first look is a fit, too
 
 

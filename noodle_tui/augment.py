@@ -143,6 +143,8 @@ def central_square(image: Tensor, size: int) -> Tensor:
 def normalise(pixels: Tensor, grey: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     """Grey levels 0..255, less `grey` (any dtype, [n, 3, h, w]), to ImageNet-normalised `dtype`, channels last in memory."""
     scale, offset = _scale_and_offset(pixels.device, grey)
+    if pixels.device.type == "mps":  # Apple's takes one type and writes it in its own order
+        return torch.addcmul(offset, pixels.float(), scale).to(dtype).contiguous(memory_format=torch.channels_last)
     result = torch.empty_like(pixels, dtype=dtype, memory_format=torch.channels_last)
     return torch.addcmul(offset, pixels, scale, out=result)  # one pass
 

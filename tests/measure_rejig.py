@@ -2,9 +2,9 @@
 
     python tests/measure_rejig.py [COUNT] [ROUNDS]
 
-Links a few small JPEGs under COUNT names (100,000) in folders of 1,000. In each of ROUNDS rounds (3), one after the other: `find`
-lists them; `find` and `ln -s` link them into one folder; rejig plans (by names alone, and with a look at each header) and
-applies with links. Prints medians and the medians of the rounds' ratios.
+Links a few small JPEGs under COUNT names (100,000) in folders of 1,000. In each of ROUNDS rounds (3), one after the other:
+`find` lists them; `find` and `ln -s` link them into one folder; rejig plans (by names alone, and with a look at each header)
+and applies with links. Prints medians and the medians of the rounds' ratios.
 """
 
 import os

@@ -47,7 +47,7 @@ class Saver:
         self._saves: queue.Queue[Save | None] = queue.Queue()  # None: no more will come
         self._trouble: Exception | None = None
         self._model_epoch = 0  # the epoch whose weights model.pth holds
-        self._refused: set[str] = set()  # files whose newest content the disk did not take
+        self._refused: dict[str, str] = {}  # files whose newest content the disk did not take, and why, as it was said
         self._last: Save | None = None  # stays in memory until the end: the disk may go at any time
         # a plain thread and no executor: those refuse work while the process waits for a run without an app to end
         self._thread = threading.Thread(target=self._work, name="save")
@@ -92,13 +92,14 @@ class Saver:
 
         NoodleError if no place takes it.
         """
+        self.wait()  # what is being written belongs to the old folder
         refusing = self._folder
         for place in rescue_places():
             try:
                 self._folder = make_rescue_folder(place, refusing.name)
             except OSError:
                 continue  # the next place may take it
-            self._model_epoch, self._refused = 0, set()
+            self._model_epoch, self._refused = 0, {}
             if self._last is not None:
                 self._saves.put(self._last)
             self.wait()
@@ -107,7 +108,7 @@ class Saver:
                                    f"{self._folder} instead"))
                 return self._folder
             shutil.rmtree(self._folder, ignore_errors=True)
-        self._folder, self._refused = refusing, set()  # it is said now, once
+        self._folder, self._refused = refusing, {}  # it is said now, once
         raise NoodleError(f"{refusing} takes no files, nor do {' and '.join(map(str, rescue_places()))}: what was learnt since "
                           "the last save is lost; make room or rights there, then start again")
 
@@ -152,7 +153,7 @@ class Saver:
         except OSError as error:
             self._say_refused(FILE, error)
             return
-        self._refused.discard(FILE)
+        self._refused.pop(FILE, None)
         self._emit(Saved(what="checkpoint", file=FILE, epoch=content["epoch"]))
 
     def _write_model(self, best: Best, card: dict[str, Any]) -> None:
@@ -162,13 +163,16 @@ class Saver:
         except OSError as error:
             self._say_refused(MODEL, error)
             return
-        self._refused.discard(MODEL)
+        self._refused.pop(MODEL, None)
         self._model_epoch = best.epoch
         self._emit(Saved(what="model", file=MODEL, epoch=best.epoch))
 
     def _say_refused(self, name: str, error: OSError) -> None:
-        self._refused.add(name)
-        self._emit(Message(level="error", text=f"{self._folder / name} could not be saved ({error.strerror}): make room or "
+        reason = error.strerror or str(error)
+        if self._refused.get(name) == reason:
+            return  # the same as at the save point before
+        self._refused[name] = reason
+        self._emit(Message(level="error", text=f"{self._folder / name} could not be saved ({reason}): make room or "
                            "rights there; it stays in memory, is tried again at each save point, and elsewhere at the end"))
 
 

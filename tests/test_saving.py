@@ -1,6 +1,8 @@
 """Saves in a thread of their own: training doesn't wait for them, and none is lost."""
 
+import shutil
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,6 +162,52 @@ def test_a_disk_that_refuses_is_said_and_tried_again(tmp_path: Path) -> None:
         folder.mkdir()
         saver.save(session)
     assert [e.file for e in said if isinstance(e, Saved)] == [FILE, MODEL]
+
+
+def errors_in(events: list[Event]) -> list[str]:
+    return [e.text.split(" (")[0] for e in events if isinstance(e, Message) and e.level == "error"]
+
+
+def test_the_same_refusal_is_said_once_and_anew_after_a_success(tmp_path: Path) -> None:
+    said: list[Event] = []
+    session, folder = trained(), tmp_path / "run"
+    once = [f"{folder / name} could not be saved" for name in (FILE, MODEL)]
+    with Saver(folder, CONFIG, FACTS, said.append) as saver:
+        for epoch in range(1, 5):
+            saver.save(at_epoch(session, epoch))
+            saver.wait()
+        assert errors_in(said) == once
+        folder.mkdir()
+        saver.save(session)
+        saver.wait()
+        shutil.rmtree(folder)
+        better(session, 5)
+        saver.save(session)
+        saver.wait()
+        assert errors_in(said) == 2 * once
+        folder.write_text("a file in the folder's place refuses for another reason")
+        saver.save(session)
+    assert errors_in(said) == 3 * once
+
+
+def test_a_move_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when the report is refused while the last save is under way: two folders must not get mixed up."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    said: list[Event] = []
+
+    def slowly(event: Event) -> None:
+        said.append(event)
+        time.sleep(0.3)
+
+    folder = tmp_path / "run"
+    with Saver(folder, CONFIG, FACTS, slowly) as saver:
+        saver.save(trained())
+        time.sleep(0.1)
+        home = saver.move()
+    assert errors_in(said) == [*(f"{folder / name} could not be saved" for name in (FILE, MODEL)),
+                               f"{folder} takes no files: the run is saved in {home} instead"]
+    assert [e.file for e in said if isinstance(e, Saved)] == [FILE, MODEL]
+    assert {FILE, MODEL, CARD} == {f.name for f in home.iterdir()}
 
 
 def break_it(session: Session) -> None:

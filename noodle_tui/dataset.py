@@ -41,6 +41,7 @@ Report = Callable[[int, int], None]  # how many of how many
 Check = Callable[[], None]
 Store = FlatStore | PaddedStore | Writer
 GIB = 2**30
+NVJPEG_FROM = 2000  # training photos: fewer are decoded by Pillow before nvJPEG has started, and exactly
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ def _decode_to_device(
 ) -> Decoding:
     """Nothing is left in main memory. torch.OutOfMemoryError where the GPU has less room than it said."""
     stores = {split: PaddedStore(sizes, device.torch_device) for split, sizes in room.by_split().items()}
-    decode_batch = nvjpeg(device.torch_device) if device.bf16 else None  # fp32 is for exactness
+    many = len(samples["train"]) >= NVJPEG_FROM
+    decode_batch = nvjpeg(device.torch_device) if many and device.bf16 else None  # fp32 is for exactness
     read = _keep_all(_images(samples, input_size, check, decode_batch), stores, _count_to(room.count, progress))
     return Decoding({s: stores[s].pixels() for s in SPLITS}, read, f"GPU memory, {room.padded() / GIB:.2f} GiB")
 

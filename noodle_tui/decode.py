@@ -27,7 +27,7 @@ from PIL import Image
 from torch import Tensor
 
 from noodle_tui.device import available_cpus
-from noodle_tui.errors import one_line
+from noodle_tui.errors import full_memory, one_line
 from noodle_tui.images import open_image
 
 MIN_SIDE = 2  # pixels: trackers and placeholders have one
@@ -137,11 +137,17 @@ def decode_in_threads(
 def decode_in_batches(
     paths: Iterable[Path], decode_batch: DecodeBatch, check: Callable[[], None]
 ) -> Iterator[Decoded | BadImage]:
-    """Each file in order: plain JPEGs by `decode_batch`, many at a time, what it refuses and all others by Pillow."""
+    """Each file in order: plain JPEGs by `decode_batch`, many at a time, what it refuses and all others by Pillow.
+
+    torch.OutOfMemoryError where the GPU is full.
+    """
     read = in_threads(_or_bad(lambda path: (path, read_plain_jpeg(path))), paths, check, ahead=2 * GPU_BATCH)
+    works = True
     while batch := list(islice(read, GPU_BATCH)):
         plain = [(one[0], one[1]) for one in batch if not isinstance(one, BadImage) and isinstance(one[1], PlainJpeg)]
-        images = _try_batch([file for _, file in plain], decode_batch)
+        images = _try_batch([file for _, file in plain], decode_batch) if works else [None] * len(plain)
+        if len(plain) >= GPU_BATCH // 2 and not any(image is not None for image in images):
+            works = False  # it is not the photos: a driver without the decoder says so for each of them anew
         refused = [one for one, image in zip(plain, images, strict=True) if image is None]
         by_pillow = in_threads(_or_bad(_by_pillow), refused, check)
         ready = iter(images)
@@ -167,7 +173,13 @@ def nvjpeg(device: torch.device) -> DecodeBatch | None:
 
     def decode(contents: list[bytes]) -> list[Tensor]:
         files = [torch.frombuffer(bytearray(content), dtype=torch.uint8) for content in contents]
-        images = decode_jpeg(files, ImageReadMode.RGB, device=device)
+        # the decoder writes at once, into memory that copies of the last batch, which wait in a queue, may still be reading
+        torch.cuda.current_stream(device).synchronize()
+        try:
+            images = decode_jpeg(files, ImageReadMode.RGB, device=device)
+        except RuntimeError:
+            torch.cuda.synchronize(device)  # it may still be writing into what is freed now
+            raise
         return images if isinstance(images, list) else [images]
 
     return decode
@@ -223,9 +235,9 @@ def _try_batch(jpegs: list[PlainJpeg], decode_batch: DecodeBatch) -> list[Tensor
         return []
     try:
         images = decode_batch([jpeg.content for jpeg in jpegs])
-    except torch.OutOfMemoryError:  # a RuntimeError too, but no fault of the files
-        raise
-    except RuntimeError:
+    except RuntimeError as error:
+        if full_memory(error) == "gpu":  # no fault of the files; torchvision wraps it up as one more error of decoding
+            raise torch.OutOfMemoryError(str(error)) from None
         return [None] if len(jpegs) == 1 else [_try_batch([jpeg], decode_batch)[0] for jpeg in jpegs]
     return [image if image.shape == (3, *jpeg.size) else None for image, jpeg in zip(images, jpegs, strict=True)]
 

@@ -399,6 +399,7 @@ def test_progress_counts_reading_and_decoding_for_a_cache(small_memory: Path, da
 def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device has room for all pixels, as a GPU may; nvJPEG is Pillow with the levels turned round."""
     monkeypatch.setattr(dataset, "choose_place", lambda room, device: "device")
+    monkeypatch.setattr(dataset, "NVJPEG_FROM", 24)  # as many as there are
     monkeypatch.setattr(dataset, "nvjpeg", lambda device: lambda files: [255 - decode.decode_content(Path(), f) for f in files])
 
 
@@ -414,6 +415,14 @@ def test_on_a_device_nvjpeg_decodes_training_photos_only(
     assert torch.equal(gpu.val.pixels.stacked(), memory.val.pixels.stacked())
     assert all(torch.equal(a, b) for a, b in zip(exact.train.pixels, memory.train.pixels, strict=True))
     assert gpu.fingerprint == exact.fingerprint == memory.fingerprint
+
+
+def test_few_photos_are_decoded_exactly_on_a_device_too(
+    on_device: None, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "NVJPEG_FROM", 25)
+    gpu = load_dataset(data_dir, DEFAULT_PERSON, 32, Device(torch.device("cpu"), "GPU", "bf16"))
+    assert all(torch.equal(a, b) for a, b in zip(gpu.train.pixels, load(data_dir).train.pixels, strict=True))
 
 
 def test_bad_images_on_a_device_are_left_out(on_device: None, own_data_dir: Path) -> None:

@@ -113,15 +113,28 @@ def test_what_nvjpeg_refuses_goes_to_pillow_and_the_rest_of_its_batch_does_not(t
         ["pillow" if i in (1, 4) else "nvjpeg" for i in range(6)]
 
 
+def test_an_nvjpeg_that_never_works_is_not_asked_for_each_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GPU_BATCH", 4)
+    paths = files(tmp_path, [jpeg()] * 20)
+    broken = FakeNvjpeg(b"")  # refuses everything
+    results = list(decode_in_batches(paths, broken, lambda: None))
+    assert [who(path, result) for path, result in zip(paths, results, strict=True)] == ["pillow"] * 20
+    assert broken.batches == [4, 1, 1, 1, 1]
+
+
 def test_an_image_of_another_size_than_its_header_said_is_not_believed(tmp_path: Path) -> None:
     paths = files(tmp_path, [jpeg()])
     [result] = decode_in_batches(paths, lambda contents: [torch.zeros(3, 5, 5, dtype=torch.uint8)], lambda: None)
     assert who(paths[0], result) == "pillow"
 
 
-def test_a_full_gpu_is_no_fault_of_the_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", [
+    torch.OutOfMemoryError("CUDA out of memory"),
+    RuntimeError("Error while decoding JPEG images: CUDA out of memory. Tried to allocate 2.00 MiB"),  # as torchvision says it
+])
+def test_a_full_gpu_is_no_fault_of_the_files(error: RuntimeError, tmp_path: Path) -> None:
     def full(contents: list[bytes]) -> list[torch.Tensor]:
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        raise error
 
     with pytest.raises(torch.OutOfMemoryError):
         list(decode_in_batches(files(tmp_path, [jpeg()]), full, lambda: None))

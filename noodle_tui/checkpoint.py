@@ -50,6 +50,7 @@ class Session:
     totals: Tensor  # [2], on the device: summed loss and correct count of the unfinished epoch's batches
     fingerprint: str = ""  # of the data it was trained on
     order: str = ""  # fingerprint of their names in order: it decides which photos make up a batch
+    place: str = ""  # on a GPU: of the photos' pixels, which decides how crops are rounded, see Dataset.place
     comet_key: str = ""  # the Comet experiment to go on in
     times: int = 0  # how often it was picked up again
     epoch: int = 0  # whole epochs done
@@ -67,41 +68,46 @@ def new_session(model: nn.Module, lr: float, momentum: float, device: torch.devi
 
 
 def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint of the session holds: copies in main memory, which stay as they are while training goes on.
+    """What a checkpoint of the session holds: copies, which stay as they are while training goes on.
 
-    From CUDA the copies are under way when this returns, see `in_main_memory`.
+    They lie where the session does, and on CUDA are under way when this returns; `to_main_memory` brings them home.
     """
     return {
         "version": VERSION,
-        "model": in_main_memory(session.model.state_dict(), copy=True),
-        "optimizer": in_main_memory(session.optimizer.state_dict(), copy=True),
+        "model": copied(session.model.state_dict()),
+        "optimizer": copied(session.optimizer.state_dict()),
         "fingerprint": session.fingerprint,
         "order": session.order,
+        "place": session.place,
         "comet_key": session.comet_key,
         "times": session.times,
         "epoch": session.epoch,
         "step": session.step,
-        "totals": in_main_memory(session.totals, copy=True),
+        "totals": session.totals.clone(),
         # nothing changes the weights in place: a better epoch brings others
-        "best": None if session.best is None else in_main_memory(vars(session.best)),
+        "best": None if session.best is None else {**vars(session.best), "weights": dict(session.best.weights)},
         "history": [asdict(event) for event in session.history],
         "config": config,
     }
 
 
-def in_main_memory(tree: Any, copy: bool = False) -> Any:
-    """Nested dicts and lists with their tensors in main memory; with `copy` those that already are get copied, too.
-
-    From CUDA they go to pinned memory without the host waiting, in the order of the current stream: record an event after it
-    and wait for that before you read them.
-    """
+def copied(tree: Any) -> Any:
+    """Nested dicts and lists with copies of their tensors."""
     if isinstance(tree, Tensor):
-        return tree.detach().to("cpu", non_blocking=tree.is_cuda, copy=copy)
+        return tree.detach().clone()
     if isinstance(tree, dict):
-        return {key: in_main_memory(value, copy) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [in_main_memory(value, copy) for value in tree]
-    return tree
+        return {key: copied(value) for key, value in tree.items()}
+    return [copied(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def to_main_memory(tree: dict[Any, Any] | list[Any]) -> None:
+    """Put tensors in main memory in the place of those elsewhere, in nested dicts and lists. From a GPU by way of the current
+    stream; returns when they are there."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        if isinstance(value, Tensor):
+            tree[key] = value.detach().cpu()
+        elif isinstance(value, dict | list):
+            to_main_memory(value)
 
 
 def save_session(folder: Path, content: dict[str, Any]) -> None:

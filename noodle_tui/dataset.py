@@ -27,11 +27,11 @@ from noodle_tui.decode import (
     nvjpeg,
     read_image,
 )
-from noodle_tui.device import Device
+from noodle_tui.device import Device, release_memory
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 from noodle_tui.pixel_cache import VERSION, Writer, cached_pixels
-from noodle_tui.pixels import FlatStore, PaddedStore, Pixels, Ragged, Room, choose_place
+from noodle_tui.pixels import FlatStore, Padded, PaddedStore, Pixels, Ragged, Room, choose_place
 from noodle_tui.rejig import split_by
 from noodle_tui.samples import SPLITS, Sample, find_samples
 
@@ -41,6 +41,7 @@ Report = Callable[[int, int], None]  # how many of how many
 Check = Callable[[], None]
 Store = FlatStore | PaddedStore | Writer
 GIB = 2**30
+CPU = torch.device("cpu")
 NVJPEG_FROM = 2000  # training photos: fewer are decoded by Pillow before nvJPEG has started, and exactly
 
 
@@ -75,6 +76,11 @@ class Dataset:
     where: str  # where the pixels are kept, in words
     split_by: str | None  # "file" or "person" as rejig split them; None where the folders were made otherwise
 
+    @property
+    def place(self) -> str:
+        """What decides how crops are rounded: pixels on a GPU are cropped there ("gpu"), others by the processor ("host")."""
+        return "gpu" if isinstance(self.train.pixels, Padded) else "host"
+
 
 @dataclass(frozen=True)
 class Read:
@@ -100,14 +106,18 @@ def load_dataset(
     device: Device,
     *,
     skip_bad_images: bool = False,
+    keep_off_gpu: bool = False,
     progress: Report = lambda done, total: None,
     check: Check = lambda: None,
 ) -> Dataset:
-    """Find and decode everything, for training on `device`. NoodleError lists what can't be read, unless `skip_bad_images`."""
+    """Find and decode everything, for training on `device`. NoodleError lists what can't be read, unless `skip_bad_images`.
+
+    `keep_off_gpu`: pixels lie in main memory or on disk, though a GPU may have room.
+    """
     classes, samples = find_samples(data_dir, person)
     with warnings.catch_warnings():  # here and not in the threads: the filters are the whole process's
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata on stderr, which would tear a screen
-        decoded = _decode(samples, input_size, device, progress, check)
+        decoded = _decode(samples, input_size, device, keep_off_gpu, progress, check)
     everything = [sample for split in SPLITS for sample in samples[split]]
     skipped = [(everything[i].name, reason) for i, reason in decoded.read.skipped.items()]
     if skipped and not skip_bad_images:
@@ -122,17 +132,18 @@ def load_dataset(
 
 
 def _decode(
-    samples: dict[str, list[Sample]], input_size: int, device: Device, progress: Report, check: Check
+    samples: dict[str, list[Sample]], input_size: int, device: Device, keep_off_gpu: bool, progress: Report, check: Check
 ) -> Decoding:
     """Decode all samples into the fastest place that has room."""
     sizes = header_sizes((sample.path for sample in samples["train"]), check)
     room = Room(sizes, np.full((len(samples["val"]), 2), input_size))
-    place = choose_place(room, device.torch_device)
+    place = choose_place(room, CPU if keep_off_gpu else device.torch_device)
     if place == "device":
         try:
             return _decode_to_device(samples, room, input_size, device, progress, check)
         except torch.OutOfMemoryError:  # another process was quicker
-            place = choose_place(room, torch.device("cpu"))
+            place = choose_place(room, CPU)
+        release_memory()
     if place == "memory":
         return _decode_to_memory(samples, room, input_size, device, progress, check)
     return _decode_to_cache(samples, room, input_size, progress, check)

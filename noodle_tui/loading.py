@@ -53,7 +53,9 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
         make_current(device)
         network.start(lambda progress, check: build_network(job, len(classes), device, progress, check))
         data = load_dataset(config.data_dir, config.person, config.input_size, device,
-                            skip_bad_images=config.skip_bad_images, progress=progress, check=job.control.check)
+                            skip_bad_images=config.skip_bad_images,
+                            keep_off_gpu=job.before is not None and job.before.place == "host",
+                            progress=progress, check=job.control.check)
     job.emit(DataReady(
         classes=data.classes, train_counts=data.train.counts(len(data.classes)),
         val_counts=data.val.counts(len(data.classes)), people=len(data.train.people | data.val.people),
@@ -94,6 +96,7 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
     with stage("weights", "loading the network", job.emit) as progress:
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
+        session.place = data.place if device.torch_device.type == "cuda" else ""
         if before:
             before.check_data(session.fingerprint, session.order)
             restore(session, before.content)
@@ -106,6 +109,9 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
                               "the same")
     job.emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else config.weights,
                         device=str(device.torch_device), device_name=device.name, precision=device.precision))
+    if before and before.place == "gpu" and data.place == "host":
+        job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
+                         "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))
     if shared := holders_in_words(others_on_card(device.torch_device)):
         job.emit(Message(level="info", text=f"{device.name} is {shared}"))
     return session

@@ -36,6 +36,11 @@ class PickedUp:
         return self.content["comet_key"]
 
     @property
+    def place(self) -> str:
+        """Where the photos' pixels lay while a GPU trained, "gpu" or "host"; "" where none did."""
+        return self.content.get("place", "")
+
+    @property
     def times(self) -> int:
         """How often the run has been picked up, this time included."""
         return self.content["times"] + 1

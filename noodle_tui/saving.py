@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.checkpoint import FILE, Best, Session, in_main_memory, save_session, session_content, weights_file
+from noodle_tui.checkpoint import FILE, Best, Session, save_session, session_content, to_main_memory, weights_file
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import make_rescue_folder, rescue_places
 from noodle_tui.errors import NoodleError, StopRun
@@ -25,12 +25,24 @@ from noodle_tui.run_folder import CARD, MODEL
 
 @dataclass(frozen=True)
 class Save:
-    """What is to be written, in main memory."""
+    """What is to be written. On CUDA its tensors are copies on the GPU, until the writing thread has brought them home."""
 
     content: dict[str, Any] | None  # of checkpoint.pt; None leaves the file as it is
     best: Best | None
     card: dict[str, Any]  # of model.json
-    copied: "torch.cuda.Event | None"  # on CUDA: when the copies have come to main memory
+    copied: "torch.cuda.Event | None"  # on CUDA: when the copies have been made
+
+    def bring_home(self) -> None:
+        """Have its tensors in main memory. They come on a stream of their own: on training's they would wait for what is queued
+        there, and training for them."""
+        if self.copied is None:
+            return
+        self.copied.synchronize()
+        with torch.cuda.stream(torch.cuda.Stream(self.copied.device)):
+            if self.content is not None:
+                to_main_memory(self.content)
+            if self.best is not None:
+                to_main_memory(self.best.weights)
 
 
 class Saver:
@@ -115,13 +127,13 @@ class Saver:
     def _hand_over(self, session: Session, content: dict[str, Any] | None) -> None:
         best, card = None, {}
         if session.best is not None:
-            weights = content["best"]["weights"] if content is not None else in_main_memory(session.best.weights)
+            weights = content["best"]["weights"] if content is not None else dict(session.best.weights)
             best = replace(session.best, weights=weights)
             card = model_card(facts_now(self._facts, session), Count("all", best.correct, best.count))
         copied = None
         if session.totals.is_cuda:
             copied = torch.cuda.Event()
-            copied.record()
+            copied.record(torch.cuda.current_stream(session.totals.device))
         before = self._last.content if self._last is not None else None
         self._last = Save(content or before, best, card, copied)
         self._saves.put(Save(content, best, card, copied))
@@ -140,8 +152,7 @@ class Saver:
                 self._saves.task_done()
 
     def _write(self, save: Save) -> None:
-        if save.copied is not None:
-            save.copied.synchronize()
+        save.bring_home()
         if save.content is not None:
             self._write_checkpoint(save.content)
         if save.best is not None and save.best.epoch != self._model_epoch:

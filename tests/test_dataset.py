@@ -410,11 +410,17 @@ def test_on_a_device_nvjpeg_decodes_training_photos_only(
     exact = load_dataset(data_dir, DEFAULT_PERSON, 32, CPU)
     monkeypatch.undo()
     memory = load(data_dir)
-    assert gpu.where.startswith("GPU memory") and isinstance(gpu.train.pixels, Padded)
+    assert gpu.where.startswith("GPU memory") and gpu.place == "gpu" and isinstance(gpu.train.pixels, Padded)
     assert all(torch.equal(a, 255 - b) for a, b in zip(gpu.train.pixels, memory.train.pixels, strict=True))
     assert torch.equal(gpu.val.pixels.stacked(), memory.val.pixels.stacked())
     assert all(torch.equal(a, b) for a, b in zip(exact.train.pixels, memory.train.pixels, strict=True))
     assert gpu.fingerprint == exact.fingerprint == memory.fingerprint
+
+
+def test_pixels_stay_off_a_gpu_for_a_run_that_began_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**40, 2**40))
+    data = load_dataset(data_dir, DEFAULT_PERSON, 32, Device(torch.device("cuda"), "GPU", "bf16"), keep_off_gpu=True)
+    assert data.place == "host" and data.where.startswith("memory, ")
 
 
 def test_few_photos_are_decoded_exactly_on_a_device_too(

@@ -18,7 +18,7 @@ import torch
 from conftest import FinishedRun, MakeConfig
 from torchvision.models import resnet18
 
-from noodle_tui.checkpoint import load_session
+from noodle_tui.checkpoint import load_session, save_session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, UsageError
@@ -231,6 +231,15 @@ def test_a_finished_run_picked_up_is_judged_anew_and_unchanged(copy_of_finished:
     assert outcome.status == "done"
     assert_same_result(copy_of_finished, finished.folder)
     assert read_state(copy_of_finished).status == "done"
+
+
+@pytest.mark.parametrize(("place", "warned"), [("gpu", True), ("host", False), ("", False)])
+def test_pixels_that_lay_in_gpu_memory_before_are_missed(place: str, warned: bool, copy_of_finished: Path) -> None:
+    content = load_session(copy_of_finished)[0]
+    save_session(copy_of_finished, {**content, "place": place})
+    events: list[Event] = []
+    run(RunConfig(load_dir=copy_of_finished), [events.append])
+    assert any("the photos lay in GPU memory before" in m.text for m in events if isinstance(m, Message)) == warned
 
 
 def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished: FinishedRun) -> None:

@@ -107,7 +107,8 @@ class Watch:
             path, _, flags = arguments
             if isinstance(flags, int) and flags & WRITING and not isinstance(path, int):
                 followed = os.path.realpath(path) if not flags & os.O_NOFOLLOW else place_of(path, None)
-                self._check(event, followed)
+                nameless = os.path.isdir(followed)  # what a folder can be opened for: O_TMPFILE
+                self._check(event, f"{followed}/a file without a name" if nameless else followed)
         elif event in CHANGES:
             for path_at, folder_at in CHANGES[event]:
                 if not isinstance(arguments[path_at], int):

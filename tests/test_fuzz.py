@@ -10,7 +10,7 @@ from pathlib import Path
 FUZZ = Path(__file__).with_name("fuzz.py")
 
 WRONGS = """
-import os, sys, time, warnings
+import os, sys, tempfile, time, warnings
 from pathlib import Path
 import fuzz, fuzz_watch
 from fuzz_readers import Call
@@ -35,6 +35,7 @@ WRONG = {
     "os.remove": lambda: Path("../outside/kept.txt").unlink(),
     "os.mkdir": lambda: Path("../elsewhere").mkdir(),
     "os.system": lambda: os.system("true"),
+    "outside/a file without a name": lambda: tempfile.TemporaryFile(dir="../outside").close(),
     "outside/kept.txt": follow,
 }
 for word, do in WRONG.items():
@@ -55,4 +56,4 @@ def test_the_fuzz_sees_what_no_reader_may_do():
     done = subprocess.run([sys.executable, "-c", WRONGS], capture_output=True, text=True, cwd=FUZZ.parent, timeout=280)
     lines = done.stdout.splitlines()
     assert lines and lines[0] == "nothing []", done.stdout + done.stderr
-    assert len(lines) == 11 and all(line.endswith(" seen") for line in lines[1:]), done.stdout + done.stderr
+    assert len(lines) == 12 and all(line.endswith(" seen") for line in lines[1:]), done.stdout + done.stderr

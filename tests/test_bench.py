@@ -94,7 +94,7 @@ def test_options_have_the_defaults_that_the_help_says():
     assert (options.width, options.height, options.count, options.batch_sizes) == (562, 762, 2400, (24,))
     assert (options.run.input_size, options.run.weights, options.rounds, options.workers) == (224, "none", 3, None)
     learning = parity_options({})
-    assert (learning.seeds, learning.run.n_epochs, learning.run.input_size, learning.run.lr) == (5, 20, 64, 0.002)
+    assert (learning.seeds, learning.run.n_epochs, learning.run.input_size, learning.run.lr) == (5, 12, 64, 0.002)
     trained = parity_options({"weights": "imagenet"}).run
     assert (learning.run.weights, trained.weights, trained.lr) == ("none", "imagenet", 0.001)
     assert bench_options({"batch_size": ["24,64", "24"]}).batch_sizes == (24, 64)

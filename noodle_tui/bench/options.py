@@ -62,7 +62,7 @@ def parity_options(values: dict[str, Any]) -> ParityOptions:
     seeds = _number(values, "seeds", 5, 2)
     if seeds > MAX_SEEDS:
         raise UsageError(f"--seeds: {seeds} is out of bounds: at most {MAX_SEEDS}")
-    own = {"batch_size": batch_size, "n_epochs": _number(values, "epochs", 20, 1)}
+    own = {"batch_size": batch_size, "n_epochs": _number(values, "epochs", 12, 1)}
     start = FROM_NOTHING if values.get("weights", "none") == "none" else {}
     return ParityOptions(data_dir=values.get("data_dir"), seeds=seeds, run=_run_config(values, PARITY_DEFAULTS | start | own))
 

@@ -38,7 +38,7 @@ def bench_command(
     parity: Annotated[bool, typer.Option("--parity", help="instead of speed: does it learn as well as a plain fp32 loop?")]
     = False,
     seeds: Annotated[int | None, typer.Option("--seeds", help="with --parity [default: 5]", metavar="N")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="with --parity [default: 20]", metavar="N")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", help="with --parity [default: 12]", metavar="N")] = None,
     lr: Annotated[float | None, typer.Option("--lr", help="with --parity [default: 0.002; with --weights 0.001]",
                                              metavar="X")] = None,
     weights: Annotated[str | None, typer.Option("--weights", help="with --parity: what both start from: imagenet, none, or a "

@@ -45,6 +45,18 @@ CPU = torch.device("cpu")
 NVJPEG_FROM = 2000  # training photos: fewer are decoded by Pillow before nvJPEG has started, and exactly
 
 
+class BadImages(NoodleError):
+    """Images that can't be used; the line names the first few."""
+
+    def __init__(self, skipped: list[tuple[str, str]]):
+        """`skipped`: name and reason of each."""
+        self.skipped = skipped
+        listed = "; ".join(f"{printable(name)} ({reason})" for name, reason in skipped[:5])
+        more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+        super().__init__(f"{len(skipped)} image(s) can't be read: {listed}{more}. Mend or remove them, or add "
+                         "--skip-bad-images")
+
+
 @dataclass(frozen=True)
 class Split:
     """The images of one phase, decoded."""
@@ -110,7 +122,7 @@ def load_dataset(
     progress: Report = lambda done, total: None,
     check: Check = lambda: None,
 ) -> Dataset:
-    """Find and decode everything, for training on `device`. NoodleError lists what can't be read, unless `skip_bad_images`.
+    """Find and decode everything, for training on `device`. BadImages if any can't be read, unless `skip_bad_images`.
 
     `keep_off_gpu`: pixels lie in main memory or on disk, though a GPU may have room.
     """
@@ -121,7 +133,7 @@ def load_dataset(
     everything = [sample for split in SPLITS for sample in samples[split]]
     skipped = [(everything[i].name, reason) for i, reason in decoded.read.skipped.items()]
     if skipped and not skip_bad_images:
-        raise NoodleError(_bad_images_in_words(skipped))
+        raise BadImages(skipped)
     n_train = len(samples["train"])
     good = {"train": [everything[i] for i in decoded.read.digests if i < n_train],
             "val": [everything[i] for i in decoded.read.digests if i >= n_train]}
@@ -239,12 +251,6 @@ def _keep_all(
 
 def _count_to(total: int, progress: Report) -> Callable[[int], None]:
     return lambda done: progress(done, total)
-
-
-def _bad_images_in_words(bad: list[tuple[str, str]]) -> str:
-    listed = "; ".join(f"{printable(name)} ({reason})" for name, reason in bad[:5])
-    more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
-    return f"{len(bad)} image(s) can't be read: {listed}{more}. Mend or remove them, or add --skip-bad-images, which names each"
 
 
 def _split(samples: list[Sample], pixels: Pixels) -> Split:

@@ -60,6 +60,9 @@ def fit(
     val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), device.torch_device)
     val_labels = data.val.labels.to(device.torch_device)
     n_steps = math.ceil(n / config.batch_size)
+    if session.step > n_steps:
+        raise NoodleError(f"the checkpoint stands at batch {session.step} of an epoch of {n_steps}: it was damaged or made up; "
+                          "start a new run from its weights")
     progress = Progress(emit, total=n_steps)
 
     for epoch in range(session.epoch + 1, config.n_epochs + 1):

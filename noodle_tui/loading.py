@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from noodle_tui.card import holders_in_words, others_on_card
 from noodle_tui.distributed import own_device, synchronised
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import DataReady, Message, ModelReady
+from noodle_tui.events import DataReady, Emit, Message, ModelReady
 from noodle_tui.job import Job
 from noodle_tui.meanwhile import Meanwhile
 from noodle_tui.names import printable
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from noodle_tui.checkpoint import Session
     from noodle_tui.dataset import Dataset
     from noodle_tui.device import Device
+
+MOST_NAMED = 1000  # bad images, one by one
 
 
 @dataclass(frozen=True)
@@ -46,25 +48,36 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
     config = job.config
     with stage("decode", f"reading the photos in {config.data_dir}", job.emit) as progress:
         classes, _ = find_samples(config.data_dir, config.person)
-        from noodle_tui.dataset import load_dataset
+        from noodle_tui.dataset import BadImages, load_dataset
         from noodle_tui.device import make_current, pick_device
 
         device = pick_device(own_device(config.device, job.world), config.precision)
         make_current(device)
         network.start(lambda progress, check: build_network(job, len(classes), device, progress, check))
-        data = load_dataset(config.data_dir, config.person, config.input_size, device,
-                            skip_bad_images=config.skip_bad_images,
-                            keep_off_gpu=job.before is not None and job.before.place == "host",
-                            progress=progress, check=job.control.check)
+        try:
+            data = load_dataset(config.data_dir, config.person, config.input_size, device,
+                                skip_bad_images=config.skip_bad_images,
+                                keep_off_gpu=job.before is not None and job.before.place == "host",
+                                progress=progress, check=job.control.check)
+        except BadImages as bad:
+            name_bad_images(bad.skipped, "can't be read", job.emit)
+            raise
     job.emit(DataReady(
         classes=data.classes, train_counts=data.train.counts(len(data.classes)),
         val_counts=data.val.counts(len(data.classes)), people=len(data.train.people | data.val.people),
         people_in_both=len(data.train.people & data.val.people), skipped=len(data.skipped), fingerprint=data.fingerprint,
         where=data.where,
     ))
-    for name, reason in data.skipped:
-        job.emit(Message(level="warning", text=f"left out: {printable(name)} ({reason})"))
+    name_bad_images(data.skipped, "left out", job.emit)
     return data, device
+
+
+def name_bad_images(bad: list[tuple[str, str]], what: str, emit: Emit) -> None:
+    """Say of each of `bad` (name, reason) `what` is the matter with it; of thousands, how many more there are."""
+    for name, reason in bad[:MOST_NAMED]:
+        emit(Message(level="warning", text=f"{what}: {printable(name)} ({reason})"))
+    if len(bad) > MOST_NAMED:
+        emit(Message(level="warning", text=f"{what}: {len(bad) - MOST_NAMED} more images"))
 
 
 def build_network(

@@ -243,6 +243,13 @@ def without_times(epoch: EpochDone) -> dict[str, Any]:
     return {k: v for k, v in vars(epoch).items() if k not in ("time", "seconds", "images_per_second")}
 
 
+def test_a_session_that_stands_beyond_its_epoch_is_refused() -> None:
+    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session.step = 4  # of three
+    with pytest.raises(NoodleError, match="the checkpoint stands at batch 4 of an epoch of 3"):
+        fitted(session=session)
+
+
 def test_a_stop_at_any_moment_and_a_resume_give_the_same_bits(tmp_path: Path) -> None:
     counting = StopAt(0)
     whole = fitted(control=counting)

@@ -18,6 +18,7 @@ import torch
 from conftest import FinishedRun, MakeConfig
 from torchvision.models import resnet18
 
+from noodle_tui import loading
 from noodle_tui.checkpoint import load_session, save_session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
@@ -324,13 +325,22 @@ def test_a_new_run_from_a_model_file(finished: FinishedRun, config_for: MakeConf
 # what goes wrong --------------------------------------------------------------------------------------------------------
 
 
-def test_bad_images_fail_the_run_before_training(own_data_dir: Path, config_for: MakeConfig, runs_dir: Path) -> None:
-    (own_data_dir / "train" / "sad" / "bad.jpg").write_text("hello")
-    with pytest.raises(NoodleError, match=r"bad\.jpg"):
-        run(config_for(runs_dir, data_dir=own_data_dir))
+def test_bad_images_fail_the_run_before_training_and_each_is_named(
+    own_data_dir: Path, config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bad.jpg", *(f"worse{i}.jpg" for i in range(7))):
+        (own_data_dir / "train" / "sad" / name).write_text("hello")
+    monkeypatch.setattr(loading, "MOST_NAMED", 7)
+    events: list[Event] = []
+    with pytest.raises(NoodleError, match=r"bad\.jpg .*; and 3 more\. "):
+        run(config_for(runs_dir, data_dir=own_data_dir), [events.append])
+    said = [m.text for m in events if isinstance(m, Message)]
+    assert said == ["can't be read: train/sad/bad.jpg (not an image, whatever its ending says)",
+                    *(f"can't be read: train/sad/worse{i}.jpg (not an image, whatever its ending says)" for i in range(6)),
+                    "can't be read: 1 more images"]
     state = read_state(list_runs(runs_dir)[0])
     assert state.status == "failed"
-    assert state.error.startswith("1 image(s) can't be read: train/sad/bad.jpg (not an image")
+    assert state.error.startswith("8 image(s) can't be read: train/sad/bad.jpg (not an image")
 
 
 def test_bad_images_are_left_out_and_reported_and_bf16_runs_through(

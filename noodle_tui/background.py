@@ -6,13 +6,14 @@ import threading
 import time
 from pathlib import Path
 
+from noodle_tui.card import has_card
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.errors import one_line
 from noodle_tui.events import ENDINGS, Event, RunFailed, RunStarted, StageProgress
 
 GRACE = 3.0  # seconds that an app without a terminal has for leaving by itself
-NICENESS = 10  # of the training threads, so that a key is answered at once though all cores train
+NICENESS = 10  # of threads that train on all cores, so that a key is answered at once all the same
 
 
 class BackgroundRun:
@@ -34,7 +35,8 @@ class BackgroundRun:
         self._thread.join()
 
     def _work(self) -> None:
-        _be_nice()
+        if self._config.device == "cpu" or not has_card():
+            _be_nice()
         try:
             from noodle_tui.run import run
 
@@ -57,7 +59,10 @@ class BackgroundRun:
 
 
 def _be_nice() -> None:
-    """Lower this thread's priority, and so that of the threads it starts (on Linux niceness is per thread)."""
+    """Lower this thread's priority, and so that of the threads it starts (on Linux niceness is per thread).
+
+    Not where a GPU trains: that needs little of a processor, but needs it in time, also when others keep all of them busy.
+    """
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 

@@ -12,6 +12,19 @@ GIB = 2**30
 NAMED = 4  # processes that are named one by one
 
 
+def has_card() -> bool:
+    """Whether there is an NVIDIA card that its driver can be asked about. Without torch, and in milliseconds."""
+    nvml: Any = import_module("pynvml")
+    try:
+        nvml.nvmlInit()
+        try:
+            return nvml.nvmlDeviceGetCount() > 0
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError:
+        return False
+
+
 def free_card_memory(device: Any) -> int | None:
     """Free bytes of a CUDA card. None where the driver doesn't say: a slice of a card, a container that hides it."""
     return _ask(device, lambda nvml, card: int(nvml.nvmlDeviceGetMemoryInfo(card).free))

@@ -15,6 +15,9 @@ Without torchrun there is no process group, and nothing here costs anything. tor
 """
 
 import os
+import signal
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(days=1)  # others wait for rank 0's rejig; a rank that dies is noticed by its closed connection, at once
 AGREE_EVERY = {"cpu": 1, "cuda": 16}  # steps between two agreements: each is a round trip over gloo, 0.1 ms on one node
+GRACE = 25  # seconds from torchrun's SIGTERM; it kills after 30
 STOPPED = "stopped"  # the word that a rank leaves when it was asked to stop
 DIED = ("another process of this run died without a word (torchrun says which): what was saved last is in the run folder; "
         "pick it up with --load-dir")
@@ -153,12 +157,41 @@ def joined() -> Iterator[World]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", store=PrefixStore("ddp", store),
                             rank=rank, world_size=size, timeout=PATIENCE)
     try:
-        yield world
+        with _ended_where_stuck(world):
+            yield world
     except NoodleError as error:
         if world.leave_word(str(error)):
             raise
         raise SystemExit(error.exit_code) from None
     dist.destroy_process_group()  # after an error it could wait for ranks that are gone
+
+
+@contextmanager
+def _ended_where_stuck(world: World) -> Iterator[None]:
+    """NCCL waits for a rank that died as for one that is slow, and while it waits no Python runs and no signal is handled. So
+    where torchrun asks this rank to end, and it hasn't after GRACE, a thread says why and ends the process."""
+    hears, tells = os.pipe()
+    os.set_blocking(tells, False)
+    before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)  # signals are told here even while no Python runs
+    left = threading.Event()
+
+    def watch() -> None:
+        while numbers := os.read(hears, 64):
+            if signal.SIGTERM in numbers and not left.wait(GRACE):
+                if world.leave_word(DIED):
+                    print(f"noodle: {DIED}", file=sys.stderr, flush=True)
+                os._exit(1)
+
+    thread = threading.Thread(target=watch, name="stuck", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        left.set()
+        signal.set_wakeup_fd(before)
+        os.close(tells)
+        thread.join()
+        os.close(hears)
 
 
 @contextmanager

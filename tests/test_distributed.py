@@ -245,6 +245,29 @@ def test_a_killed_process_ends_the_others(runs_dir: Path, config_for: MakeConfig
     assert read_state(folder).status == "failed"
 
 
+STUCK = """
+import os, signal, torch
+from noodle_tui import distributed
+from noodle_tui.control import Control, stop_on_signals
+distributed.GRACE = 1
+with stop_on_signals(Control(), hangup=True), distributed.joined() as world:
+    if world.rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    while True:
+        torch.linalg.svd(torch.randn(6000, 6000))  # minutes without Python, as a wait within NCCL
+"""
+
+
+def test_a_process_that_waits_for_a_dead_one_says_so_and_ends(tmp_path: Path) -> None:
+    script = tmp_path / "stuck.py"
+    script.write_text(STUCK)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script]
+    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
+    assert done.returncode != 0
+    assert done.stderr.count(f"noodle: {DIED}") == 1
+
+
 def test_an_error_is_said_once(runs_dir: Path, config_for: MakeConfig) -> None:
     process = torchrun(config_for(runs_dir, batch_size=1))
     _, complaints = process.communicate(timeout=PATIENCE)

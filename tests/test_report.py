@@ -251,6 +251,7 @@ def hostile(change: Callable[[Any], Any]) -> Callable[[Path], None]:
     hostile(lambda r: r["result"]["overall"].update(correct="23")),
     hostile(lambda r: r["result"]["overall"].update(correct=True)),
     hostile(lambda r: r["result"]["overall"].update(correct=-1)),
+    hostile(lambda r: r["result"]["per_person"][0].update(correct=r["result"]["per_person"][0]["count"] + 1)),
     hostile(lambda r: r["result"].update(brier=float("nan"))),
     hostile(lambda r: r["result"]["worst"][0].update(path="../../../etc/passwd")),
     hostile(lambda r: r.update(classes=["happy", None])),

@@ -183,6 +183,8 @@ def _check(value: Any, shape: Any, where: str) -> None:
                 if key not in value:
                     raise ValueError(f"{where} has no {key!r}")
                 _check(value[key], inner, key)
+            if {"correct", "count"} <= shape.keys() and value["correct"] > value["count"]:
+                raise ValueError(f"{where} has {value['correct']} right answers of {value['count']}")
         case [inner] if isinstance(shape, list):
             if not isinstance(value, list):
                 raise ValueError(f"{where} is not a list")

@@ -68,14 +68,19 @@ def too_large(batch_size: int, input_size: int, largest: int, device: Device) ->
     return f"{text}; {advice}" + (f" ({shared})" if shared else "")
 
 
-def trial(model: nn.Module, batches: Batches, device: Device) -> Fits:
-    """A function that says whether a step of training fits into what is free of the GPU's memory, by doing one with a copy of
-    `model`. That is beside what is there already (the pixels, the session), so its answer holds for the next start."""
+def trial(
+    model: nn.Module, batches: Batches, device: Device, n_train: int, validate: Callable[[nn.Module], object]
+) -> Fits:
+    """A function that says whether an epoch of `n_train` images in batches of that size fits into what is free of the GPU's
+    memory, by doing the kinds of step that are in it with a copy of `model`: a full batch, the last one, `validate`.
+
+    That is beside what is there already (the pixels, the session), so its answer holds for the next start.
+    """
 
     def fits(inputs: Sequence[Tensor]) -> bool:
         torch.cuda.empty_cache()
         try:
-            _train_a_copy(model, inputs, batches, device)
+            _rehearse(copy.deepcopy(model), inputs, batches, device, n_train, validate)
             return True
         except RuntimeError as error:
             if full_memory(error) != "gpu":
@@ -87,9 +92,16 @@ def trial(model: nn.Module, batches: Batches, device: Device) -> Fits:
     return fits
 
 
-def _train_a_copy(model: nn.Module, inputs: Sequence[Tensor], batches: Batches, device: Device) -> None:
-    session = new_session(copy.deepcopy(model).train(), lr=0.0, momentum=0.9, device=device.torch_device)
-    step = make_step(session.model, session.optimizer, batches, session.totals, device, full=len(inputs[0]),
+def _rehearse(
+    model: nn.Module, inputs: Sequence[Tensor], batches: Batches, device: Device, n_train: int,
+    validate: Callable[[nn.Module], object],
+) -> None:
+    full = len(inputs[0])
+    session = new_session(model.train(), lr=0.0, momentum=0.9, device=device.torch_device)
+    step = make_step(model, session.optimizer, batches, session.totals, device, full=full,
                      pool=graph_pool(device.torch_device))
     step(inputs)
+    if last := n_train % full:
+        step([value[:last] for value in inputs])
+    validate(model)
     session.totals.cpu()  # when it has been done

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from noodle_tui.augment import normalise
 from noodle_tui.batch_size import trial, watch_first_step
-from noodle_tui.batches import make_batches
+from noodle_tui.batches import Batches, make_batches
 from noodle_tui.checkpoint import Best, Session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
@@ -21,7 +21,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
 from noodle_tui.graphs import Captured, Pool, graph_pool
 from noodle_tui.pixels import to_device_where_it_fits
-from noodle_tui.step import make_step
+from noodle_tui.step import Step, make_step
 
 EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
 PROGRESS_EVERY = 0.2  # seconds between two reports of progress within an epoch
@@ -45,24 +45,14 @@ def fit(
     Under torchrun every rank of `world` calls this alike; all come to the same numbers and the same weights.
     """
     model, n = session.model, len(data.train.samples)
-    check_last_batch(n, config, world)
+    n_steps = math.ceil(n / config.batch_size)
+    check_start(session, n, config, world)
     batches = make_batches(data.train, config.batch_size, config.seed, config.input_size, device, world)
-    pool = graph_pool(device.torch_device)
-    if world.size > 1:
-        train_step = make_shared_step(session, batches, device, world, n, config.batch_size)
-    else:
-        train_step = make_step(model, session.optimizer, batches, session.totals, device, full=min(config.batch_size, n),
-                               compiled=config.compile, pool=pool)
-        if device.torch_device.type == "cuda":  # trying what fits into main memory may cost the process its life
-            fits = trial(model, batches, device)
-            train_step = watch_first_step(train_step, fits, config.batch_size, config.input_size, device)
-    forward = repeated_forward(model, device, world, pool)
     val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), device.torch_device)
     val_labels = data.val.labels.to(device.torch_device)
-    n_steps = math.ceil(n / config.batch_size)
-    if session.step > n_steps:
-        raise NoodleError(f"the checkpoint stands at batch {session.step} of an epoch of {n_steps}: it was damaged or made up; "
-                          "start a new run from its weights")
+    pool = graph_pool(device.torch_device)
+    train_step = make_train_step(session, batches, n, val_pixels, config, device, world, pool)
+    forward = repeated_forward(model, device, world, pool)
     progress = Progress(emit, total=n_steps)
 
     for epoch in range(session.epoch + 1, config.n_epochs + 1):
@@ -114,13 +104,34 @@ def fit(
             save(session)
 
 
-def check_last_batch(n: int, config: RunConfig, world: World) -> None:
-    """NoodleError where batch norm has a single number a channel: one image, of which ResNet18 leaves one pixel of 32 x 32."""
+def check_start(session: Session, n: int, config: RunConfig, world: World) -> None:
+    """NoodleError where the session stands beyond its epoch of `n` images, or where batch norm would have a single number a
+    channel: of one image of 32 x 32 ResNet18 leaves one pixel."""
+    n_steps = math.ceil(n / config.batch_size)
+    if session.step > n_steps:
+        raise NoodleError(f"the checkpoint stands at batch {session.step} of an epoch of {n_steps}: it was damaged or made up; "
+                          "start a new run from its weights")
     if world.size > 1 and config.input_size <= 32:
         check_shares(n, config.batch_size, world)
     elif config.input_size <= 32 and n % config.batch_size == 1 % config.batch_size:
         raise NoodleError(f"--batch-size {config.batch_size}: the last batch of {n} photos is a single one, which can't be "
                           "trained on at --input-size 32; choose another batch size or a larger input size")
+
+
+def make_train_step(
+    session: Session, batches: Batches, n: int, val_pixels: Tensor, config: RunConfig, device: Device, world: World,
+    pool: Pool | None,
+) -> Step:
+    """The step of this process, alone or as one of several, on batches of `n` images. A first one that a GPU has no room for
+    raises NoodleError with the largest batch that it has."""
+    if world.size > 1:
+        return make_shared_step(session, batches, device, world, n, config.batch_size)
+    step = make_step(session.model, session.optimizer, batches, session.totals, device, full=min(config.batch_size, n),
+                     compiled=config.compile, pool=pool)
+    if device.torch_device.type != "cuda":
+        return step  # what fits into main memory is not tried out: that may cost the process its life
+    fits = trial(session.model, batches, device, n, lambda copy: predict_logits(copy, val_pixels[:EVAL_BATCH], device))
+    return watch_first_step(step, fits, config.batch_size, config.input_size, device)
 
 
 def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noodle_tui import run_folder
-from noodle_tui.config import RunConfig, class_tokens
+from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
 from noodle_tui.distributed import ALONE, World, check_ranks, ending_together, shared
@@ -135,13 +135,11 @@ def announce(job: Job, folder: Path) -> RunStarted:
 
 def rejig(job: Job) -> None:
     """Sort the stimuli into the data folder; nothing to do when they already are."""
-    from noodle_tui.rejig import apply_rejig, plan_rejig
+    from noodle_tui.rejig import apply_rejig, plan_for
 
     config, check = job.config, job.control.check
     with stage("rejig", f"sorting {config.stimuli} into {config.data_dir}", job.emit) as progress:
-        plan = plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes),
-                          val_fraction=config.val_fraction, split_by=config.split_by, person=config.person,
-                          mode=config.mode, seed=config.seed, check=check)
+        plan = plan_for(config, check)
         apply_rejig(plan, progress=progress, check=check)
     if plan.skipped:
         job.emit(Message(level="warning", text=f"{len(plan.skipped)} files of {config.stimuli} are left out; "

@@ -31,7 +31,7 @@ from noodle_tui.demo import demo_config_values, draw_stimuli
 from noodle_tui.device import Device, make_current, pick_device
 from noodle_tui.fit import fit
 from noodle_tui.model import build_model
-from noodle_tui.rejig import apply_rejig, plan_rejig
+from noodle_tui.rejig import apply_rejig, plan_for
 
 FAST, PLAIN = "this trainer", "plain fp32"
 NEVER = 10**9  # epochs between two saves
@@ -200,12 +200,9 @@ def _drawn(place: Path, say: Callable[[str], None]) -> Path:
     """The demo's people, drawn; half of them are held out."""
     say("drawing people")
     draw_stimuli(place / "stimuli")
-    demo = RunConfig(**demo_config_values(place))
-    tokens = {"happy": "_Ha_", "sad": "_Sa_"}
-    plan = plan_rejig(place / "stimuli", place / "classify", tokens=tokens, val_fraction=HELD_OUT,
-                      split_by=demo.split_by, person=demo.person, mode=demo.mode, seed=demo.seed)
-    apply_rejig(plan)
-    return place / "classify"
+    demo = RunConfig(**{**demo_config_values(place), "val_fraction": HELD_OUT})
+    apply_rejig(plan_for(demo))
+    return demo.data_dir
 
 
 def interval_of_mean(values: list[float]) -> tuple[float, float]:

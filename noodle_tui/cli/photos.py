@@ -11,7 +11,7 @@ import typer
 from noodle_tui.cli.endings import complain
 from noodle_tui.cli.flags import given, with_options
 from noodle_tui.cli.train import run_headless
-from noodle_tui.config import class_tokens, make_config
+from noodle_tui.config import make_config
 from noodle_tui.errors import UsageError
 
 
@@ -23,7 +23,7 @@ def rejig_command(
     **values: Any,
 ) -> None:
     """Sort stimuli into train/val x class folders, with a manifest that can take it back."""
-    from noodle_tui.rejig import apply_rejig, plan_in_words, plan_rejig, undo_rejig
+    from noodle_tui.rejig import apply_rejig, plan_for, plan_in_words, undo_rejig
 
     config = make_config(given(values))
     if undo:
@@ -31,9 +31,7 @@ def rejig_command(
         print(f"{count} photos are taken out of {config.data_dir}; moved ones are back where they came from")
         return
     with progress_bar("looking at the photos") as progress:
-        plan = plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes),
-                          val_fraction=config.val_fraction, split_by=config.split_by, person=config.person,
-                          mode=config.mode, seed=config.seed, progress=progress)
+        plan = plan_for(config, progress=progress)
     for line in plan_in_words(plan):
         print(line)
     if dry_run:

@@ -10,7 +10,7 @@ from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
-from noodle_tui.rejig import RejigPlan, plan_rejig, read_manifest
+from noodle_tui.rejig import RejigPlan, plan_for, read_manifest
 from noodle_tui.rejig.scan import unreadable
 from noodle_tui.samples import SPLITS, find_samples
 from noodle_tui.stats import wilson_interval
@@ -74,8 +74,7 @@ def look_at_photos(config: RunConfig, check: Callable[[], None] = lambda: None) 
     """
     if not config.rejig_data:
         return _of_folder(config, "off", (), check)
-    plan = plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes), val_fraction=config.val_fraction,
-                      split_by=config.split_by, person=config.person, mode=config.mode, seed=config.seed, check=check)
+    plan = plan_for(config, check)
     skipped = tuple(Counter(one.reason for one in plan.skipped).most_common())
     return _of_folder(config, "done", skipped, check) if plan.already_done else _of_plan(config, plan, skipped)
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import classes_in, level_in, person_in, printable
 from noodle_tui.rejig.disk import errors_in_words, same_photo
@@ -78,6 +79,13 @@ class RejigPlan:
     def people_in_both(self) -> set[str]:
         """The people with photos both in train and in val: validation accuracy then measures memory for known faces."""
         return self.people("train") & self.people("val")
+
+
+def plan_for(config: RunConfig, check: Check = nothing, progress: Progress = nothing) -> RejigPlan:
+    """`plan_rejig` with a run's options."""
+    return plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes), val_fraction=config.val_fraction,
+                      split_by=config.split_by, person=config.person, mode=config.mode, seed=config.seed, check=check,
+                      progress=progress)
 
 
 def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fraction: float, split_by: str,

@@ -4,17 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from noodle_tui.config import RunConfig, class_tokens
+from noodle_tui.config import RunConfig
 
 Chore = Callable[[], str]  # does it and says in a sentence what was done
 
 
 def rejig(config: RunConfig) -> str:
     """Sort the stimuli into the data folder. NoodleError if that can't be done."""
-    from noodle_tui.rejig import apply_rejig, plan_rejig
+    from noodle_tui.rejig import apply_rejig, plan_for
 
-    plan = plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes), val_fraction=config.val_fraction,
-                      split_by=config.split_by, person=config.person, mode=config.mode, seed=config.seed)
+    plan = plan_for(config)
     if plan.already_done:
         return f"{config.data_dir} is already as asked for; nothing was changed."
     apply_rejig(plan)

@@ -228,7 +228,8 @@ def _check_sense(event: Event) -> None:
         raise ValueError(f"a time of {type(event).__name__} is out of bounds")
     match event:
         case EpochDone():
-            sound = event.train_correct <= event.train_count and (event.val_correct or 0) <= event.val_count
+            sound = (event.epoch >= 1 and event.train_correct <= event.train_count
+                     and (event.val_correct or 0) <= event.val_count)
         case RunDone():
             sound = event.best_correct <= event.best_count
         case DataReady():

@@ -123,7 +123,7 @@ def test_an_epoch_knows_its_accuracy_and_interval():
 
 
 @pytest.mark.parametrize("change", [
-    {"epoch": -1}, {"epoch": 2**53}, {"time": 1e300}, {"time": None}, {"seconds": 1e300}, {"train_correct": 11},
+    {"epoch": -1}, {"epoch": 0}, {"epoch": 2**53}, {"time": 1e300}, {"time": None}, {"seconds": 1e300}, {"train_correct": 11},
     {"val_correct": 9}, {"val_loss": 10**400}, {"train_loss": 10**400}, {"lr": 10**400},
     {"train_loss": 1e200}, {"val_loss": -math.inf},
 ], ids=str)  # fmt: skip

@@ -72,8 +72,8 @@ def _device(config: RunConfig) -> list[Finding]:
         findings.append(Finding("warning", "device", "no GPU that torch can use: training on the processor takes minutes "
                                 "where a GPU takes seconds" + _why_no_cuda()))
     if device.torch_device.type == "cuda":
+        shared = holders_in_words(others_on_card(device.torch_device))  # before the next line makes us one of them
         free, total = torch.cuda.mem_get_info(device.torch_device)
-        shared = holders_in_words(others_on_card(device.torch_device))
         findings.append(Finding("ok" if free > 2 * GIB else "warning", "GPU memory",
                                 f"{free / GIB:.1f} of {total / GIB:.1f} GiB free" + (f"; {shared}" if shared else "")))
     if not computes_bf16(device.torch_device):

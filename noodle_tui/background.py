@@ -1,5 +1,6 @@
 """A run in a thread of this process. The thread belongs to no app: it outlives the screen that started it."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -35,9 +36,9 @@ class BackgroundRun:
         self._thread.join()
 
     def _work(self) -> None:
-        if self._config.device == "cpu" or not has_card():
-            _be_nice()
         try:
+            if self._config.device == "cpu" or not has_card():
+                _be_nice()
             from noodle_tui.run import run
 
             run(self._config, [self._listen], self.control)
@@ -47,7 +48,8 @@ class BackgroundRun:
         if "torch" in sys.modules:  # it may have failed before
             from noodle_tui.device import release_memory
 
-            release_memory()  # the app may stay open for days
+            with contextlib.suppress(RuntimeError):  # a GPU that failed fails again; the run has said so
+                release_memory()  # the app may stay open for days
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, StageProgress):

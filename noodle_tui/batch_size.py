@@ -10,7 +10,7 @@ from noodle_tui.batches import Batches
 from noodle_tui.card import holders_in_words, others_on_card
 from noodle_tui.checkpoint import new_session
 from noodle_tui.device import Device
-from noodle_tui.errors import NoodleError, full_memory
+from noodle_tui.errors import NoodleError, full_memory, one_line
 from noodle_tui.graphs import graph_pool
 from noodle_tui.step import Step, make_step
 
@@ -35,36 +35,43 @@ def largest_that_fits(fits: Callable[[int], bool], too_many: int) -> int:
 
 
 def watch_first_step(train_step: Step, fits: Fits, batch_size: int, input_size: int, device: Device) -> Step:
-    """`train_step`, but where the GPU's memory is full at its first call: NoodleError with the largest batch that `fits`.
+    """`train_step`, but where the GPU's memory is full at its first call, or at the first with fewer images, an epoch's last:
+    NoodleError with the largest batch that `fits`.
 
     A later step that finds the memory full was robbed by somebody else: torch's error is passed on.
     """
-    tried = False
+    tried = set[int]()
+    full: Sequence[Tensor] = []
 
     def step(inputs: Sequence[Tensor]) -> None:
-        nonlocal tried
-        if tried:
+        nonlocal full
+        count = len(inputs[0])
+        if count in tried:
             return train_step(inputs)
+        if not full or count > len(full[0]):
+            full = [value.clone() for value in inputs]
         try:
             train_step(inputs)
-            tried = True
+            tried.add(count)
             return None
         except RuntimeError as error:
             if full_memory(error) != "gpu":
                 raise
+            said = one_line(error)
             # leaving this block lets go of the error, and so of the tensors in the failed step's frames
-        largest = largest_that_fits(lambda n: fits([value[:n] for value in inputs]), len(inputs[0]))
-        raise NoodleError(too_large(batch_size, input_size, largest, device))
+        largest = largest_that_fits(lambda n: fits([value[:n] for value in full]), len(full[0]))
+        raise NoodleError(too_large(batch_size, input_size, largest, said, device))
 
     return step
 
 
-def too_large(batch_size: int, input_size: int, largest: int, device: Device) -> str:
-    """One line: what doesn't fit, what would, and who else is on the GPU."""
+def too_large(batch_size: int, input_size: int, largest: int, said: str, device: Device) -> str:
+    """One line: what doesn't fit, what would, and who else is on the GPU. Where nothing fits, also what torch `said`: a broken
+    library begins like one that finds no room."""
     shared = holders_in_words(others_on_card(device.torch_device))
     text = f"--batch-size {batch_size}: a step of training doesn't fit into the memory of {device.name}"
     advice = (f"the largest batch that fits now is {largest}" if largest else
-              f"not even a single image of --input-size {input_size} fits: choose another --device")
+              f"not even a single image of --input-size {input_size} fits ({said}): choose another --device")
     return f"{text}; {advice}" + (f" ({shared})" if shared else "")
 
 

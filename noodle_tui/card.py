@@ -13,7 +13,10 @@ NAMED = 4  # processes that are named one by one
 
 
 def has_card() -> bool:
-    """Whether there is an NVIDIA card that its driver can be asked about. Without torch, and in milliseconds."""
+    """Whether there is an NVIDIA card that this process may use and its driver can be asked about. Without torch, and in
+    milliseconds."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # which the driver's library doesn't look at
+        return False
     nvml: Any = import_module("pynvml")
     try:
         nvml.nvmlInit()

@@ -10,7 +10,6 @@ and its libjpeg prints warnings of odd files to stderr, which would tear a scree
 
 import hashlib
 import io
-import math
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -28,10 +27,8 @@ from torch import Tensor
 
 from noodle_tui.device import available_cpus
 from noodle_tui.errors import full_memory, one_line
-from noodle_tui.images import open_image
+from noodle_tui.images import BadImage, check_is_photo, check_size, open_image
 
-MIN_SIDE = 2  # pixels: trackers and placeholders have one
-MAX_ASPECT = 100  # Resize brings the short side to the input size: at 1:1000 the long one would fill the memory
 MAX_BYTES = 2**30  # of a file, which is read whole: twice the most pixels allowed at 16 bits a colour, without compression
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
 UPRIGHT = {  # what to do about its other values
@@ -39,17 +36,12 @@ UPRIGHT = {  # what to do about its other values
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90,
 }
 SIDEWAYS = (5, 6, 7, 8)  # those that swap height and width
-ANIMATIONS = ("AVIF", "FLI", "GIF", "PNG", "WEBP")  # in MPO and TIFF, more pictures are previews or pages
 GPU_BATCH = 64  # files that nvJPEG decodes at a time
 AHEAD = 4  # files a processor that may be read or decoded before they are asked for: few, so that memory stays small
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 DecodeBatch = Callable[[list[bytes]], list[Tensor]]  # whole JPEG files to uint8 [3, h, w] each; RuntimeError if one can't be
-
-
-class BadImage(Exception):
-    """One image that can't be used; the text is the reason."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +89,7 @@ def read_content(path: Path) -> bytes:
 def decode_content(path: Path, content: bytes) -> Tensor:
     """Pillow's pixels of a file's content, uint8 [3, h, w], as in `read_image`; `path` is for the reason only."""
     with _errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
-        _check_is_photo(image)
+        check_is_photo(image)
         return _colours_first(_upright_rgb(image))
 
 
@@ -106,7 +98,7 @@ def read_plain_jpeg(path: Path) -> PlainJpeg | Decoded:
     content = read_content(path)
     digest = hashlib.sha256(content).digest()
     with _errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
-        _check_is_photo(image)
+        check_is_photo(image)
         if _is_plain_jpeg(image, content):
             return PlainJpeg(content, digest, (image.height, image.width))
         return Decoded(_colours_first(_upright_rgb(image)), digest)
@@ -251,24 +243,6 @@ def _is_plain_jpeg(image: Image.Image, content: bytes) -> bool:
     return not stored_as_rgb and content.rstrip(b"\0").endswith(b"\xff\xd9")
 
 
-def _check_is_photo(image: Image.Image) -> None:
-    """BadImage for what a photo can't be, by its header."""
-    _check_size(image.width, image.height)
-    if image.format in ANIMATIONS and getattr(image, "is_animated", False):  # which of its pictures is meant, nobody says
-        raise BadImage("an animation, not a photo")
-
-
-def _check_size(width: int, height: int) -> None:
-    """BadImage where there is nothing to see, or where decoding or resizing would fill the memory: Pillow itself refuses only
-    twice its own limit."""
-    if min(width, height) < MIN_SIDE:
-        raise BadImage(f"{width} x {height} pixels are too few")
-    if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
-        raise BadImage(f"{width} x {height} pixels are too many")
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise BadImage(f"{width} x {height} pixels: too narrow for a photo")
-
-
 def _upright_rgb(image: Image.Image) -> Image.Image:
     image.load()
     turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
@@ -291,7 +265,7 @@ def _header_size(path: Path) -> tuple[int, int]:
         if not path.is_file():
             return 0, 0
         with open_image(path) as image:
-            _check_size(image.width, image.height)
+            check_size(image.width, image.height)
             # Pillow would decode a whole PNG to look for EXIF behind its pixels
             known = image.format != "PNG" or "exif" in image.info
             turned = known and image.getexif().get(ORIENTATION, 1) in SIDEWAYS

@@ -68,7 +68,7 @@ def _take(folder: Path, n_bytes: int) -> None:
 
 
 def _allocate(file: int, n_bytes: int) -> bool:
-    """Set room aside for an open file. False where the system can't say: macOS, NFS 3. OSError if it refuses.
+    """Set room aside for an open file. OSError if there is none; False where the system doesn't say: macOS, NFS 3, many more.
 
     Not os.posix_fallocate: where the file system can't, that writes into each block, which takes minutes over a network.
     """
@@ -78,10 +78,10 @@ def _allocate(file: int, n_bytes: int) -> bool:
     fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
     while fallocate(file, 0, 0, n_bytes) != 0:
         number = ctypes.get_errno()
-        if number in (errno.EOPNOTSUPP, errno.ENOSYS):
-            return False
-        if number != errno.EINTR:  # a signal came in between
+        if number in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             raise OSError(number, os.strerror(number))
+        if number != errno.EINTR:  # a signal came in between
+            return False
     return True
 
 

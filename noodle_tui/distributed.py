@@ -157,8 +157,7 @@ def joined() -> Iterator[World]:
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", store=PrefixStore("ddp", store),
                             rank=rank, world_size=size, timeout=PATIENCE)
     try:
-        with _ended_where_stuck(world):
-            yield world
+        yield world
     except NoodleError as error:
         if world.leave_word(str(error)):
             raise
@@ -167,9 +166,13 @@ def joined() -> Iterator[World]:
 
 
 @contextmanager
-def _ended_where_stuck(world: World) -> Iterator[None]:
-    """NCCL waits for a rank that died as for one that is slow, and while it waits no Python runs and no signal is handled. So
-    where torchrun asks this rank to end, and it hasn't after GRACE, a thread says why and ends the process."""
+def ended_where_stuck(world: World) -> Iterator[None]:
+    """For training with others, from the main thread. NCCL waits for a rank that died as for one that is slow, and while it
+    waits no Python runs and no signal is handled. So where torchrun asks this rank to end, which else takes no longer than a
+    batch, and it still trains after GRACE, a thread says why and ends the process."""
+    if world.size == 1:
+        yield
+        return
     hears, tells = os.pipe()
     os.set_blocking(tells, False)
     before = signal.set_wakeup_fd(tells, warn_on_full_buffer=False)  # signals are told here even while no Python runs

@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +15,7 @@ from noodle_tui.card import GIB, holders_in_words, others_on_card
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import MIB, RUN_BYTES, check_room
 from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.terminal import INCAPABLE
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
@@ -126,16 +126,14 @@ def _disk(save_dir: Path) -> list[Finding]:
 
 def _terminal() -> list[Finding]:
     console = Console()
-    size = shutil.get_terminal_size()
+    size, kind = shutil.get_terminal_size(), os.environ.get("TERM", "")
+    if kind in INCAPABLE:
+        return [Finding("warning", "terminal", f"TERM={kind}: the app can't be drawn on it (`noodle run --headless` can do "
+                        "without); set TERM to what it is, e.g. TERM=xterm-256color")]
     colours = {"truecolor": "16 million colours", "256": "256 colours", "standard": "16 colours", None: "no colours"}
-    encoding = (sys.stdout.encoding or "").lower()
-    findings = [Finding("ok" if size.columns >= 60 and size.lines >= 20 else "warning", "terminal",
-                        f"{os.environ.get('TERM', 'no TERM')}, {colours.get(console.color_system, console.color_system)}, "
-                        f"{size.columns} x {size.lines} (the app wants 60 x 20 at least)")]
-    if "utf" not in encoding:
-        findings.append(Finding("warning", "terminal", f"its encoding is {encoding or 'unknown'}, curves need UTF-8: "
-                                "export LC_ALL=C.UTF-8"))
-    return findings
+    return [Finding("ok" if size.columns >= 60 and size.lines >= 20 else "warning", "terminal",
+                    f"{kind}, {colours.get(console.color_system, console.color_system)}, {size.columns} x {size.lines} "
+                    "(the app wants 60 x 20 at least)")]
 
 
 def print_findings(findings: list[Finding]) -> int:

@@ -53,7 +53,8 @@ def judge(job: Job, loaded: Loaded, facts: RunFacts, saver: "Saver", folder: Pat
         try:
             write_report(folder, facts, evaluation, predictions)
             home = saver.finish()
-        except OSError:
+        except OSError as error:
+            job.emit(Message(level="error", text=f"the report could not be written to {folder} ({error.strerror or error})"))
             home = saver.move()
         if home != folder:
             write_report(home, facts, evaluation, predictions)

@@ -30,7 +30,7 @@ from noodle_tui.decode import in_threads
 from noodle_tui.errors import NoodleError, UsageError
 
 LIMIT_VARIABLE, LIMIT_GIB = "NOODLE_CACHE_GIB", 100.0
-VERSION = 1  # of the file's form and of how photos are decoded: a change of either makes old files unknown
+VERSION = 2  # of the file's form and of how photos are decoded: a change of either makes old files unknown
 FOOTER = 8 + 32  # the file's last bytes: the JSON's length, little-endian, and its SHA-256
 WAIT = 0.1  # seconds between two looks at a file that another run is building
 

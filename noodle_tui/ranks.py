@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from noodle_tui.control import Control
-from noodle_tui.distributed import World, ending_together, shared
+from noodle_tui.distributed import World, ended_where_stuck, ending_together, shared
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.failure import failure_in_words
+from noodle_tui.heap import freed_memory_kept
 from noodle_tui.job import Job
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import load
@@ -36,9 +37,10 @@ def train_along(job: Job) -> None:
     loaded = load(job)
     from noodle_tui.fit import fit
 
-    try:
-        fit(loaded.session, loaded.data, job.config, loaded.device, emit=job.emit,
-            control=shared(job.control, job.world, loaded.device), save=lambda _: None, world=job.world)
-    except StopRun:
-        job.world.collect(loaded.session.totals)
-        raise
+    with ended_where_stuck(job.world), freed_memory_kept(loaded.device.torch_device):
+        try:
+            fit(loaded.session, loaded.data, job.config, loaded.device, emit=job.emit,
+                control=shared(job.control, job.world, loaded.device), save=lambda _: None, world=job.world)
+        except StopRun:
+            job.world.collect(loaded.session.totals)
+            raise

@@ -18,7 +18,7 @@ from noodle_tui import run_folder
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
-from noodle_tui.distributed import ALONE, World, check_ranks, ending_together, shared
+from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, shared
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunStarted, RunStopped, StageDone, StageStarted
 from noodle_tui.failure import failure_in_words
@@ -171,15 +171,15 @@ def train(job: Job, loaded: Loaded, saver: "Saver") -> None:
     job.emit(StageStarted(stage="train", text=f"training {config.n_epochs - session.epoch} epochs", total=config.n_epochs))
     if config.compile:
         job.emit(Message(level="info", text="the first step compiles the network, which takes a minute or more (--compile)"))
-    try:
-        with freed_memory_kept(device.torch_device):
+    with ended_where_stuck(job.world), freed_memory_kept(device.torch_device):
+        try:
             fit(session, loaded.data, config, device, emit=job.emit, control=shared(job.control, job.world, device),
                 save=saver.save, world=job.world)
-    except StopRun:
-        job.world.collect(session.totals)
-        saver.save(session)
-        raise
-    except Exception:
-        saver.save_model(session)
-        raise
+        except StopRun:
+            job.world.collect(session.totals)
+            saver.save(session)
+            raise
+        except Exception:
+            saver.save_model(session)
+            raise
     job.emit(StageDone(stage="train", seconds=time.perf_counter() - began))

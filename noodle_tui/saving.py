@@ -6,6 +6,7 @@ import queue
 import shutil
 import threading
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from time import time
 from typing import Any
@@ -38,11 +39,18 @@ class Save:
         if self.copied is None:
             return
         self.copied.synchronize()
-        with torch.cuda.stream(torch.cuda.Stream(self.copied.device)):
+        torch.cuda.set_device(self.copied.device)  # else leaving the stream would claim memory on cuda:0
+        with torch.cuda.stream(_way_home(self.copied.device)):
             if self.content is not None:
                 to_main_memory(self.content)
             if self.best is not None:
                 to_main_memory(self.best.weights)
+
+
+@cache
+def _way_home(device: torch.device) -> torch.cuda.Stream:
+    """One stream for all saves: torch hands out a ring of them, and the copies of photos have one, too."""
+    return torch.cuda.Stream(device)
 
 
 class Saver:
@@ -134,6 +142,9 @@ class Saver:
         if session.totals.is_cuda:
             copied = torch.cuda.Event()
             copied.record(torch.cuda.current_stream(session.totals.device))
+        else:  # nothing to do on a CPU; Apple's GPUs bear one thread only
+            for tree in (content, best.weights if best else None):
+                to_main_memory(tree or {})
         before = self._last.content if self._last is not None else None
         self._last = Save(content or before, best, card, copied)
         self._saves.put(Save(content, best, card, copied))

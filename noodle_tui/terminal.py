@@ -11,6 +11,7 @@ from typing import TextIO
 CHUNK = 512  # bytes: POSIX's smallest PIPE_BUF; a pipe that is writable at all takes them without blocking
 BACKLOG = 4_000_000  # bytes that wait for a reader; what comes on top is left out
 STREAMS = ("stdin", "stdout", "stderr")
+INCAPABLE = ("", "dumb", "unknown")  # values of TERM: terminals that know no control codes
 PATIENCE = 10.0  # seconds at the end, without the reader taking a byte, after which the rest is left out
 
 

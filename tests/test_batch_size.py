@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -45,8 +46,20 @@ def test_a_first_step_that_finds_the_memory_full_says_what_fits() -> None:
         watched(INPUTS)
     assert str(raised.value) == ("--batch-size 64: a step of training doesn't fit into the memory of a card of the test; the "
                                  "largest batch that fits now is 50")
-    with pytest.raises(NoodleError, match="not even a single image of --input-size 224 fits: choose another --device"):
+    with pytest.raises(NoodleError, match=r"not even a single image of --input-size 224 fits \(OutOfMemoryError: CUDA out of "
+                                          r"memory. Tried to allocate 20 GiB\): choose another --device"):
         watch_first_step(step, lambda inputs: False, 64, 224, CPU)(INPUTS)
+
+
+def test_an_epochs_last_batch_is_watched_too() -> None:
+    def step(inputs: Sequence[torch.Tensor]) -> None:
+        if len(inputs[0]) < 64:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    watched = watch_first_step(step, lambda inputs: len(inputs[0]) <= 50, 64, 224, CPU)
+    watched(INPUTS)
+    with pytest.raises(NoodleError, match=r"--batch-size 64: .* the largest batch that fits now is 50$"):
+        watched([INPUTS[0][:9]])
 
 
 def test_a_broken_capture_counts_as_what_broke_it() -> None:

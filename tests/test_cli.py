@@ -194,6 +194,11 @@ def test_doctor_names_the_weights_file_and_never_shows_a_key(tmp_path):
     assert secret not in done.stdout and secret[4:] not in done.stdout and "abcd" in done.stdout
 
 
+def test_doctor_says_where_the_app_can_not_be_drawn(tmp_path):
+    done = noodle("doctor", cwd=tmp_path, env={**os.environ, "TERM": "dumb"})
+    assert "! terminal" in done.stdout and "TERM=dumb: the app can't be drawn on it" in done.stdout
+
+
 def test_debug_opens_the_debugger_where_it_broke(tmp_path):
     import pexpect
 

@@ -250,7 +250,7 @@ import os, signal, torch
 from noodle_tui import distributed
 from noodle_tui.control import Control, stop_on_signals
 distributed.GRACE = 1
-with stop_on_signals(Control(), hangup=True), distributed.joined() as world:
+with stop_on_signals(Control(), hangup=True), distributed.joined() as world, distributed.ended_where_stuck(world):
     if world.rank == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     while True:
@@ -275,6 +275,26 @@ def test_an_error_is_said_once(runs_dir: Path, config_for: MakeConfig) -> None:
     assert complaints.count("noodle: ") == 1
     assert "--batch-size 1: it is shared out among 2 processes" in complaints
     assert not runs_dir.exists()
+
+
+STILL_SAVING = """
+import os, signal, sys, time
+from noodle_tui import distributed
+from noodle_tui.control import Control, stop_on_signals
+distributed.GRACE = 0.5
+world = distributed.World(0, 2)
+control = Control()
+with stop_on_signals(control):
+    with distributed.ended_where_stuck(world):  # training
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(2)  # saving
+    print("saved", control.stop_requested)
+"""
+
+
+def test_a_process_that_has_stopped_training_may_take_its_time() -> None:
+    done = subprocess.run([sys.executable, "-c", STILL_SAVING], capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "saved True\n", "")
 
 
 # without processes -------------------------------------------------------------------------------------------------------

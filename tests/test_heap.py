@@ -13,7 +13,8 @@ from noodle_tui.heap import freed_memory_kept
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc's allocator is told")
 
 FAULTS = """
-import json, resource, threading
+import ctypes, json, resource, threading
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE: a fault for each small page, as they are counted here
 import torch
 from noodle_tui.heap import freed_memory_kept, share_one_heap
 

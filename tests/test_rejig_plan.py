@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fake_stimuli import ODD_NAMES, draw, draw_seed_like, error_of, make_plan, rejig, splits, stop_after, tree
+from PIL import Image
 from powerless import powerless
 
 from noodle_tui.errors import StopRun
@@ -46,6 +47,8 @@ def test_what_is_skipped_and_why(stimuli, data, tmp_path):
     (stimuli / "notes_Sa_.txt").write_text("hello")
     (stimuli / "zero_Sa_.jpg").touch()
     (stimuli / "text_Sa_.jpg").write_text("no image")
+    Image.new("RGB", (1, 1)).save(stimuli / "dot_Sa_.png")
+    Image.new("L", (9, 9)).save(stimuli / "film_Sa_.gif", save_all=True, append_images=[Image.new("L", (9, 9), 255)])
     (stimuli / "folder_Sa_.jpg").mkdir()
     draw(stimuli / "folder_Sa_.jpg" / "in_Sa_side.jpg")
     (stimuli / "dangling_Sa_.jpg").symlink_to("nowhere")
@@ -60,13 +63,15 @@ def test_what_is_skipped_and_why(stimuli, data, tmp_path):
         "pipe_Sa_.jpg": "not an image",
         "zero_Sa_.jpg": "unreadable image",
         "text_Sa_.jpg": "unreadable image",
+        "dot_Sa_.png": "1 x 1 pixels are too few",
+        "film_Sa_.gif": "an animation, not a photo",
         "dangling_Sa_.jpg": "a link (links are not followed)",
         "link_Sa_.jpg": "a link (links are not followed)",
         "linked_folder": "a link (links are not followed)",
     }
     assert plan.count("train") + plan.count("val") == 62  # 60, a_Sa_x.jpg and in_Sa_side.jpg
     words = "\n".join(plan_in_words(plan))
-    assert "skipped: 9 files" in words
+    assert "skipped: 11 files" in words
     assert "2 unreadable image: text_Sa_.jpg, zero_Sa_.jpg" in words
 
 

@@ -17,7 +17,7 @@ from test_cli import SMALL, noodle
 from noodle_tui.checkpoint import load_session
 from noodle_tui.run_folder import is_alive, list_runs, read_state
 
-SECONDS = 15.0  # from signal to end, imports of libraries that are under way and a busy machine included
+SECONDS = 40.0  # from signal to end, imports of libraries that are under way and a busy machine included
 
 
 def many(photo: Path, folder: Path, count: int, name: str) -> None:

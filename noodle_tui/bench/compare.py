@@ -19,7 +19,7 @@ from noodle_tui.bench.start_up import start_up
 from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
 from noodle_tui.config import DEFAULT_PERSON
 from noodle_tui.dataset import Dataset, load_dataset
-from noodle_tui.device import Device, available_cpus, computes_bf16, make_current, pick_device
+from noodle_tui.device import Device, available_cpus, computes_bf16, make_current, pick_device, release_memory
 from noodle_tui.errors import UsageError
 from noodle_tui.samples import Sample, find_samples
 from noodle_tui.step import check_compiler
@@ -135,8 +135,7 @@ def bench(options: BenchOptions, say: Say) -> BenchResult:
                     contenders[PLAIN] = _plain_loops(data_dir, batch_size, options, device, threads, notes)
                 batches.append(BatchResult(batch_size, take_turns(contenders, options.rounds, batch_size, say)))
             del contenders, trainer
-            if device.torch_device.type == "cuda":
-                torch.cuda.empty_cache()
+            release_memory()
         if len(options.batch_sizes) > 1:
             notes.append(f"the plain loop is measured at batch {options.batch_sizes[0]} only")
 
@@ -206,7 +205,9 @@ def _as_in_a_plain_process(threads: int) -> Iterator[None]:
     """The plain loop's turn: what this program sets for a whole process is as torch has it in a process of its own.
 
     cuDNN may choose its kernels as it likes, and on the CPU torch takes as many threads as it does by itself. What else comes
-    to be set for the process belongs in here, unless only the trainer's turns have it (as trainer.py keeps freed memory).
+    to be set for the process belongs in here, unless only the trainer's turns have it, as trainer.py keeps freed memory. What
+    heap.py leaves behind changes nothing here: the loop runs in the main thread, whose heap is the shared one, and the limits
+    are those that glibc comes to by itself.
     """
     cudnn = torch.backends.cudnn
     before = cudnn.deterministic, cudnn.allow_tf32, torch.get_num_threads()

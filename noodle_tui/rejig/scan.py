@@ -92,14 +92,17 @@ def unreadable(stimuli: str, paths: list[str], check: Check, progress: Progress)
 
 
 def _header(path: str) -> str | None:
-    """Why PIL can't identify a file; None if it can."""
+    """Why a file is no photo that PIL can identify; None if it is."""
     from PIL import Image, UnidentifiedImageError
 
-    from noodle_tui.images import open_image
+    from noodle_tui.images import BadImage, check_is_photo, open_image
 
     try:
-        with open_image(path):
+        with open_image(path) as image:
+            check_is_photo(image)
             return None
+    except BadImage as bad:
+        return str(bad)
     except Image.DecompressionBombError:
         return "image of too many pixels"
     except UnidentifiedImageError:

@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.heap import share_one_heap
-from noodle_tui.terminal import LastingStream, draw_in_utf8, leave_session, leave_terminal, open_closed_streams
+from noodle_tui.terminal import INCAPABLE, LastingStream, draw_in_utf8, leave_session, leave_terminal, open_closed_streams
 
 if TYPE_CHECKING:
     from noodle_tui.tui.live import LiveScreen
 
-INCAPABLE = ("", "dumb", "unknown")  # values of TERM: terminals that know no control codes
 
 def main() -> NoReturn:
     """`noodle-tui`. Without arguments it needs no command line, whose import would delay the first paint."""
@@ -46,11 +45,12 @@ def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = T
 
     Returns the exit code: in the parent, once the app has ended or detached; in the child, once its run has ended, too.
     """
+    instead = "noodle watch --headless" if watch else "noodle run --headless"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise UsageError("the app needs a terminal; in a script use `noodle run --headless`")
+        raise UsageError(f"the app needs a terminal; in a script use `{instead}`")
     if os.environ.get("TERM", "") in INCAPABLE:
-        raise UsageError(f"TERM={os.environ.get('TERM', '')}: the app can't be drawn on such a terminal; use "
-                         "`noodle run --headless`, or set TERM to what it is, e.g. TERM=xterm-256color")
+        raise UsageError(f"TERM={os.environ.get('TERM', '')}: the app can't be drawn on such a terminal; use `{instead}`, or "
+                         "set TERM to what it is, e.g. TERM=xterm-256color")
     sys.stdout.flush()
     sys.stderr.flush()
     hears, tells = os.pipe()

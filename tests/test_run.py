@@ -190,8 +190,9 @@ def wait_for(what: Any, seconds: float = 120) -> None:
 
 def test_a_run_that_was_killed_and_picked_up(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:
     config = config_for(runs_dir, save_every=1)
-    code = ("import sys, json; from noodle_tui.config import RunConfig; from noodle_tui.run import run\n"
-            "run(RunConfig(**json.loads(sys.argv[1])))")
+    code = ("import sys, json, time; from noodle_tui.config import RunConfig; from noodle_tui.run import run\n"
+            "def slowly(event): time.sleep(4 * (type(event).__name__ == 'EpochDone'))\n"
+            "run(RunConfig(**json.loads(sys.argv[1])), [slowly])")
     process = subprocess.Popen([sys.executable, "-c", code, config.model_dump_json()])
     try:
         wait_for(lambda: list_runs(runs_dir))

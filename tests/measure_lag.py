@@ -29,8 +29,10 @@ def options(data_dir: str, size: int, epochs: int, save_dir: Path) -> dict[str, 
 def inside(values: dict[str, str], out: str) -> None:
     """In the pty: the real app on a real run; the lags go to the file `out`."""
     from noodle_tui.config import make_config
+    from noodle_tui.heap import share_one_heap
     from noodle_tui.tui.app import NoodleApp
 
+    share_one_heap()  # as launch.py does
     app = NoodleApp(values, recall_last=False)
     lags: list[float] = []
 

@@ -76,9 +76,9 @@ def test_a_request_to_end_leaves_neither_the_run_nor_its_photos(tmp_path: Path) 
     while not (children := psutil.Process(process.pid).children()):
         assert process.poll() is None and time.monotonic() < until
         time.sleep(0.05)
-    assert list(tmp_path.iterdir())
+    assert list(tmp_path.glob("noodle-*"))
     process.send_signal(signal.SIGTERM)
     _, complaint = process.communicate(timeout=60)
     assert (process.returncode, complaint) == (130, b"")
     assert psutil.wait_procs(children, timeout=10)[1] == []
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("noodle-*")) == []  # torch leaves its compiler's empty cache folder there, as in every process

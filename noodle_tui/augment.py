@@ -140,6 +140,11 @@ def central_square(image: Tensor, size: int) -> Tensor:
     return tvf.center_crop(small, [size, size])
 
 
+def as_input(images: Tensor) -> Tensor:
+    """What the network takes, from grey levels (uint8 [n, 3, h, w]) or from images that are normalised already."""
+    return normalise(images) if images.dtype == torch.uint8 else images
+
+
 def normalise(pixels: Tensor, grey: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
     """Grey levels 0..255, less `grey` (any dtype, [n, 3, h, w]), to ImageNet-normalised `dtype`, channels last in memory."""
     scale, offset = _scale_and_offset(pixels.device, grey)

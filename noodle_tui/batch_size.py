@@ -1,23 +1,26 @@
 """What to do about a batch that is too large for the GPU: find the largest one that fits, by trying, and say it."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from noodle_tui.batches import Batches
+from noodle_tui.batches import make_batches
 from noodle_tui.card import holders_in_words, others_on_card
 from noodle_tui.checkpoint import new_session
+from noodle_tui.config import RunConfig
+from noodle_tui.dataset import Dataset, Split
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, full_memory, one_line
 from noodle_tui.graphs import graph_pool
-from noodle_tui.step import Step, make_step
+from noodle_tui.step import make_step
 
-Fits = Callable[[Sequence[Tensor]], bool]  # of a batch's inputs
+TrainStep = Callable[[int], None]  # of a batch's number in its epoch
+Fits = Callable[[int], bool]  # of a batch size
 
 
-def largest_that_fits(fits: Callable[[int], bool], too_many: int) -> int:
+def largest_that_fits(fits: Fits, too_many: int) -> int:
     """The largest n from 1 to `too_many` - 1 for which `fits(n)` says True; 0 if none. What fits, fits with fewer, too.
 
     Halves until one fits, then bisects: about 2 log2(too_many) questions, the costly large ones first and few.
@@ -34,33 +37,30 @@ def largest_that_fits(fits: Callable[[int], bool], too_many: int) -> int:
     return largest
 
 
-def watch_first_step(train_step: Step, fits: Fits, batch_size: int, input_size: int, device: Device) -> Step:
-    """`train_step`, but where the GPU's memory is full at its first call, or at the first with fewer images, an epoch's last:
-    NoodleError with the largest batch that `fits`.
+def watched(train_step: TrainStep, fits: Fits, n: int, batch_size: int, input_size: int, device: Device) -> TrainStep:
+    """`train_step` of an epoch of `n` images, but where the GPU's memory is full at its first call, or at the first for the
+    epoch's last and smaller batch: NoodleError with the largest batch that `fits`.
 
     A later step that finds the memory full was robbed by somebody else: torch's error is passed on.
     """
-    tried = set[int]()
-    full: Sequence[Tensor] = []
+    trained = set[int]()  # numbers of images
 
-    def step(inputs: Sequence[Tensor]) -> None:
-        nonlocal full
-        count = len(inputs[0])
-        if count in tried:
-            return train_step(inputs)
-        if not full or count > len(full[0]):
-            full = [value.clone() for value in inputs]
+    def step(number: int) -> None:
+        nonlocal train_step
+        count = min(batch_size, n - number * batch_size)
+        if count in trained:
+            return train_step(number)
         try:
-            train_step(inputs)
-            tried.add(count)
+            train_step(number)
+            trained.add(count)
             return None
         except RuntimeError as error:
             if full_memory(error) != "gpu":
                 raise
             said = one_line(error)
             # leaving this block lets go of the error, and so of the tensors in the failed step's frames
-        largest = largest_that_fits(lambda n: fits([value[:n] for value in full]), len(full[0]))
-        raise NoodleError(too_large(batch_size, input_size, largest, said, device))
+        del train_step  # and this of its graphs
+        raise NoodleError(too_large(batch_size, input_size, largest_that_fits(fits, min(batch_size, n)), said, device))
 
     return step
 
@@ -75,19 +75,17 @@ def too_large(batch_size: int, input_size: int, largest: int, said: str, device:
     return f"{text}; {advice}" + (f" ({shared})" if shared else "")
 
 
-def trial(
-    model: nn.Module, batches: Batches, device: Device, n_train: int, validate: Callable[[nn.Module], object]
-) -> Fits:
-    """A function that says whether an epoch of `n_train` images in batches of that size fits into what is free of the GPU's
-    memory, by doing the kinds of step that are in it with a copy of `model`: a full batch, the last one, `validate`.
+def trial(model: nn.Module, data: Dataset, config: RunConfig, device: Device, validate: Callable[[nn.Module], object]) -> Fits:
+    """A function that says whether an epoch in batches of that size fits into what is free of the GPU's memory, by doing with a
+    copy of `model` the kinds of step that are in it: a full batch, the last one, `validate`.
 
     That is beside what is there already (the pixels, the session), so its answer holds for the next start.
     """
 
-    def fits(inputs: Sequence[Tensor]) -> bool:
+    def fits(batch_size: int) -> bool:
         torch.cuda.empty_cache()
         try:
-            _rehearse(copy.deepcopy(model), inputs, batches, device, n_train, validate)
+            _rehearse(copy.deepcopy(model), data.train, config.model_copy(update={"batch_size": batch_size}), device, validate)
             return True
         except RuntimeError as error:
             if full_memory(error) != "gpu":
@@ -100,15 +98,16 @@ def trial(
 
 
 def _rehearse(
-    model: nn.Module, inputs: Sequence[Tensor], batches: Batches, device: Device, n_train: int,
-    validate: Callable[[nn.Module], object],
+    model: nn.Module, split: Split, config: RunConfig, device: Device, validate: Callable[[nn.Module], object]
 ) -> None:
-    full = len(inputs[0])
     session = new_session(model.train(), lr=0.0, momentum=0.9, device=device.torch_device)
-    step = make_step(model, session.optimizer, batches, session.totals, device, full=full,
+    batches = make_batches(split, config.batch_size, config.seed, config.input_size, device)
+    step = make_step(model, session.optimizer, session.totals, device, full=config.batch_size,
                      pool=graph_pool(device.torch_device))
-    step(inputs)
-    if last := n_train % full:
-        step([value[:last] for value in inputs])
+    batches.start_epoch(1)
+    step(batches.inputs(0))
+    whole, rest = divmod(len(split.samples), config.batch_size)
+    if rest > 1:  # batch norm refuses a single small photo: a run in such batches says so before it begins
+        step(batches.inputs(whole))
     validate(model)
     session.totals.cpu()  # when it has been done

@@ -1,8 +1,8 @@
-"""Batches of one training split, for a device. Three kinds with the same three functions:
+"""Batches of one training split, for a device. Three kinds with the same two functions:
 
-`start_epoch(epoch)` draws the epoch's order and crops; `inputs(step)` gives the tensors that make up one batch, which are good
-until its next call; and `prepare(*inputs)` turns them into normalised pixels and labels on the device, so that it can be part
-of a CUDA graph. Where the pixels lie (pixels.py) decides the kind.
+`start_epoch(epoch)` draws the epoch's order and crops, and `inputs(step)` gives images and labels of one batch on the device,
+good until its next call; the images are what augment.as_input takes. Where the pixels lie (pixels.py) decides the kind. For a
+GPU the next batch is on its way while it trains on this one.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from noodle_tui.augment import GREY, crop_batch, crop_geometry, crop_padded_batch, normalise, plan_epoch
 from noodle_tui.dataset import Split
-from noodle_tui.device import Device, available_cpus
+from noodle_tui.device import Device, available_cpus, side_stream
 from noodle_tui.distributed import ALONE, World
 from noodle_tui.pixels import Padded
 
@@ -48,10 +48,6 @@ class HostBatches:
         crops = crop_batch(images, self._plan.boxes[rows], self._plan.flips[rows], self._input_size)
         return crops, self._split.labels[torch.from_numpy(order)]
 
-    @staticmethod
-    def prepare(crops: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return normalise(crops), labels
-
 
 class Slot:
     """Room for one batch, in main memory (pinned, so that the copy needs no processor) and on the GPU."""
@@ -81,7 +77,7 @@ class PrefetchBatches:
         self._begun: dict[int, list[Future[None]]] = {}  # step to its crops
         self._in_use: Slot | None = None
         self._pool = ThreadPoolExecutor(available_cpus(), thread_name_prefix="crop")
-        self._copies = torch.cuda.Stream(self._device) if self._device.type == "cuda" else None
+        self._copies = side_stream(self._device)
         if self._copies is not None:
             self._copies.wait_stream(torch.cuda.current_stream(self._device))  # the slots were allocated on that one
 
@@ -136,13 +132,13 @@ class PrefetchBatches:
         wait([part for parts in self._begun.values() for part in parts])
         self._begun.clear()
 
-    @staticmethod
-    def prepare(crops: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return normalise(crops), labels
-
 
 class DeviceBatches:
-    """Pixels on the GPU, padded to one size; a batch is a list of indices, cropped by two matrix products."""
+    """Pixels on the GPU, padded to one size; a batch is cropped there by two matrix products.
+
+    That goes on beside the training on the batch before, on the side stream: small batches leave most of a GPU idle. Once a
+    batch each stream waits for what the other was given until then, so that nothing is read too early or overwritten too soon.
+    """
 
     def __init__(
         self, pixels: Padded, labels: Tensor, batch_size: int, seed: int, input_size: int, device: Device, world: World = ALONE
@@ -155,38 +151,52 @@ class DeviceBatches:
         # float16 makes the products several times as fast on a GPU; fp32 is for exactness
         self._dtype = torch.float16 if device.bf16 and self._device.type == "cuda" else torch.float32
         self._normalised = torch.bfloat16 if device.bf16 else torch.float32  # what the network's first layer takes
-        self._drawn: dict[int, tuple[Tensor, Tensor]] = {}  # the next epoch, once it is drawn
-        self.start_epoch(0)
+        self._side = side_stream(self._device)
+        self._epoch = 0
+        self._drawn: tuple[int, Tensor, Tensor] | None = None  # an epoch, its order and its crops
+        self._begun: tuple[int, int, list[Tensor]] | None = None  # an epoch, a step in it, and its inputs
 
     def start_epoch(self, epoch: int) -> None:
         self._epoch = epoch
-        self._order, self._geometry = self._drawn[epoch] if epoch in self._drawn else self._draw(epoch)
-        self._drawn.clear()
 
     def inputs(self, step: int) -> Sequence[Tensor]:
-        """int64 [n] and float32 [n, 2, 5]: the index of each image of batch `step` and its `crop_geometry`."""
-        n = len(self._order)
-        if (step + 1) * self._batch_size >= n:
-            # the GPU still has this epoch's work before it: the time to draw the next one's
-            self._drawn[self._epoch + 1] = self._draw(self._epoch + 1)
-        rows = self._world.batch(step, self._batch_size, n)
-        return self._order[rows], self._geometry[rows]
+        """Normalised crops [n, 3, size, size], channels last, and int64 labels [n] of batch `step` (0 is the first)."""
+        if self._begun is None or self._begun[:2] != (self._epoch, step):
+            self._begin(self._epoch, step)
+        assert self._begun is not None
+        inputs = self._begun[2]
+        if self._side is not None:
+            torch.cuda.current_stream().wait_stream(self._side)
+        if (step + 1) * self._batch_size < len(self._sizes):
+            self._begin(self._epoch, step + 1)
+        else:
+            self._begin(self._epoch + 1, 0)
+        return inputs
+
+    def _begin(self, epoch: int, step: int) -> None:
+        """Have a batch cropped, after what the device was asked for until now and beside what it will be."""
+        if self._side is not None:
+            self._side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._side):
+            order, geometry = self._draw(epoch)
+            rows = self._world.batch(step, self._batch_size, len(self._sizes))
+            crops = crop_padded_batch(self._pixels[order[rows]], geometry[rows], self._input_size, self._dtype)
+            images = normalise(crops, GREY, self._normalised)
+            self._begun = epoch, step, [images, self._labels[order[rows]]]
 
     def _draw(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """The epoch's order and crops, on the device; to CUDA they are under way when this returns."""
-        plan = plan_epoch(self._seed, epoch, self._sizes)
-        geometry = crop_geometry(plan.boxes, plan.flips, self._input_size)
-        return self._to_device(plan.order), self._to_device(geometry)
+        """The epoch's order, int64 [n], and its `crop_geometry`, float32 [n, 2, 5], on the device."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            plan = plan_epoch(self._seed, epoch, self._sizes)
+            geometry = crop_geometry(plan.boxes, plan.flips, self._input_size)
+            self._drawn = epoch, self._to_device(plan.order), self._to_device(geometry)
+        return self._drawn[1:]
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(array)
         if self._device.type == "cuda":
-            tensor = tensor.pin_memory()  # else the copy would wait for all work before it
+            tensor = tensor.pin_memory()  # else Python would wait for the copy
         return tensor.to(self._device, non_blocking=True)
-
-    def prepare(self, order: Tensor, geometry: Tensor) -> tuple[Tensor, Tensor]:
-        crops = crop_padded_batch(self._pixels[order], geometry, self._input_size, self._dtype)
-        return normalise(crops, GREY, self._normalised), self._labels[order]
 
 
 Batches = HostBatches | PrefetchBatches | DeviceBatches

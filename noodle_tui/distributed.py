@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.distributed import Store  # type: ignore[attr-defined]
 
-    from noodle_tui.batches import Batches
     from noodle_tui.checkpoint import Session
     from noodle_tui.device import Device
 
@@ -311,7 +310,7 @@ def shared(control: Control, world: World, device: "Device") -> Control | Shared
 
 
 def make_shared_step(
-    session: "Session", batches: "Batches", device: "Device", world: World, n: int, batch_size: int
+    session: "Session", device: "Device", world: World, n: int, batch_size: int
 ) -> "Callable[[Sequence[Tensor]], None]":
     """`make_step`'s function for a rank: trains on its share of batch `session.step` and adds to its own totals.
 
@@ -322,6 +321,8 @@ def make_shared_step(
     import torch.nn.functional as F
     from torch.nn.parallel import DistributedDataParallel
 
+    from noodle_tui.augment import as_input
+
     own = [device.torch_device] if device.torch_device.type == "cuda" else None
     synchronised = any(isinstance(module, torch.nn.SyncBatchNorm) for module in session.model.modules())
     with warnings.catch_warnings():
@@ -331,7 +332,7 @@ def make_shared_step(
 
     def step(inputs: "Sequence[Tensor]") -> None:
         count = min(batch_size, n - session.step * batch_size)  # of all ranks
-        images, labels = batches.prepare(*inputs)
+        images, labels = as_input(inputs[0]), inputs[1]
         if len(labels) == 0 and not synchronised:
             # in an epoch's last batch; batch norm wants numbers. SyncBatchNorm doesn't, and would count them
             images = images.new_zeros(2, *images.shape[1:]).contiguous(memory_format=torch.channels_last)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noodle_tui.augment import normalise
-from noodle_tui.batch_size import trial, watch_first_step
+from noodle_tui.batch_size import TrainStep, trial, watched
 from noodle_tui.batches import Batches, make_batches
 from noodle_tui.checkpoint import Best, Session
 from noodle_tui.config import RunConfig
@@ -21,7 +21,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
 from noodle_tui.graphs import Captured, Pool, graph_pool
 from noodle_tui.pixels import to_device_where_it_fits
-from noodle_tui.step import Step, make_step
+from noodle_tui.step import make_step
 
 EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
 PROGRESS_EVERY = 0.2  # seconds between two reports of progress within an epoch
@@ -51,7 +51,7 @@ def fit(
     val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), device.torch_device)
     val_labels = data.val.labels.to(device.torch_device)
     pool = graph_pool(device.torch_device)
-    train_step = make_train_step(session, batches, n, val_pixels, config, device, world, pool)
+    train_step = make_train_step(session, data, batches, val_pixels, config, device, world, pool)
     forward = repeated_forward(model, device, world, pool)
     progress = Progress(emit, total=n_steps)
 
@@ -64,7 +64,7 @@ def fit(
         batches.start_epoch(epoch)
         for step in range(first_step, n_steps):
             wait_between_batches(session.epoch, control, emit)
-            train_step(batches.inputs(step))
+            train_step(step)
             session.step = step + 1
             progress(session.step)
 
@@ -119,19 +119,24 @@ def check_start(session: Session, n: int, config: RunConfig, world: World) -> No
 
 
 def make_train_step(
-    session: Session, batches: Batches, n: int, val_pixels: Tensor, config: RunConfig, device: Device, world: World,
+    session: Session, data: Dataset, batches: Batches, val_pixels: Tensor, config: RunConfig, device: Device, world: World,
     pool: Pool | None,
-) -> Step:
-    """The step of this process, alone or as one of several, on batches of `n` images. A first one that a GPU has no room for
-    raises NoodleError with the largest batch that it has."""
+) -> TrainStep:
+    """A function that trains on the epoch's batch of a number (0 is the first), in this process alone or as one of several. A
+    first one that a GPU has no room for raises NoodleError with the largest batch that it has."""
+    model, optimizer, totals, n = session.model, session.optimizer, session.totals, len(data.train.samples)
     if world.size > 1:
-        return make_shared_step(session, batches, device, world, n, config.batch_size)
-    step = make_step(session.model, session.optimizer, batches, session.totals, device, full=min(config.batch_size, n),
-                     compiled=config.compile, pool=pool)
-    if device.torch_device.type != "cuda":
-        return step  # what fits into main memory is not tried out: that may cost the process its life
-    fits = trial(session.model, batches, device, n, lambda copy: predict_logits(copy, val_pixels[:EVAL_BATCH], device))
-    return watch_first_step(step, fits, config.batch_size, config.input_size, device)
+        step = make_shared_step(session, device, world, n, config.batch_size)
+    else:
+        step = make_step(model, optimizer, totals, device, full=min(config.batch_size, n), compiled=config.compile, pool=pool)
+
+    def train_step(number: int) -> None:
+        step(batches.inputs(number))
+
+    if device.torch_device.type != "cuda" or world.size > 1:
+        return train_step  # what fits into main memory is not tried out: that may cost the process its life
+    fits = trial(model, data, config, device, lambda copy: predict_logits(copy, val_pixels[:EVAL_BATCH], device))
+    return watched(train_step, fits, n, config.batch_size, config.input_size, device)
 
 
 def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:

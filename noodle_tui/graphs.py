@@ -3,11 +3,12 @@ GPU waiting for Python."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
+
+from noodle_tui.device import side_stream
 
 WARM_UP = 3  # runs before a capture, as torch's notes on CUDA graphs ask for
 
@@ -54,7 +55,8 @@ def graph_pool(device: torch.device) -> Pool | None:
 def capture(work: Callable[[], Result], pool: Pool | None = None) -> tuple[torch.cuda.CUDAGraph, Result]:
     """`work` as a graph on the current CUDA device, and what it returned. It is done a few times before: libraries allocate
     and choose then."""
-    side, before = _side_stream(torch.cuda.current_device()), torch.cuda.current_stream()
+    side, before = side_stream(torch.device("cuda", torch.cuda.current_device())), torch.cuda.current_stream()
+    assert side is not None
     side.wait_stream(before)
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):
@@ -68,13 +70,6 @@ def capture(work: Callable[[], Result], pool: Pool | None = None) -> tuple[torch
     finally:
         torch.cuda.set_stream(before)  # a capture that fails leaves its own stream behind
     return graph, result
-
-
-@cache
-def _side_stream(device: int) -> torch.cuda.Stream:
-    """One for all captures on a GPU: for each stream cuBLAS keeps tens of MiB for good. torch's own for captures is of no use,
-    since it stays on the GPU of the first one."""
-    return torch.cuda.Stream(device)
 
 
 @contextmanager

@@ -1,5 +1,5 @@
-"""One training step: gather, augment, forward, backward, update, count. On CUDA captured as a graph; compiled by torch.compile
-where that is asked for."""
+"""One training step: normalise, forward, backward, update, count. On CUDA captured as a graph; compiled by torch.compile where
+that is asked for."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noodle_tui.batches import Batches
+from noodle_tui.augment import as_input
 from noodle_tui.device import Device
 from noodle_tui.errors import UsageError, one_line
 from noodle_tui.graphs import Captured, Pool, undone
@@ -17,10 +17,10 @@ Step = Callable[[Sequence[Tensor]], None]
 
 
 def make_step(
-    model: nn.Module, optimizer: torch.optim.SGD, batches: Batches, totals: Tensor, device: Device, *, full: int,
-    compiled: bool = False, pool: Pool | None = None,
+    model: nn.Module, optimizer: torch.optim.SGD, totals: Tensor, device: Device, *, full: int, compiled: bool = False,
+    pool: Pool | None = None,
 ) -> Step:
-    """A function that trains on one batch's inputs and adds its summed loss and correct count to `totals` [2].
+    """A function that trains on a batch, its images and labels, and adds its summed loss and correct count to `totals` [2].
 
     `full` is the number of images in each batch but an epoch's last: compiled code is made for this size alone. `pool` is
     for the memory of its graphs. It never waits for the device: whoever reads `totals` does.
@@ -28,7 +28,7 @@ def make_step(
     network = compile_network(model) if compiled else model
 
     def step(inputs: Sequence[Tensor]) -> None:
-        images, labels = batches.prepare(*inputs)
+        images, labels = as_input(inputs[0]), inputs[1]
         optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
             logits = (network if len(labels) == full else model)(images)

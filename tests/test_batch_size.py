@@ -2,20 +2,19 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import MakeConfig
 
-from noodle_tui.batch_size import largest_that_fits, watch_first_step
+from noodle_tui.batch_size import largest_that_fits, watched
 from noodle_tui.card import holders_in_words, others_of, others_on_card
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, full_memory
 
 CPU = Device(torch.device("cpu"), "a card of the test", "fp32")
-INPUTS = [torch.zeros(64, 1)]
+N = 137  # two batches of 64 and a last one of 9
 
 
 @pytest.mark.parametrize("too_many", [1, 2, 3, 24, 64])
@@ -41,25 +40,26 @@ def test_a_first_step_that_finds_the_memory_full_says_what_fits() -> None:
     def step(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB\nand more")
 
-    watched = watch_first_step(step, lambda inputs: len(inputs[0]) <= 50, 64, 224, CPU)
+    train_step = watched(step, lambda n: n <= 50, N, 64, 224, CPU)
     with pytest.raises(NoodleError) as raised:
-        watched(INPUTS)
+        train_step(0)
     assert str(raised.value) == ("--batch-size 64: a step of training doesn't fit into the memory of a card of the test; the "
                                  "largest batch that fits now is 50")
     with pytest.raises(NoodleError, match=r"not even a single image of --input-size 224 fits \(OutOfMemoryError: CUDA out of "
                                           r"memory. Tried to allocate 20 GiB\): choose another --device"):
-        watch_first_step(step, lambda inputs: False, 64, 224, CPU)(INPUTS)
+        watched(step, lambda n: False, N, 64, 224, CPU)(0)
 
 
 def test_an_epochs_last_batch_is_watched_too() -> None:
-    def step(inputs: Sequence[torch.Tensor]) -> None:
-        if len(inputs[0]) < 64:
+    def step(number: int) -> None:
+        if number == 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    watched = watch_first_step(step, lambda inputs: len(inputs[0]) <= 50, 64, 224, CPU)
-    watched(INPUTS)
+    train_step = watched(step, lambda n: n <= 50, N, 64, 224, CPU)
+    train_step(0)
+    train_step(1)
     with pytest.raises(NoodleError, match=r"--batch-size 64: .* the largest batch that fits now is 50$"):
-        watched([INPUTS[0][:9]])
+        train_step(2)
 
 
 def test_a_broken_capture_counts_as_what_broke_it() -> None:
@@ -70,7 +70,7 @@ def test_a_broken_capture_counts_as_what_broke_it() -> None:
             raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
 
     with pytest.raises(NoodleError, match=r"fits now is 1$"):
-        watch_first_step(step, lambda inputs: len(inputs[0]) == 1, 64, 224, CPU)(INPUTS)
+        watched(step, lambda n: n == 1, N, 64, 224, CPU)(0)
 
 
 def test_other_errors_and_later_steps_are_passed_on() -> None:
@@ -80,16 +80,16 @@ def test_other_errors_and_later_steps_are_passed_on() -> None:
         if (error := errors.pop(0)) is not None:
             raise error
 
-    watched = watch_first_step(step, lambda inputs: True, 64, 224, CPU)
-    watched(INPUTS)
+    train_step = watched(step, lambda n: True, N, 64, 224, CPU)
+    train_step(0)
     with pytest.raises(torch.OutOfMemoryError):  # somebody else has taken the memory since
-        watched(INPUTS)
+        train_step(1)
 
     def broken(_: object) -> None:
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        watch_first_step(broken, lambda inputs: True, 64, 224, CPU)(INPUTS)
+        watched(broken, lambda n: True, N, 64, 224, CPU)(0)
 
 
 def test_who_holds_how_much_of_a_card() -> None:

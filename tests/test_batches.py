@@ -1,12 +1,15 @@
 """Batches from main memory and from the device's own memory: the same images, crops and labels."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from noodle_tui.augment import as_input, crop_padded_batch
 from noodle_tui.batches import Batches, DeviceBatches, HostBatches, PrefetchBatches, make_batches
 from noodle_tui.dataset import Split
 from noodle_tui.device import Device
@@ -50,7 +53,11 @@ def red(images: torch.Tensor) -> list[int]:
 
 def batches_of(batches: Batches, epoch: int, n_steps: int = 3) -> list[tuple[torch.Tensor, torch.Tensor]]:
     batches.start_epoch(epoch)
-    return [batches.prepare(*(value.clone() for value in batches.inputs(step))) for step in range(n_steps)]
+    found = []
+    for step in range(n_steps):
+        images, labels = batches.inputs(step)
+        found.append((as_input(images.clone()), labels.clone()))
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -98,14 +105,48 @@ def test_prefetched_batches_are_those_of_the_host_bit_for_bit(split: Split) -> N
             assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
 
-def test_prefetched_batches_may_be_taken_in_any_order(split: Split) -> None:
+@pytest.mark.parametrize("kind", [PrefetchBatches, on_device])
+def test_batches_made_ahead_may_be_taken_in_any_order(split: Split, kind: Callable[..., Batches]) -> None:
     """A run that is picked up begins in the middle of an epoch, a stopped one leaves it there, a first step is tried twice."""
-    host, ahead = HostBatches(split, 2, 42, 32, CPU), PrefetchBatches(split, 2, 42, 32, CPU)
+    ahead = kind(split, 2, 42, 32, CPU)
     for epoch, steps in ((1, (0, 0, 1)), (3, (4, 5)), (4, (2, 1, 1, 5, 0))):
-        host.start_epoch(epoch)
         ahead.start_epoch(epoch)
         for step in steps:
-            assert all(torch.equal(a, b) for a, b in zip(host.inputs(step), ahead.inputs(step), strict=True))
+            alone = (on_device if kind is on_device else HostBatches)(split, 2, 42, 32, CPU)
+            alone.start_epoch(epoch)
+            assert all(torch.equal(a, b) for a, b in zip(alone.inputs(step), ahead.inputs(step), strict=True))
+
+
+def test_crops_beside_the_training_wait_and_are_waited_for(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU is told, in order: a batch is whole before it is trained on, and the next one comes beside that, but only
+    after what was trained on before, whose memory it may take."""
+    said: list[str] = []
+
+    class Stream:
+        def __init__(self, name: str):
+            self.name = name
+
+        def wait_stream(self, other: "Stream") -> None:
+            said.append(f"{self.name} waits")
+
+    def crop(*args: Any) -> torch.Tensor:
+        said.append("crop")
+        return crop_padded_batch(*args)
+
+    main, side = Stream("main"), Stream("side")
+    monkeypatch.setattr("noodle_tui.batches.side_stream", lambda device: side)
+    monkeypatch.setattr("noodle_tui.batches.crop_padded_batch", crop)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: main)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext(said.append(f"on {stream.name}")))
+    batches = on_device(split, 4, 42, 32, CPU)
+    ahead = ["side waits", "on side", "crop"]
+    for epoch in (1, 2):
+        batches.start_epoch(epoch)
+        for step in range(3):
+            batches.inputs(step)
+            first = ahead if (epoch, step) == (1, 0) else []
+            assert said == [*first, "main waits", *ahead], (epoch, step)
+            said.clear()
 
 
 def test_what_fails_in_a_cropping_thread_is_raised(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,28 @@ def test_nvjpeg_decodes_what_pillow_decodes_and_leaves_it_the_rest(tmp_path: Pat
         assert (image.pixels.cpu().float() - exact.pixels.float()).abs().mean() < 1.5  # grey levels
 
 
+def test_crops_made_beside_training_are_those_made_alone(device: Device) -> None:
+    data = in_gpu_memory(device)
+    alone, beside = (make_batches(data.train, 8, 42, 64, device) for _ in range(2))
+    wanted: list[Tensor] = []
+    for epoch in range(1, 9):
+        alone.start_epoch(epoch)
+        for number in range(3):
+            wanted += [value.clone() for value in alone.inputs(number)]
+            torch.cuda.synchronize()
+    model = resnet18(num_classes=2).to(device.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    session = new_session(model, CONFIG.lr, CONFIG.momentum, device.torch_device)
+    step = make_step(model, session.optimizer, session.totals, device, full=8, pool=graph_pool(device.torch_device))
+    found: list[Tensor] = []
+    for epoch in range(1, 9):
+        beside.start_epoch(epoch)
+        for number in range(3):
+            inputs = beside.inputs(number)
+            step(inputs)
+            found += [value.clone() for value in inputs]
+    assert all(torch.equal(a, b) for a, b in zip(wanted, found, strict=True))
+
+
 # the numbers
 
 
@@ -200,7 +222,7 @@ def test_an_epoch_waits_for_the_gpu_nowhere(device: Device) -> None:
     batches = make_batches(data.train, 8, 42, 64, device)
     assert isinstance(batches, DeviceBatches)
     pool = graph_pool(where)
-    step = make_step(model, session.optimizer, batches, session.totals, device, full=8, pool=pool)
+    step = make_step(model, session.optimizer, session.totals, device, full=8, pool=pool)
     forward = repeated_forward(model, device, fit_module.ALONE, pool)
     images = data.val.pixels.stacked()
 

@@ -52,7 +52,7 @@ def step_of(device: Device, momentum: float = 0.9) -> tuple[Step, DeviceBatches,
     session = new_session(network(), 0.05, momentum, device.torch_device)
     session.model.train()
     batches.start_epoch(1)
-    return make_step(session.model, session.optimizer, batches, session.totals, device, full=8), batches, session
+    return make_step(session.model, session.optimizer, session.totals, device, full=8), batches, session
 
 
 @pytest.mark.parametrize("device", [CPU, BF16], ids=["fp32", "bf16"])
@@ -64,6 +64,15 @@ def test_a_step_brings_nothing_from_python_and_reads_nothing_back(device: Device
     with watched():
         step(inputs)
     assert session.totals[0] > 0
+
+
+@pytest.mark.parametrize("device", [CPU, BF16], ids=["fp32", "bf16"])
+def test_crops_within_an_epoch_are_made_without_python_waiting(device: Device) -> None:
+    _, batches, _ = step_of(device)
+    batches.inputs(0)
+    with watched():
+        images, labels = batches.inputs(1)
+    assert images.std() > 0 and labels.tolist() != [0] * 8
 
 
 @pytest.mark.parametrize("device", [CPU, BF16], ids=["fp32", "bf16"])

@@ -5,27 +5,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import cast
 
 import pytest
 import torch
 from test_fit import CONFIG, CPU, StopAt, fitted, network, without_times
 from torch import Tensor, nn
 
-from noodle_tui.batches import Batches
 from noodle_tui.checkpoint import Session, load_session, new_session, restore, save_session, session_content
 from noodle_tui.errors import StopRun
 from noodle_tui.step import check_compiler, make_step
 
 compiler = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++, and this machine has none")
-
-
-class AsTheyAre:
-    """Batches whose inputs are the images and labels themselves."""
-
-    @staticmethod
-    def prepare(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        return images, labels
 
 
 class KnowsIfCompiled(nn.Module):
@@ -44,7 +34,7 @@ class KnowsIfCompiled(nn.Module):
 def test_full_batches_are_compiled_once_and_a_smaller_one_is_not() -> None:
     model = KnowsIfCompiled()
     session = new_session(model, 1e-3, 0.9, CPU.torch_device)
-    step = make_step(model, session.optimizer, cast(Batches, AsTheyAre()), session.totals, CPU, full=4, compiled=True)
+    step = make_step(model, session.optimizer, session.totals, CPU, full=4, compiled=True)
 
     def answers_1(n: int) -> int:
         session.totals.zero_()

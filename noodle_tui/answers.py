@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from noodle_tui.events import ENDINGS, RunFailed, RunStopped
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import RunFailed, RunState, RunStopped
 from noodle_tui.listeners.console import ConsoleListener, clock
 from noodle_tui.names import printable
 from noodle_tui.predict import PredictOutcome
@@ -80,26 +81,23 @@ def write(text: str) -> None:
 
 
 def follow(folder: Path, log_every: int, as_json: bool) -> int:
-    """Print a run's events from its beginning until it ends. The exit code is the run's own; 1 if it died."""
-    console = ConsoleListener(log_every, as_json)
-    follower = Follower(folder)
+    """Print a run's events from its beginning until its process is gone. The run's own exit code; NoodleError if it failed or
+    died."""
+    console, follower, state = ConsoleListener(log_every, as_json), Follower(folder), RunState()
     try:
-        while True:
+        alive = True
+        while alive:
             alive = is_alive(folder)  # before reading: what comes after a death isn't missed
-            events = follower.read()
-            for event in events:
+            for event in follower.read():
                 console(event)
-            ending = next((e for e in reversed(events) if isinstance(e, ENDINGS)), None)
-            if ending is not None and not alive:
-                console.close()
-                if isinstance(ending, RunFailed):
-                    console.say(f"failed: {ending.error}")
-                    return 1
-                return 130 if isinstance(ending, RunStopped) else 0
-            if not alive:
-                console.say("interrupted: its process is gone; pick it up with "
-                            f"noodle run --headless --load-dir {folder}")
-                return 1
-            time.sleep(FOLLOW_EVERY)
+                state.apply(event)
+            if alive:
+                time.sleep(FOLLOW_EVERY)
     finally:
         console.close()
+    if isinstance(state.ended, RunFailed):
+        raise NoodleError(f"the run failed: {state.ended.error}")
+    if state.ended is None:
+        raise NoodleError("the run was interrupted: its process is gone; pick it up with noodle run --headless --load-dir "
+                          f"{folder}")
+    return 130 if isinstance(state.ended, RunStopped) else 0

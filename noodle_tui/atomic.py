@@ -23,12 +23,12 @@ def write_atomic(path: Path, data: bytes | memoryview | str) -> None:
     except BaseException:  # an interrupt too: nothing may stay behind
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a power cut. OSError as from `fsync`."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def sync(path: Path | str) -> None:
+    """Wait until a file's bytes, or a folder's names, would survive a power cut. OSError as from `fsync`."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     except OSError as error:

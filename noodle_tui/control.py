@@ -23,20 +23,11 @@ class Control:
         self._stop = False
         self._pause = False
         self._reason = ""
-        self._pause_file = False
         self._last_look = 0.0
 
     def stop(self, reason: str = "asked to stop") -> None:
         self._reason = self._reason or reason
         self._stop = True
-
-    def pause(self) -> None:
-        self._pause = True
-
-    def resume(self) -> None:
-        self._pause = self._pause_file = False
-        if self.folder is not None:
-            (self.folder / PAUSE_FILE).unlink(missing_ok=True)
 
     @property
     def stop_requested(self) -> bool:
@@ -45,7 +36,7 @@ class Control:
     @property
     def pause_requested(self) -> bool:
         self._look_at_files()
-        return self._pause or self._pause_file
+        return self._pause
 
     def check(self) -> None:
         """Raise StopRun if somebody asked for it. Cheap enough to call between batches."""
@@ -65,7 +56,7 @@ class Control:
             return
         self._last_look = now
         # not Path.exists, which raises where the disk is gone (ESTALE, EIO): that must not end a run
-        self._pause_file = os.path.exists(self.folder / PAUSE_FILE)
+        self._pause = os.path.exists(self.folder / PAUSE_FILE)
         if os.path.exists(self.folder / STOP_FILE):
             self.stop("asked to stop by the file `stop` in the run folder")
 

@@ -25,7 +25,6 @@ from noodle_tui.decode import (
     digests,
     header_sizes,
     nvjpeg,
-    read_image,
 )
 from noodle_tui.device import Device, release_memory
 from noodle_tui.errors import NoodleError
@@ -33,9 +32,7 @@ from noodle_tui.names import printable
 from noodle_tui.pixel_cache import VERSION, Writer, cached_pixels
 from noodle_tui.pixels import FlatStore, Padded, PaddedStore, Pixels, Ragged, Room, choose_place
 from noodle_tui.rejig import split_by
-from noodle_tui.samples import SPLITS, Sample, find_samples
-
-__all__ = ["BadImage", "Dataset", "Split", "load_dataset", "read_image"]
+from noodle_tui.samples import SPLITS, Found, Sample
 
 Report = Callable[[int, int], None]  # how many of how many
 Check = Callable[[], None]
@@ -113,23 +110,26 @@ class Decoding:
 
 def load_dataset(
     data_dir: Path,
-    person: str,
+    found: Found,
     input_size: int,
     device: Device,
     *,
     skip_bad_images: bool = False,
     keep_off_gpu: bool = False,
+    ranks: int = 1,
     progress: Report = lambda done, total: None,
     check: Check = lambda: None,
 ) -> Dataset:
-    """Find and decode everything, for training on `device`. BadImages if any can't be read, unless `skip_bad_images`.
+    """Decode everything `found` in `data_dir`, for training on `device`. BadImages if any can't be read, unless
+    `skip_bad_images`.
 
-    `keep_off_gpu`: pixels lie in main memory or on disk, though a GPU may have room.
+    `keep_off_gpu`: pixels lie in main memory or on disk, though a GPU may have room. `ranks`: so many processes of this
+    machine do the same.
     """
-    classes, samples = find_samples(data_dir, person)
+    classes, samples = found
     with warnings.catch_warnings():  # here and not in the threads: the filters are the whole process's
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata on stderr, which would tear a screen
-        decoded = _decode(samples, input_size, device, keep_off_gpu, progress, check)
+        decoded = _decode(samples, input_size, device, keep_off_gpu, ranks, progress, check)
     everything = [sample for split in SPLITS for sample in samples[split]]
     skipped = [(everything[i].name, reason) for i, reason in decoded.read.skipped.items()]
     if skipped and not skip_bad_images:
@@ -144,17 +144,18 @@ def load_dataset(
 
 
 def _decode(
-    samples: dict[str, list[Sample]], input_size: int, device: Device, keep_off_gpu: bool, progress: Report, check: Check
+    samples: dict[str, list[Sample]], input_size: int, device: Device, keep_off_gpu: bool, ranks: int, progress: Report,
+    check: Check,
 ) -> Decoding:
     """Decode all samples into the fastest place that has room."""
     sizes = header_sizes((sample.path for sample in samples["train"]), check)
     room = Room(sizes, np.full((len(samples["val"]), 2), input_size))
-    place = choose_place(room, CPU if keep_off_gpu else device.torch_device)
+    place = choose_place(room, CPU if keep_off_gpu else device.torch_device, ranks)
     if place == "device":
         try:
             return _decode_to_device(samples, room, input_size, device, progress, check)
         except torch.OutOfMemoryError:  # another process was quicker
-            place = choose_place(room, CPU)
+            place = choose_place(room, CPU, ranks)
         release_memory()
     if place == "memory":
         return _decode_to_memory(samples, room, input_size, device, progress, check)

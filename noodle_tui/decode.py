@@ -59,18 +59,12 @@ class PlainJpeg:
     size: tuple[int, int]  # height and width, as the header says
 
 
-def read_image(path: Path) -> tuple[np.ndarray, str]:
-    """An image file as uint8 [h, w, 3], upright (EXIF), and its content's SHA-256. BadImage if it can't be decoded whole.
+def decode_file(path: Path) -> Decoded:
+    """An image file's pixels, upright (EXIF). BadImage if it can't be decoded whole.
 
     Modes become RGB as Pillow converts them (alpha is dropped, as torchvision's ImageFolder does); 16-bit grey is scaled to
     8 bits, where Pillow alone would clip it to white.
     """
-    decoded = decode_file(path)
-    return decoded.pixels.permute(1, 2, 0).numpy(), decoded.digest.hex()
-
-
-def decode_file(path: Path) -> Decoded:
-    """The same, colours first. BadImage if it can't be decoded whole."""
     content = read_content(path)
     return Decoded(decode_content(path, content), hashlib.sha256(content).digest())
 
@@ -87,14 +81,14 @@ def read_content(path: Path) -> bytes:
 
 
 def decode_content(path: Path, content: bytes) -> Tensor:
-    """Pillow's pixels of a file's content, uint8 [3, h, w], as in `read_image`; `path` is for the reason only."""
+    """Pillow's pixels of a file's content, uint8 [3, h, w], as in `decode_file`; `path` is for the reason only."""
     with _errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
         check_is_photo(image)
         return _colours_first(_upright_rgb(image))
 
 
 def read_plain_jpeg(path: Path) -> PlainJpeg | Decoded:
-    """Read a file; decode it here where it is nothing for nvJPEG. BadImage as in `read_image`."""
+    """Read a file; decode it here where it is nothing for nvJPEG. BadImage as in `decode_file`."""
     content = read_content(path)
     digest = hashlib.sha256(content).digest()
     with _errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:

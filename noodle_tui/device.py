@@ -10,9 +10,8 @@ from pathlib import Path
 import psutil
 import torch
 
+from noodle_tui import cgroup
 from noodle_tui.errors import UsageError
-
-CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
@@ -116,27 +115,11 @@ def _cpu_flags() -> set[str]:
 
 
 def available_cpus() -> int:
-    """Processors this process may really use: its affinity, cut by the container's quota (cgroup v2 or v1)."""
+    """Processors this process may really use: its affinity, cut by its control groups' quota."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min([allowed, *(_quota(CGROUP))]))
+    return max(1, round(min(allowed, cgroup.cpu_quota())))
 
 
 def available_memory() -> int:
-    """Bytes of main memory this process may still take: what is free, cut by the container's limit (cgroup v2 or v1)."""
-    free = psutil.virtual_memory().available
-    for limit, used in (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes")):
-        file = CGROUP / limit
-        if file.exists() and (text := file.read_text().strip()) != "max":
-            free = min(free, max(0, int(text) - int((CGROUP / used).read_text())))
-    return free
-
-
-def _quota(cgroup: Path) -> list[int]:
-    v2, v1 = cgroup / "cpu.max", cgroup / "cpu" / "cpu.cfs_quota_us"
-    if v2.exists():
-        quota, period = v2.read_text().split()
-    elif v1.exists():
-        quota, period = v1.read_text(), v1.with_name("cpu.cfs_period_us").read_text()
-    else:
-        return []
-    return [] if quota.strip() in ("max", "-1") else [round(int(quota) / int(period))]
+    """Bytes of main memory this process may still take: what is free, cut by its control groups' limit."""
+    return int(min(psutil.virtual_memory().available, cgroup.memory_left()))

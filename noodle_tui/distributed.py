@@ -52,6 +52,7 @@ class World:
     rank: int = 0
     size: int = 1
     local_rank: int = 0  # among those of this node: the number of its GPU
+    local_size: int = 1  # how many they are
     store: "Store | None" = None  # torchrun's; it outlives the ranks
 
     def from_rank_0(self, value: Any) -> Any:
@@ -150,7 +151,8 @@ def joined() -> Iterator[World]:
     from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
     store, rank, size = next(rendezvous("env://"))
-    world = World(rank, size, int(os.environ["LOCAL_RANK"]), PrefixStore("noodle", store))
+    world = World(rank, size, int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]),
+                  PrefixStore("noodle", store))
     if torch.cuda.is_available() and world.local_rank < torch.cuda.device_count():
         torch.cuda.set_device(world.local_rank)  # before NCCL takes the current one
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", store=PrefixStore("ddp", store),
@@ -250,12 +252,13 @@ def check_shares(n: int, batch_size: int, world: World) -> None:
 
 
 def own_device(wanted: str, world: World) -> str:
-    """--device for this rank: under torchrun the GPU of its own number on its node."""
+    """--device for this rank: under torchrun the CUDA GPU of its own number on its node, else the CPU. Apple's GPU can't be
+    shared out."""
     if world.size == 1 or wanted == "cpu":
         return wanted
     import torch
 
-    return f"cuda:{world.local_rank}" if wanted == "cuda" or torch.cuda.is_available() else wanted
+    return f"cuda:{world.local_rank}" if wanted == "cuda" or torch.cuda.is_available() else "cpu"
 
 
 def synchronised(model: "nn.Module") -> "nn.Module":

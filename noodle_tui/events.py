@@ -17,7 +17,7 @@ from noodle_tui.stats import wilson_interval
 MOST = 2**53  # whole numbers below it are the same in every program that reads JSON
 LARGEST = 1e100
 LAST_TIME = 253_402_300_799 - 86_400 * 2  # seconds since 1970: nearly the end of year 9999, the last that calendars here know
-STAGES = ("rejig", "weights", "decode", "train", "evaluate", "save")
+STAGES = ("rejig", "decode", "weights", "train", "evaluate")  # in their order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,7 +256,7 @@ class RunState:
     epochs: list[EpochDone] = field(default_factory=list)
     best: EpochDone | None = None
     log: list[Message | Saved | StageDone] = field(default_factory=list)
-    saved_epoch: int = 0  # the last one in checkpoint.pt
+    saved_epoch: int | None = None  # the last whole one in checkpoint.pt, 0 before the first; None: there is none
     error: str = ""
     ended: RunDone | RunStopped | RunFailed | None = None
     last_time: float = 0.0

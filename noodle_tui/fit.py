@@ -154,11 +154,12 @@ def wait_between_batches(epoch: int, control: Control | SharedControl, emit: Emi
 
 
 def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) -> tuple[float, int]:
-    """Mean loss and correct count of a phase. NoodleError if the loss is no number, or zero all through."""
+    """Mean loss and correct count of a phase. NoodleError if the loss is no number, or zero from the start or with wrong
+    answers; where all have come to be right, float32 may well round it to zero."""
     loss, correct = totals.tolist()
     if not math.isfinite(loss):
         raise NoodleError(f"the {phase} loss is not a number in epoch {epoch}: training diverged; lower --lr (it is {lr:g})")
-    if loss == 0:
+    if loss == 0 and (epoch == 1 or correct < count):
         raise NoodleError(f"the {phase} loss is exactly zero in epoch {epoch}: nothing can be learnt from these labels; look "
                           "at the class folders")
     return loss / count, int(correct)

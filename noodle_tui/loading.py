@@ -47,17 +47,17 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
     """Find and decode every image, with `network` under way from the moment that it is known what for, and on which device."""
     config = job.config
     with stage("decode", f"reading the photos in {config.data_dir}", job.emit) as progress:
-        classes, _ = find_samples(config.data_dir, config.person)
+        found = find_samples(config.data_dir, config.person)
         from noodle_tui.dataset import BadImages, load_dataset
         from noodle_tui.device import make_current, pick_device
 
         device = pick_device(own_device(config.device, job.world), config.precision)
         make_current(device)
-        network.start(lambda progress, check: build_network(job, len(classes), device, progress, check))
+        network.start(lambda progress, check: build_network(job, len(found[0]), device, progress, check))
         try:
-            data = load_dataset(config.data_dir, config.person, config.input_size, device,
-                                skip_bad_images=config.skip_bad_images,
+            data = load_dataset(config.data_dir, found, config.input_size, device, skip_bad_images=config.skip_bad_images,
                                 keep_off_gpu=job.before is not None and job.before.place == "host",
+                                ranks=job.world.local_size,
                                 progress=progress, check=job.control.check)
         except BadImages as bad:
             name_bad_images(bad.skipped, "can't be read", job.emit)

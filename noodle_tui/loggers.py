@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from noodle_tui.config import RunConfig
 from noodle_tui.job import Job, Outcome
 from noodle_tui.run_folder import MODEL
 from noodle_tui.settings import load_settings
@@ -12,6 +13,16 @@ if TYPE_CHECKING:
     from noodle_tui.listeners.comet import CometLogger
 
 COMET_PATIENCE = {"done": 60.0, "stopped": 10.0}  # seconds for its upload: batch systems kill soon after they ask
+
+
+def check_loggers(config: RunConfig) -> None:
+    """NoodleError where a logger that is asked for lacks its package, or settings.json can't be read."""
+    if config.comet:
+        load_settings()
+    if config.tensorboard:
+        from noodle_tui.listeners.tensorboard import check_installed
+
+        check_installed()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError, one_line
 from noodle_tui.events import EpochDone, from_json
-from noodle_tui.run_folder import MODEL
+from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
 # value it would be another run.
@@ -78,9 +78,11 @@ def folder_to_pick_up(config: RunConfig) -> Path | None:
     place = config.load_dir
     if place is None:
         return None
-    if place.is_file() and place.name.startswith("checkpoint"):
+    if place.name == PREVIOUS and place.is_file():
+        raise UsageError(f"--load-dir {place}: name the run folder; the previous checkpoint is taken where the last is damaged")
+    if place.name == CHECKPOINT and place.is_file():
         place = place.parent
-    if place.is_dir() and any((place / name).is_file() for name in ("checkpoint.pt", "checkpoint.prev.pt")):
+    if place.is_dir() and any((place / name).is_file() for name in (CHECKPOINT, PREVIOUS)):
         return place
     weights_to_start_from(config)
     return None
@@ -95,6 +97,13 @@ def weights_to_start_from(config: RunConfig) -> RunConfig:
     if not file.is_file():
         raise UsageError(f"--load-dir {place}: neither a run folder with a checkpoint nor a {MODEL}")
     return config.model_copy(update={"weights": str(file)})
+
+
+def weights_left_out(config: RunConfig) -> str:
+    """What to say where both --weights and --load-dir's model.pth were given to start from; "" where they weren't."""
+    if config.load_dir is None or "weights" not in config.model_fields_set or folder_to_pick_up(config) is not None:
+        return ""
+    return f"--weights {config.weights}: --load-dir {config.load_dir} names the weights to start from; leave one of them out"
 
 
 def pick_up(folder: Path, given: RunConfig) -> PickedUp:

@@ -114,11 +114,13 @@ class Room:
         return sum(math.prod(padded_shape(sizes)) for sizes in (self.train, self.val))
 
 
-def choose_place(room: Room, device: torch.device) -> Place:
-    """The fastest place that has room. What other processes take in the same moment isn't known: hence the shares."""
+def choose_place(room: Room, device: torch.device, ranks: int = 1) -> Place:
+    """The fastest place that has room; `ranks` processes of this machine each keep the images, each for a GPU of its own.
+
+    What others take in the same moment isn't known: hence the shares."""
     if device.type == "cuda" and room.padded() <= DEVICE_SHARE * torch.cuda.mem_get_info(device)[0]:
         return "device"
-    return "memory" if room.flat() <= MEMORY_SHARE * available_memory() else "cache"
+    return "memory" if room.flat() * ranks <= MEMORY_SHARE * available_memory() else "cache"
 
 
 def to_device_where_it_fits(pixels: Tensor, device: torch.device) -> Tensor:

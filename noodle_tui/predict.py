@@ -5,6 +5,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
@@ -80,7 +81,7 @@ def predict(
     from torchvision.models import resnet18
 
     from noodle_tui.augment import central_square
-    from noodle_tui.dataset import BadImage, read_image
+    from noodle_tui.decode import BadImage, decode_in_threads
     from noodle_tui.device import pick_device
     from noodle_tui.fit import predict_logits
     from noodle_tui.weights import load_state_dict
@@ -94,27 +95,22 @@ def predict(
     model = model.to(target.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     outcome = PredictOutcome()
-    for start in range(0, len(files), CHUNK):
-        readable, images = [], []
-        for file in files[start : start + CHUNK]:
-            check()
-            try:
-                with warnings.catch_warnings(action="ignore"):  # Pillow's, of odd metadata
-                    array, _ = read_image(file)
-            except BadImage as bad:
-                outcome.failures.append((file, str(bad)))
-                continue
-            readable.append(file)
-            images.append(central_square(torch.tensor(array).permute(2, 0, 1), card.input_size))
-        if images:
-            rows = predict_logits(model, torch.stack(images), target).softmax(1).tolist()
-            outcome.answers += [
-                Answer(file, card.classes[max(range(len(row)), key=row.__getitem__)],
-                       dict(zip(card.classes, row, strict=True)))
-                for file, row in zip(readable, rows, strict=True)
-            ]
-        progress(min(start + CHUNK, len(files)), len(files))
+    with warnings.catch_warnings(action="ignore"):  # Pillow's, of odd metadata
+        decoded = zip(files, decode_in_threads(files, check, lambda image: central_square(image, card.input_size)), strict=True)
+        while chunk := list(islice(decoded, CHUNK)):
+            outcome.failures += [(file, str(one)) for file, one in chunk if isinstance(one, BadImage)]
+            readable = [(file, one.pixels) for file, one in chunk if not isinstance(one, BadImage)]
+            if readable:
+                images = torch.stack([pixels for _, pixels in readable])
+                rows = predict_logits(model, images, target).softmax(1).tolist()
+                outcome.answers += [answer(file, row, card.classes) for (file, _), row in zip(readable, rows, strict=True)]
+            progress(len(outcome.answers) + len(outcome.failures), len(files))
     return outcome
+
+
+def answer(file: Path, probabilities: list[float], classes: list[str]) -> Answer:
+    """The class with the highest probability; the first of several."""
+    return Answer(file, classes[probabilities.index(max(probabilities))], dict(zip(classes, probabilities, strict=True)))
 
 
 def image_files(paths: list[Path]) -> Iterator[Path]:

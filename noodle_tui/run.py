@@ -28,10 +28,12 @@ from noodle_tui.judge import judge, known_facts
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.loading import Loaded, load
-from noodle_tui.loggers import loggers
+from noodle_tui.loggers import check_loggers, loggers
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
-from noodle_tui.settings import load_settings
+from noodle_tui.rejig import real_folders
+from noodle_tui.samples import class_folders
 from noodle_tui.stage import stage
+from noodle_tui.weights import check_file
 
 if TYPE_CHECKING:
     from noodle_tui.checkpoint import Session
@@ -89,15 +91,25 @@ def steps(job: Job, outcome: Outcome, recorder: Recorder, comet_key: str) -> Non
 
 def find_folder(config: RunConfig, world: World) -> tuple[Path, bool]:
     """The run folder: one to go on in (True), or a new one. NoodleError, before one is made, for what is in the run's way."""
-    if config.comet:
-        load_settings()
+    check_loggers(config)
     old = folder_to_pick_up(config)
     if old is not None:
         check_room(old, RESUME_BYTES)
         return old, True
     check_ranks(config, world)
+    check_sources(config)
     check_room(config.save_dir, RUN_BYTES)
     return run_folder.make_run_folder(config.save_dir, config.namestr), False
+
+
+def check_sources(config: RunConfig) -> None:
+    """NoodleError where what is to be read isn't there at all: a slip of the pen leaves no run folder behind."""
+    if config.weights not in ("imagenet", "none"):
+        check_file(Path(config.weights))
+    if config.rejig_data:
+        real_folders(config.stimuli, config.data_dir)
+    else:
+        class_folders(config.data_dir)
 
 
 def record(job: Job, folder: Path) -> Recorder:

@@ -22,6 +22,7 @@ from noodle_tui.events import Event, RunState, from_json
 CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
     "config.json", "events.jsonl", "metrics.csv", "model.pth", "model.json", "run.lock"
 )
+CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
 MAX_LINE = 1_000_000  # bytes: a longer line is no event
 CHUNK = 4_000_000  # bytes of events read at a time
 ENDLESS = 16  # of these without a line's end: what comes after is left for the next look
@@ -113,7 +114,7 @@ def read_plain(path: Path, limit: int) -> bytes:
 
 
 def is_run_folder(folder: Path) -> bool:
-    return (folder / EVENTS).is_file() or (folder / CONFIG).is_file()
+    return any(os.path.isfile(folder / name) for name in (EVENTS, CONFIG))  # False too for what may not be looked into
 
 
 def list_runs(save_dir: Path) -> list[Path]:
@@ -158,15 +159,17 @@ class Follower:
     broken_lines: int = 0
 
     def read(self) -> list[Event]:
-        """Events that came since the last call."""
+        """Events that came since the last call. NoodleError where they can't be read; a later call may do better."""
         try:
             with open_plain(self.folder / EVENTS) as file:
-                if os.fstat(file.fileno()).st_size < self.position:  # rewritten by a resume after a torn line
-                    self.position = 0
+                # shorter, where a full disk had the run take a line back
+                self.position = min(self.position, os.fstat(file.fileno()).st_size)
                 file.seek(self.position)
                 return self._read(file)
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise NoodleError(f"{self.folder / EVENTS}: can't be read ({error.strerror})") from None
         except ValueError:  # a link or a pipe in the file's place
             self.broken_lines += 1
             return []
@@ -234,7 +237,7 @@ def clear_requests(folder: Path) -> None:
 
 def clear_leftovers(folder: Path) -> None:
     """Remove the half-written files of a process that was killed (see atomic.py). Only for who holds the run's lock."""
-    for file in [*folder.glob(f".{'[0-9a-f]' * 16}.tmp"), folder / "checkpoint.prev.pt.new"]:
+    for file in [*folder.glob(f".{'[0-9a-f]' * 16}.tmp"), folder / f"{PREVIOUS}.new"]:
         if file.is_file():
             file.unlink()
 

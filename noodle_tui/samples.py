@@ -27,7 +27,10 @@ class Sample:
     level: int | None
 
 
-def find_samples(data_dir: Path, person: str) -> tuple[list[str], dict[str, list[Sample]]]:
+Found = tuple[list[str], dict[str, list[Sample]]]  # the classes, and the images of each split
+
+
+def find_samples(data_dir: Path, person: str) -> Found:
     """The classes, and the images of each split, from data_dir/{train,val}/<class>/ at any depth, sorted by name.
 
     The person comes from rejig's manifest where there is one, else from the regular expression `person`. NoodleError if a
@@ -35,14 +38,7 @@ def find_samples(data_dir: Path, person: str) -> tuple[list[str], dict[str, list
     """
     manifest = manifest_by_target(data_dir)
     pattern = re.compile(person)
-    folders = {split: _class_folders(data_dir, split) for split in SPLITS}
-    if folders["train"] != folders["val"]:
-        raise NoodleError(
-            f"{data_dir}: train/ has the classes {', '.join(folders['train'])} but val/ has {', '.join(folders['val'])}"
-        )
-    classes = folders["train"]
-    if len(classes) < 2:
-        raise NoodleError(f"{data_dir}/train: there must be a folder for each of at least two classes, found {classes}")
+    classes = class_folders(data_dir)
 
     def sample(split: str, label: int, path: Path) -> Sample:
         name = path.relative_to(data_dir).as_posix()
@@ -65,8 +61,17 @@ def order_fingerprint(samples: Sequence[Sample]) -> str:
     return hashlib.sha256("\n".join(sample.name for sample in samples).encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _class_folders(data_dir: Path, split: str) -> list[str]:
-    folder = data_dir / split
+def class_folders(data_dir: Path) -> list[str]:
+    """The names of the class folders, sorted. NoodleError if a split is missing, has others, or there are fewer than two."""
+    train, val = (_subfolders(data_dir / split) for split in SPLITS)
+    if train != val:
+        raise NoodleError(f"{data_dir}: train/ has the classes {', '.join(train)} but val/ has {', '.join(val)}")
+    if len(train) < 2:
+        raise NoodleError(f"{data_dir}/train: there must be a folder for each of at least two classes, found {train}")
+    return train
+
+
+def _subfolders(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise NoodleError(f"{folder} is missing: sort photos into it with --rejig-data, or name another --data-dir")
     try:

@@ -151,6 +151,12 @@ class Transfer:
             self._answer.set_exception(error)
 
 
+def check_file(file: Path) -> None:
+    """NoodleError if there is no such file."""
+    if not file.is_file():
+        raise NoodleError(f"{file}: there is no such weights file")
+
+
 def load_state_dict(file: Path) -> dict[str, Any]:
     """A plain state dict {name: tensor} from a .pth file, on the CPU. Only tensors are unpickled, no code is run.
 
@@ -158,8 +164,7 @@ def load_state_dict(file: Path) -> dict[str, Any]:
     """
     import torch
 
-    if not file.is_file():
-        raise NoodleError(f"{file}: there is no such weights file")
+    check_file(file)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns on stderr of files that it then refuses

@@ -12,9 +12,10 @@ from PIL import Image, ImageDraw
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: steps this small gain nothing from more threads
 
-from noodle_tui.config import RunConfig
+from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.events import Event
 from noodle_tui.run import Outcome, run
+from noodle_tui.samples import find_samples
 
 PEOPLE = ("07F", "09F", "25M", "34M")
 TRAIN_LEVELS, VAL_LEVELS = (5, 12, 19), (8,)  # of the morph from neutral: 24 and 8 images
@@ -45,6 +46,13 @@ def draw_data_folder(folder: Path) -> Path:
                 for level in levels:
                     draw_face(folder / split / label / f"{person}_Ne_to_{emotion}_C{level:02}.JPG", person, emotion, level)
     return folder
+
+
+def load_folder(folder: Path, size: int, device: Any, **options: Any) -> Any:
+    """`load_dataset` of all that is in a data folder."""
+    from noodle_tui.dataset import load_dataset
+
+    return load_dataset(folder, find_samples(folder, DEFAULT_PERSON), size, device, **options)
 
 
 @pytest.fixture(scope="session")

@@ -60,17 +60,17 @@ def _beginning(n_epochs: int, n_val: int, host: str) -> list[Event]:
         StageStarted("rejig", "sorting 240 photos", 240, time=t),
         StageProgress("rejig", 240, time=t + 0.2),
         StageDone("rejig", 0.3, "216 to train, 24 to val", time=t + 0.3),
-        StageStarted("weights", "ResNet18, ImageNet", time=t + 0.3),
-        ModelReady("ResNet18", "imagenet", "cuda:0", "NVIDIA H100 80GB HBM3", "bf16", time=t + 0.5),
-        StageDone("weights", 0.2, time=t + 0.5),
-        StageStarted("decode", "decoding 240 images", 240, time=t + 0.5),
+        StageStarted("decode", "decoding 240 images", 240, time=t + 0.3),
         StageProgress("decode", 240, time=t + 0.7),
         DataReady(["sad", "happy"], [108, 108], [n_val // 2, n_val - n_val // 2], 6, 6, 0, "9f3c", "GPU, uint8",
                   time=t + 0.7),
         StageDone("decode", 0.2, "0.1 GiB on the GPU", time=t + 0.7),
+        StageStarted("weights", "loading the network", time=t + 0.8),
+        ModelReady("ResNet18", "imagenet", "cuda:0", "NVIDIA H100 80GB HBM3", "bf16", time=t + 1.0),
+        StageDone("weights", 0.2, time=t + 1.0),
         Message("warning", "6 of 6 people are in both train and val: the accuracy measures memory for these faces. "
-                "--split-by person holds out whole people.", time=t + 0.7),
-        StageStarted("train", "training", time=t + 0.8),
+                "--split-by person holds out whole people.", time=t + 1.0),
+        StageStarted("train", "training", time=t + 1.0),
     ]
 
 

@@ -26,7 +26,7 @@ from noodle_tui.answers import run_as_row
 from noodle_tui.checkpoint import load_session, new_session, restore, save_session, session_content
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.control import PAUSE_FILE, STOP_FILE
-from noodle_tui.decode import BadImage, read_image
+from noodle_tui.decode import BadImage, decode_file
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Event, Message, RunStarted, RunState
 from noodle_tui.listeners.console import in_words
@@ -492,8 +492,8 @@ def image_file(box: Box) -> list[Call]:
     def read() -> None:
         with warnings.catch_warnings():  # as load_dataset and predict do
             warnings.simplefilter("ignore")
-            pixels, _ = read_image(box.root / name)
-        assert pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.size
+            pixels = decode_file(box.root / name).pixels
+        assert pixels.dtype == torch.uint8 and pixels.ndim == 3 and pixels.shape[0] == 3 and pixels.numel()
 
     def look() -> None:
         if os.path.isfile(box.root / name):  # scan leaves all else out

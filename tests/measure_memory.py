@@ -39,9 +39,11 @@ def measure(data_dir: str, size: int) -> None:
     from noodle_tui.config import DEFAULT_PERSON
     from noodle_tui.dataset import load_dataset
     from noodle_tui.device import Device
+    from noodle_tui.samples import find_samples
 
     before = peak()
-    data = load_dataset(Path(data_dir), DEFAULT_PERSON, size, Device(torch.device("cpu"), "CPU", "fp32"))
+    data = load_dataset(Path(data_dir), find_samples(Path(data_dir), DEFAULT_PERSON), size,
+                        Device(torch.device("cpu"), "CPU", "fp32"))
     store = sum(3 * int(split.sizes.prod(axis=1).sum()) for split in (data.train, data.val))
     n = len(data.train.samples) + len(data.val.samples)
     print(f"{n:,} photos: peak {peak() / MIB:.0f} MiB, {before / MIB:.0f} MiB of it imports, {store / MIB:.0f} MiB pixels; "

@@ -29,7 +29,7 @@ from noodle_tui.augment import (
     plan_epoch,
     random_resized_crops,
 )
-from noodle_tui.dataset import read_image
+from noodle_tui.decode import decode_file
 
 
 def noise(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -92,7 +92,7 @@ def as_torchvision_reads(path: Path, kind: str) -> Image.Image:
 
 
 def pixels_of(path: Path) -> torch.Tensor:
-    return torch.from_numpy(read_image(path)[0]).permute(2, 0, 1)
+    return decode_file(path).pixels
 
 
 @pytest.fixture(params=IMAGES)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from conftest import load_folder
 from PIL import Image
 from scipy import stats
 
@@ -30,7 +31,7 @@ from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
 from noodle_tui.checkpoint import Session, new_session
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.control import Control
-from noodle_tui.dataset import Dataset, load_dataset
+from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device, pick_device
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import EpochDone
@@ -145,7 +146,7 @@ def trainer_for(data_dir: Path, config_for: Any, tmp_path: Path) -> Callable[...
 
     def make(**changes: Any) -> Trainer:
         config = config_for(tmp_path, **changes)
-        return Trainer(load_dataset(data_dir, DEFAULT_PERSON, config.input_size, device), config, device)
+        return Trainer(load_folder(data_dir, config.input_size, device), config, device)
 
     return make
 
@@ -345,7 +346,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def both_arms(folder: Path, config: RunConfig) -> list[Score]:
     device = pick_device("cpu", "fp32")
     photos = {split: pil_images(folder / split) for split in ("train", "val")}
-    return [fast_arm(load_dataset(folder, DEFAULT_PERSON, 48, device), config, device),
+    return [fast_arm(load_folder(folder, 48, device), config, device),
             plain_arm(photos, 2, config, torch.device("cpu"))]
 
 
@@ -360,7 +361,7 @@ def test_both_arms_start_from_the_given_weights(colours: Path, tmp_path: Path):
     config = RunConfig(weights="none", batch_size=8, input_size=48, n_epochs=3, lr=0.003, seed=1)
     device = pick_device("cpu", "fp32")
     session = new_session(build_model("none", 2, 1), config.lr, config.momentum, device.torch_device)
-    fit(session, load_dataset(colours, DEFAULT_PERSON, 48, device), config, device, emit=lambda event: None, control=Control(),
+    fit(session, load_folder(colours, 48, device), config, device, emit=lambda event: None, control=Control(),
         save=lambda session: None)
     torch.save(session.model.state_dict(), tmp_path / "trained.pth")
     still = {"n_epochs": 1, "lr": 1e-9}

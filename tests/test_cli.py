@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 from conftest import FinishedRun
+from fake_runs import fake_events
 from fake_stimuli import draw_seed_like
 
-from noodle_tui.events import EpochDone, RunStopped
-from noodle_tui.run_folder import Follower, list_runs, read_state
+from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunStopped, to_json
+from noodle_tui.run_folder import Follower, list_runs, locked, read_state
 
 SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--precision", "fp32"]
 
@@ -81,6 +82,41 @@ def test_json_is_one_event_a_line_and_log_every_counts_for_the_plain_lines(data_
     assert watched.returncode == 0 and "epoch 1/1" in watched.stdout
 
 
+def watch(folder: Path, *flags: str) -> "subprocess.Popen[str]":
+    return start("watch", "--headless", *flags, str(folder), cwd=folder)
+
+
+def append(folder: Path, *events: Event) -> None:
+    with (folder / "events.jsonl").open("a") as file:
+        file.writelines(to_json(event) + "\n" for event in events)
+
+
+def test_who_watches_waits_for_the_process_and_not_for_the_runs_last_word(tmp_path):
+    """After it a run may still send its model to Comet."""
+    with locked(tmp_path):
+        append(tmp_path, *fake_events(4, "done"))
+        process = watch(tmp_path)
+        assert process.stdout is not None
+        while "epoch 4/4" not in process.stdout.readline():
+            pass
+        time.sleep(1.5)  # two looks at least
+        append(tmp_path, Message(level="info", text="the model is with Comet"))
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "") and "the model is with Comet" in out
+
+
+def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupted(tmp_path):
+    done = fake_events(4, "done")
+    append(tmp_path, *done, done[0])
+    out, err = watch(tmp_path, "--json").communicate(timeout=60)
+    assert err.startswith("noodle: the run was interrupted: ") and err.count("\n") == 1
+    assert all(json.loads(line) for line in out.splitlines())
+    append(tmp_path, RunFailed(error="the card is full", seconds=1.0))
+    process = watch(tmp_path, "--json")
+    assert process.communicate(timeout=60)[1] == "noodle: the run failed: the card is full\n"
+    assert process.returncode == 1
+
+
 @pytest.mark.parametrize(("arguments", "code", "says"), [
     (["run", "--headless", "--n-epochs", "0"], 2, "--n-epochs: 0 is out of bounds"),
     (["run", "--headless", "--epochs", "3"], 2, "No such option: --epochs"),
@@ -89,6 +125,7 @@ def test_json_is_one_event_a_line_and_log_every_counts_for_the_plain_lines(data_
     (["run", "--headless", "--data-dir", "nowhere"], 1, "nowhere/train is missing"),
     (["run", "--headless", "--load-dir", "nowhere"], 2, "--load-dir nowhere: neither a run folder"),
     (["run", "--headless", "--rejig-data", "--stimuli", "nowhere"], 1, "nowhere"),
+    (["run", "--headless", "--weights", "nowhere.pth"], 1, "nowhere.pth: there is no such weights file"),
     (["rejig", "--stimuli", "nowhere"], 1, "nowhere"),
     (["rejig", "--val-fraction", "1"], 2, "--val-fraction: 1 is out of bounds"),
     (["predict", "x.jpg", "--load-dir", "nowhere"], 1, "nowhere"),
@@ -104,6 +141,7 @@ def test_wrong_use_is_one_line_and_a_code(arguments, code, says, tmp_path):
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("noodle: ") and says in lines[0], done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+    assert list(tmp_path.iterdir()) == []  # no folder of a run that could not be
 
 
 def test_broken_settings_are_said_before_anything_is_made(data_dir, tmp_path):

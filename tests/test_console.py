@@ -69,3 +69,13 @@ def test_what_is_said_after_the_end_comes_last():
     console.say("the verdict")
     console.close()
     assert out.getvalue().splitlines()[-2:] == ["the verdict", "! upload it with comet upload x.zip"]
+
+
+def test_of_a_run_that_is_picked_up_after_its_end_everything_is_said_at_once():
+    out = io.StringIO()
+    console = ConsoleListener(out=out)
+    for event in (*fake_events(4, "done"), Message(level="info", text="upload it"), *fake_events(4, "running"),
+                  Message(level="warning", text="the disk is full")):
+        console(event)
+    lines = out.getvalue().splitlines()
+    assert lines[-1] == "! the disk is full" and "· upload it" in lines

@@ -48,25 +48,16 @@ def test_pause_file_comes_and_goes(control: Control, tmp_path: Path) -> None:
     assert not control.pause_requested
 
 
-def test_resume_takes_back_both_kinds_of_pause(control: Control, tmp_path: Path) -> None:
+def test_the_wait_ends_with_the_pause(control: Control, tmp_path: Path) -> None:
     (tmp_path / "pause").touch()
-    control.pause()
-    assert control.pause_requested
-    control.resume()
-    assert not control.pause_requested
-    assert not (tmp_path / "pause").exists()
-
-
-def test_the_wait_ends_with_the_pause(control: Control) -> None:
-    control.pause()
-    threading.Timer(0.3, control.resume).start()
+    threading.Timer(0.3, (tmp_path / "pause").unlink).start()
     began = time.monotonic()
     control.wait_while_paused()
     assert 0.25 < time.monotonic() - began < 5
 
 
 def test_a_stop_ends_the_wait(control: Control, tmp_path: Path) -> None:
-    control.pause()
+    (tmp_path / "pause").touch()
     threading.Timer(0.2, (tmp_path / "stop").touch).start()
     with pytest.raises(StopRun):
         control.wait_while_paused()

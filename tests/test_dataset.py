@@ -12,14 +12,15 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from conftest import load_folder
 from PIL import Image, ImageCms
 from powerless import powerless
 
 from noodle_tui import dataset, decode, pixel_cache
 from noodle_tui import pixels as places
 from noodle_tui.augment import central_square
-from noodle_tui.config import DEFAULT_PERSON
-from noodle_tui.dataset import BadImage, Dataset, load_dataset, read_image
+from noodle_tui.dataset import Dataset
+from noodle_tui.decode import BadImage, decode_file
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.pixels import Padded
@@ -38,7 +39,7 @@ def small_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(folder: Path, skip_bad_images: bool = False) -> Dataset:
-    return load_dataset(folder, DEFAULT_PERSON, 32, CPU, skip_bad_images=skip_bad_images)
+    return load_folder(folder, 32, CPU, skip_bad_images=skip_bad_images)
 
 
 def test_what_is_found(data_dir: Path) -> None:
@@ -317,14 +318,14 @@ def test_garbage_never_gives_anything_but_a_bad_image(place: str, tmp_path: Path
             offset = {"start": 0, "middle": len(content) // 2, "end": len(content) - 60}[place] + int(random.integers(0, 40))
             path.write_bytes(content[:offset] + random.bytes(16) + content[offset + 16:])
             with contextlib.suppress(BadImage):
-                assert read_image(path)[0].shape[2] == 3
+                assert decode_file(path).pixels.shape[0] == 3
 
 
 # where the pixels lie ---------------------------------------------------------------------------------------------------
 
 
 def test_pixels_that_do_not_fit_lie_in_a_cache_file(small_memory: Path, data_dir: Path) -> None:
-    in_memory = load_dataset(data_dir, DEFAULT_PERSON, 32, CPU)
+    in_memory = load_folder(data_dir, 32, CPU)
     assert in_memory.where.startswith("a cache file on disk")
     assert any(str(small_memory) in place.path for place in psutil.Process().memory_maps())
 
@@ -365,7 +366,7 @@ def test_a_cache_knows_the_images_that_can_not_be_used(small_memory: Path, own_d
 
 def test_other_contents_and_sizes_are_other_caches(small_memory: Path, own_data_dir: Path) -> None:
     load(own_data_dir)
-    assert load_dataset(own_data_dir, DEFAULT_PERSON, 48, CPU).where.endswith("built now")
+    assert load_folder(own_data_dir, 48, CPU).where.endswith("built now")
     Image.new("RGB", (40, 52)).save(next((own_data_dir / "train" / "sad").iterdir()))
     assert load(own_data_dir).where.endswith("built now")
     assert len(list(small_memory.rglob("*.pixels"))) == 3
@@ -385,20 +386,20 @@ def test_photos_that_change_while_they_are_read(small_memory: Path, own_data_dir
             Image.new("RGB", (40, 52)).save(own_data_dir / "train" / "sad" / "07F_Ne_to_Sa_C05.JPG")
 
     with pytest.raises(NoodleError, match=r"train/sad/07F_Ne_to_Sa_C05\.JPG was changed while the photos were read"):
-        load_dataset(own_data_dir, DEFAULT_PERSON, 32, CPU, progress=progress)
+        load_folder(own_data_dir, 32, CPU, progress=progress)
     assert list(small_memory.rglob("*.pixels")) == []
 
 
 def test_progress_counts_reading_and_decoding_for_a_cache(small_memory: Path, data_dir: Path) -> None:
     said: list[tuple[int, int]] = []
-    load_dataset(data_dir, DEFAULT_PERSON, 32, CPU, progress=lambda done, total: said.append((done, total)))
+    load_folder(data_dir, 32, CPU, progress=lambda done, total: said.append((done, total)))
     assert said[:64] == [(i, 64) for i in range(1, 65)]
 
 
 @pytest.fixture
 def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
     """The device has room for all pixels, as a GPU may; nvJPEG is Pillow with the levels turned round."""
-    monkeypatch.setattr(dataset, "choose_place", lambda room, device: "device")
+    monkeypatch.setattr(dataset, "choose_place", lambda room, device, ranks: "device")
     monkeypatch.setattr(dataset, "NVJPEG_FROM", 24)  # as many as there are
     monkeypatch.setattr(dataset, "nvjpeg", lambda device: lambda files: [255 - decode.decode_content(Path(), f) for f in files])
 
@@ -406,8 +407,8 @@ def on_device(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_on_a_device_nvjpeg_decodes_training_photos_only(
     on_device: None, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gpu = load_dataset(data_dir, DEFAULT_PERSON, 32, Device(torch.device("cpu"), "GPU", "bf16"))
-    exact = load_dataset(data_dir, DEFAULT_PERSON, 32, CPU)
+    gpu = load_folder(data_dir, 32, Device(torch.device("cpu"), "GPU", "bf16"))
+    exact = load_folder(data_dir, 32, CPU)
     monkeypatch.undo()
     memory = load(data_dir)
     assert gpu.where.startswith("GPU memory") and gpu.place == "gpu" and isinstance(gpu.train.pixels, Padded)
@@ -419,7 +420,7 @@ def test_on_a_device_nvjpeg_decodes_training_photos_only(
 
 def test_pixels_stay_off_a_gpu_for_a_run_that_began_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (2**40, 2**40))
-    data = load_dataset(data_dir, DEFAULT_PERSON, 32, Device(torch.device("cuda"), "GPU", "bf16"), keep_off_gpu=True)
+    data = load_folder(data_dir, 32, Device(torch.device("cuda"), "GPU", "bf16"), keep_off_gpu=True)
     assert data.place == "host" and data.where.startswith("memory, ")
 
 
@@ -427,14 +428,14 @@ def test_few_photos_are_decoded_exactly_on_a_device_too(
     on_device: None, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dataset, "NVJPEG_FROM", 25)
-    gpu = load_dataset(data_dir, DEFAULT_PERSON, 32, Device(torch.device("cpu"), "GPU", "bf16"))
+    gpu = load_folder(data_dir, 32, Device(torch.device("cpu"), "GPU", "bf16"))
     assert all(torch.equal(a, b) for a, b in zip(gpu.train.pixels, load(data_dir).train.pixels, strict=True))
 
 
 def test_bad_images_on_a_device_are_left_out(on_device: None, own_data_dir: Path) -> None:
     cut(own_data_dir / "train" / "sad")
     text("text.jpg")(own_data_dir / "val" / "happy")
-    data = load_dataset(own_data_dir, DEFAULT_PERSON, 32, Device(torch.device("cpu"), "GPU", "bf16"), skip_bad_images=True)
+    data = load_folder(own_data_dir, 32, Device(torch.device("cpu"), "GPU", "bf16"), skip_bad_images=True)
     assert [name for name, _ in data.skipped] == ["train/sad/cut.jpg", "val/happy/text.jpg"]
     assert (len(data.train.pixels), len(data.val.pixels)) == (24, 8) == (len(data.train.samples), len(data.val.samples))
     assert data.val.pixels.stacked().shape == (8, 3, 32, 32)
@@ -444,9 +445,9 @@ def test_a_device_that_fills_up_meanwhile_leaves_the_pixels_in_memory(data_dir: 
     def full(sizes: np.ndarray, device: torch.device) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(dataset, "choose_place", lambda room, device: "device" if device.type == "meta" else "memory")
+    monkeypatch.setattr(dataset, "choose_place", lambda room, device, ranks: "device" if device.type == "meta" else "memory")
     monkeypatch.setattr(dataset, "PaddedStore", full)
-    assert load_dataset(data_dir, DEFAULT_PERSON, 32, Device(torch.device("meta"), "", "fp32")).where.startswith("memory")
+    assert load_folder(data_dir, 32, Device(torch.device("meta"), "", "fp32")).where.startswith("memory")
 
 
 def test_a_stop_is_seen_while_decoding(data_dir: Path) -> None:
@@ -454,10 +455,10 @@ def test_a_stop_is_seen_while_decoding(data_dir: Path) -> None:
         raise StopRun
 
     with pytest.raises(StopRun):
-        load_dataset(data_dir, DEFAULT_PERSON, 32, CPU, check=check)
+        load_folder(data_dir, 32, CPU, check=check)
 
 
 def test_progress_counts_every_image(data_dir: Path) -> None:
     said: list[tuple[int, int]] = []
-    load_dataset(data_dir, DEFAULT_PERSON, 32, CPU, progress=lambda done, total: said.append((done, total)))
+    load_folder(data_dir, 32, CPU, progress=lambda done, total: said.append((done, total)))
     assert said == [(i, 32) for i in range(1, 33)]

@@ -91,25 +91,6 @@ def test_affinity_counts() -> None:
         os.sched_setaffinity(0, before)
 
 
-@pytest.mark.parametrize(("files", "wanted"), [
-    ({"cpu.max": "250000 100000\n"}, [2]),
-    ({"cpu.max": "max 100000\n"}, []),
-    ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, [4]),
-    ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, []),
-    ({}, []),
-])
-def test_a_containers_quota(files: dict[str, str], wanted: list[int], tmp_path: Path) -> None:
-    for name, content in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(content)
-    assert module._quota(tmp_path) == wanted
-
-
-def test_a_quota_below_one_processor_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_quota", lambda _: [0])
-    assert available_cpus() == 1
-
-
 # what can be seen of a GPU without one ----------------------------------------------------------------------------------
 
 

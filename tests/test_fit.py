@@ -22,6 +22,7 @@ from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import EpochDone, Event, Paused, Resumed, StageProgress
 from noodle_tui.fit import check_loss, fit, is_due, predict_logits
 from noodle_tui.pixels import Ragged
+from noodle_tui.run_folder import request_pause, request_resume
 from noodle_tui.samples import Sample
 
 CPU = Device(torch.device("cpu"), "CPU", "fp32")
@@ -208,6 +209,14 @@ def test_both_phases_are_looked_at(total: float, words: str) -> None:
         check_loss("validation", 4, torch.tensor([total, 3.0]), 10, 0.1)
 
 
+def test_a_perfect_fit_is_no_failure() -> None:
+    """float32 rounds the loss of answers that are sure and right to zero."""
+    nothing_left = torch.tensor([0.0, 10.0])
+    assert check_loss("training", 5, nothing_left, 10, 0.1) == (0.0, 10)
+    with pytest.raises(NoodleError, match="the training loss is exactly zero in epoch 1"):
+        check_loss("training", 1, nothing_left, 10, 0.1)
+
+
 def test_a_batch_of_one_at_the_smallest_input_is_said_before_the_first_step() -> None:
     config = CONFIG.model_copy(update={"input_size": 32, "batch_size": 19})
     with pytest.raises(NoodleError, match="--batch-size 19: the last batch of 20 photos is a single one"):
@@ -275,11 +284,12 @@ def test_the_same_twice_gives_the_same_bits() -> None:
 
 def test_a_pause_is_said_and_ends(tmp_path: Path) -> None:
     control = Control()
-    control.pause()
+    control.folder = tmp_path
+    request_pause(tmp_path)
 
     def go_on(event: Event) -> None:
         if isinstance(event, Paused):
-            control.resume()
+            request_resume(tmp_path)
 
     result = fitted(control=control, listeners=[go_on])
     assert [type(e) for e in result.events if isinstance(e, Paused | Resumed)] == [Paused, Resumed]

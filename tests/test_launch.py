@@ -193,8 +193,8 @@ def test_a_run_that_dies_leaves_a_usable_app(app, own_data_dir, tmp_path):
     terminal = app("--data-dir", str(own_data_dir))
     terminal.until("ready")
     terminal.press("ctrl+r")
-    screen = terminal.until("can't be read")
-    assert "✗" in screen
+    screen = terminal.until("✗")
+    assert "can't be read" in screen
     assert "Traceback" not in screen
     terminal.press("d")
     terminal.until("What will happen")

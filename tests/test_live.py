@@ -4,6 +4,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,8 @@ from small_app import until
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from noodle_tui.events import Message, Paused, Resumed, RunState, RunStopped, StageStarted
+from noodle_tui.errors import NoodleError
+from noodle_tui.events import Event, Message, Paused, Resumed, RunStarted, RunState, RunStopped, Saved, StageStarted
 from noodle_tui.tui import live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
@@ -98,7 +101,7 @@ async def test_the_best_epoch_is_said_once_in_every_width(width: int):
 async def test_a_wide_window_shows_more():
     async with Watched(source_of("running")).run_test(size=(160, 50)) as pilot:
         text = "\n".join(shown(await settled(pilot, "running")))
-        for needed in (FOLDER, "✓ rejig 0.3s", "▸ train", "· save", "H100", "bf16", "train 216  val 24",
+        for needed in (FOLDER, "✓ rejig 0.3s", "▸ train", "· evaluate", "H100", "bf16", "train 216  val 24",
                        "! 6 in both train and val", "--split-by person"):
             assert needed in text
 
@@ -172,6 +175,37 @@ async def test_pause_and_go_on():
         assert source.requests == ["pause", "resume"]
         source.add(Resumed(24))
         await settled(pilot, "running")
+
+
+async def test_a_request_that_is_refused_is_said_and_the_app_goes_on():
+    source = source_of("running")
+
+    def refuse() -> None:
+        raise NoodleError("weights/[red]x[/]/pause: can't be made (Permission denied)")
+
+    source.pause = refuse  # type: ignore[method-assign]
+    async with Watched(source).run_test(size=(100, 40), notifications=True) as pilot:
+        screen = await settled(pilot, "running")
+        await pilot.press("p")
+        await until(pilot, lambda: "[red]x[/]/pause: can't be" in "\n".join(shown(screen)))
+        assert "pausing" not in shown(screen)[1]
+
+
+async def test_a_disk_that_hiccups_is_said_once_and_read_again():
+    whole = fake_events(40, "running", host=socket.gethostname())
+    source = ReplaySource(whole[:-10], alive=True, folder=Path(FOLDER))
+    read, refusals = source.read, [3]
+
+    def read_or_refuse() -> Sequence[Event]:
+        if refusals[0]:
+            refusals[0] -= 1
+            raise NoodleError("events.jsonl: can't be read (Stale file handle)")
+        return read()
+
+    source.read = read_or_refuse  # type: ignore[method-assign]
+    async with Watched(source).run_test(size=(100, 40)) as pilot:
+        screen = await settled(pilot, "running")
+        assert sum("Stale file handle" in getattr(entry, "text", "") for entry in screen.state.log) == 1
 
 
 async def test_detach_and_copy():
@@ -500,6 +534,23 @@ def test_machine_line():
 def test_the_first_screen_needs_neither_torch_nor_comet():
     code = "import sys, noodle_tui.tui.app; print([m for m in ('torch', 'comet_ml', 'sklearn', 'scipy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_run_that_was_stopped_in_its_first_epoch_can_be_picked_up():
+    state = RunState.fold([*fake_events(4, "running")[:1], Saved(what="checkpoint", file="checkpoint.pt", epoch=0),
+                           RunStopped(reason="asked", seconds=1.0)])
+    verdict = live_text.verdict(state, "stopped")
+    assert verdict is not None and "Saved within the first epoch. To go on: noodle run --load-dir" in verdict.plain
+
+
+def test_a_stage_that_is_not_asked_for_is_not_awaited():
+    started = fake_events(4, "running")[0]
+    assert isinstance(started, RunStarted)
+    for asked in (True, False):
+        state = RunState.fold([replace(started, config={**started.config, "rejig_data": asked})])
+        line = live_text.stages_line(state, "running").plain
+        assert line.split() == [word for name in ("rejig", "decode", "weights", "train", "evaluate") if name != "rejig" or asked
+                                for word in ("·", name)]
 
 
 def test_words():

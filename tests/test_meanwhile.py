@@ -120,8 +120,9 @@ def test_the_network_is_built_while_the_photos_are_decoded(
 def test_of_bad_photos_and_bad_weights_the_photos_are_said(
     own_data_dir: Path, config_for: MakeConfig, runs_dir: Path, tmp_path: Path
 ) -> None:
+    (tmp_path / "nothing.pth").touch()
     config = config_for(runs_dir, data_dir=own_data_dir, weights=str(tmp_path / "nothing.pth"))
-    with pytest.raises(NoodleError, match=r"nothing\.pth: there is no such weights file"):
+    with pytest.raises(NoodleError, match=r"nothing\.pth: damaged"):
         run(config)
     (own_data_dir / "train" / "sad" / "bad.jpg").write_text("hello")
     with pytest.raises(NoodleError, match=r"1 image\(s\) can't be read: train/sad/bad\.jpg"):

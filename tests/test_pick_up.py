@@ -10,7 +10,7 @@ from torch import nn
 from noodle_tui.checkpoint import FILE, new_session, save_session, session_content
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import NoodleError, UsageError
-from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
+from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
 
 
 @pytest.fixture
@@ -120,6 +120,16 @@ def test_a_model_file_or_its_folder_starts_a_new_run(tmp_path: Path) -> None:
         assert folder_to_pick_up(config) is None
         assert weights_to_start_from(config).weights == str(model)
     assert weights_to_start_from(given()).weights == "imagenet"
+    assert weights_left_out(given(load_dir=model)) == ""
+    assert weights_left_out(given(load_dir=model, weights="none")).startswith("--weights none: --load-dir ")
+
+
+def test_the_previous_checkpoint_is_not_taken_for_the_last(folder: Path) -> None:
+    (folder / FILE).rename(folder / "checkpoint.prev.pt")
+    with pytest.raises(UsageError, match="name the run folder"):
+        folder_to_pick_up(given(load_dir=folder / "checkpoint.prev.pt"))
+    assert folder_to_pick_up(given(load_dir=folder)) == folder
+    assert weights_left_out(given(load_dir=folder, weights="none")) == ""  # pick_up compares it
 
 
 @pytest.mark.parametrize("name", ["nowhere", "."])

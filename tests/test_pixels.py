@@ -37,6 +37,11 @@ def test_the_fastest_place_with_room_is_chosen(
     assert choose_place(ROOM, device) == place
 
 
+def test_what_several_ranks_of_a_machine_keep_counts_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "available_memory", lambda: 8 * 2_640)
+    assert [choose_place(ROOM, CPU, ranks) for ranks in (1, 8, 9)] == ["memory", "memory", "cache"]
+
+
 @pytest.mark.parametrize("store", [FlatStore(1000), PaddedStore(np.array([[9, 9]] * 3), CPU)])
 def test_images_come_back_as_they_were_put_in(store: FlatStore | PaddedStore) -> None:
     put = images((3, 5), (9, 2), (1, 9))

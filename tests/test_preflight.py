@@ -104,6 +104,16 @@ def test_missing_photos_are_an_error_at_their_option(tmp_path: Path) -> None:
     assert "is missing" in said(preflight(options(tmp_path, rejig_data=False)), "error", "data_dir")
 
 
+def test_a_folder_that_may_not_be_looked_into_is_an_error_at_its_option(tmp_path: Path) -> None:
+    (tmp_path / "hers").mkdir(mode=0)
+    try:
+        for name in ("hers/photos", "x" * 300):
+            result = powerless(lambda name=name: preflight(options(tmp_path, data_dir=tmp_path / name, rejig_data=False)))
+            assert {finding.option for finding in result.errors} == {"data_dir"}
+    finally:
+        (tmp_path / "hers").chmod(0o700)
+
+
 def test_unreadable_photos_stop_a_run_unless_they_may_be_left_out(own_data_dir: Path, tmp_path: Path) -> None:
     next((own_data_dir / "train" / "sad").iterdir()).write_bytes(b"\xff\xd8 no photo")
     config = options(tmp_path, rejig_data=False, data_dir=own_data_dir)

@@ -201,6 +201,9 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         dialog.query_one("#predict-path").focus()
         await pilot.press("enter")
         await until(pilot, lambda: "nowhere" in str(dialog.query_one("#predict-note", Static).content))
+        dialog.query_one("#predict-path").value = "x" * 300  # type: ignore[attr-defined]
+        await pilot.press("enter")
+        await until(pilot, lambda: "File name too long" in str(dialog.query_one("#predict-note", Static).content))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, ResultScreen))
 

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -425,10 +426,20 @@ def test_a_logger_that_cant_be_opened_closes_the_other(
             closed.append(what[0])
 
     monkeypatch.setattr("noodle_tui.listeners.comet.CometLogger", Comet)
-    monkeypatch.setattr("noodle_tui.listeners.tensorboard.find_spec", lambda name: None)
-    with pytest.raises(NoodleError, match="--tensorboard needs a package"):
+    refuse = PermissionError(13, "Permission denied")
+    monkeypatch.setattr("noodle_tui.listeners.tensorboard.TensorBoardWriter", Mock(side_effect=refuse))
+    with pytest.raises(PermissionError):
         run(config_for(runs_dir, comet=True, tensorboard=True))
     assert closed == [None]  # without a model
+
+
+def test_a_package_that_is_missing_is_said_before_a_folder_is_made(
+    config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("noodle_tui.listeners.tensorboard.find_spec", lambda name: None)
+    with pytest.raises(NoodleError, match="--tensorboard needs a package"):
+        run(config_for(runs_dir, tensorboard=True))
+    assert not runs_dir.exists() or list(runs_dir.iterdir()) == []
 
 
 def test_the_device_is_the_current_one_of_both_threads(

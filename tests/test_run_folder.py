@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from powerless import powerless
 
 from noodle_tui import run_folder as module
 from noodle_tui.errors import NoodleError
@@ -176,6 +177,27 @@ def test_a_torn_line_is_interrupted_not_an_error(tmp_path: Path) -> None:
     assert (state.status, state.epoch) == ("interrupted", 1)
 
 
+def test_a_line_that_was_taken_back_is_not_the_whole_run_anew(tmp_path: Path) -> None:
+    """A full disk: the run cuts off what it couldn't write whole, and writes it when there is room."""
+    append(tmp_path, STARTED, epoch(1), epoch(2))
+    follower, events = Follower(tmp_path), tmp_path / "events.jsonl"
+    assert len(follower.read()) == 3
+    events.write_bytes(b"".join(events.read_bytes().splitlines(keepends=True)[:2]))
+    assert follower.read() == []
+    append(tmp_path, epoch(2), epoch(3))
+    assert [e.epoch for e in follower.read() if isinstance(e, EpochDone)] == [2, 3]
+
+
+def test_events_that_can_not_be_read_are_a_line(tmp_path: Path) -> None:
+    append(tmp_path, STARTED)
+    (tmp_path / "events.jsonl").chmod(0)
+    follower = Follower(tmp_path)
+    with pytest.raises(NoodleError, match=r"events\.jsonl: can't be read \(Permission denied\)"):
+        powerless(follower.read)
+    (tmp_path / "events.jsonl").chmod(0o600)
+    assert len(follower.read()) == 1
+
+
 # listing and finding ----------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +216,16 @@ def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
     (tmp_path / "link-20270101-000000").symlink_to(tmp_path / names[0])
     assert [f.name for f in list_runs(tmp_path)] == [names[1], names[0], names[3], names[2]]
     assert list_runs(tmp_path / "nowhere") == []
+
+
+def test_a_folder_that_may_not_be_looked_into_is_not_listed(tmp_path: Path) -> None:
+    """A colleague's, in a folder that the lab shares."""
+    run_folder(tmp_path, "mine")
+    run_folder(tmp_path, "hers").chmod(0)
+    try:
+        assert [f.name for f in powerless(lambda: list_runs(tmp_path))] == ["mine"]
+    finally:
+        (tmp_path / "hers").chmod(0o700)
 
 
 def test_the_run_that_is_meant(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def _first_look(data_dir: Path, options: BenchOptions, device: Device) -> float:
 
 
 def _load(data_dir: Path, options: BenchOptions, device: Device) -> Dataset:
-    return load_dataset(data_dir, DEFAULT_PERSON, options.run.input_size, device)
+    return load_dataset(data_dir, find_samples(data_dir, DEFAULT_PERSON), options.run.input_size, device)
 
 
 def _drawn(folder: Path, options: BenchOptions, say: Say) -> Path:

@@ -32,6 +32,7 @@ from noodle_tui.device import Device, make_current, pick_device
 from noodle_tui.fit import fit
 from noodle_tui.model import build_model
 from noodle_tui.rejig import apply_rejig, plan_for
+from noodle_tui.samples import find_samples
 
 FAST, PLAIN = "this trainer", "plain fp32"
 NEVER = 10**9  # epochs between two saves
@@ -116,7 +117,7 @@ def parity(options: ParityOptions, say: Callable[[str], None]) -> ParityResult:
     build_model(options.run.weights, 2, seed=0)  # weights that are missing or don't fit are told before anything is drawn
     with tempfile.TemporaryDirectory(prefix="noodle-parity-") as place:
         data_dir = options.data_dir or _drawn(Path(place), say)
-        data = load_dataset(data_dir, DEFAULT_PERSON, options.run.input_size, device)
+        data = load_dataset(data_dir, find_samples(data_dir, DEFAULT_PERSON), options.run.input_size, device)
         photos = {split: pil_images(data_dir / split) for split in ("train", "val")}
     scores: dict[str, list[Score]] = {FAST: [], PLAIN: []}
     seeds = list(range(1, options.seeds + 1))

@@ -8,6 +8,7 @@ import typer
 from noodle_tui.cli.flags import Mouse, given, with_options
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import EXIT_STOPPED, UsageError
+from noodle_tui.pick_up import weights_left_out
 
 
 @with_options()
@@ -20,6 +21,8 @@ def run_command(
 ) -> None:
     """Train: rejig (if asked) and fit. Opens the app, or runs in this terminal with --headless."""
     config = make_config(given(values))
+    if two := weights_left_out(config):
+        raise UsageError(two)
     if headless:
         raise typer.Exit(run_headless(config, json))
     if json:

@@ -67,9 +67,7 @@ class ConsoleListener:
         """Print what was said after the run's end, and wait a little for a reader that paused."""
         if self._bar is not None:
             self._bar.close()
-        for line in self._last_words:
-            self.say(line)
-        self._last_words.clear()
+        self._say_last_words()
         if self._stdout is None or self._silent:
             return
         try:
@@ -77,6 +75,11 @@ class ConsoleListener:
                 print("noodle: what nobody read in time is left out here; it is all in the run folder", file=sys.stderr)
         except OSError:
             self._fall_silent()
+
+    def _say_last_words(self) -> None:
+        for line in self._last_words:
+            self.say(line)
+        self._last_words.clear()
 
     def _show(self, event: Event) -> None:
         if self._json:
@@ -90,7 +93,9 @@ class ConsoleListener:
             return
         if isinstance(event, StageStarted) and self._bar is not None:
             return  # the bar says it
-        self._ended = self._ended or isinstance(event, ENDINGS)
+        if isinstance(event, RunStarted):  # a run that is followed may be picked up after its end
+            self._say_last_words()
+        self._ended = isinstance(event, ENDINGS) or (self._ended and not isinstance(event, RunStarted))
         if line and self._ended and isinstance(event, Message):
             self._last_words.append(line)
         elif line:

@@ -16,6 +16,12 @@ from noodle_tui.events import EpochDone, Event, RunStarted
 FOLDER = "tensorboard"
 
 
+def check_installed() -> None:
+    """NoodleError if TensorBoard isn't installed."""
+    if find_spec("tensorboard") is None:
+        raise NoodleError("--tensorboard needs a package: pip install 'noodle-tui[tensorboard]'")
+
+
 class TensorBoardWriter:
     """Listens to a run: a point an epoch in loss/train, loss/val, accuracy/train, accuracy/val and lr.
 
@@ -25,8 +31,7 @@ class TensorBoardWriter:
 
     def __init__(self, run_dir: Path) -> None:
         """NoodleError if TensorBoard isn't installed. Nothing is written before the first epoch."""
-        if find_spec("tensorboard") is None:
-            raise NoodleError("--tensorboard needs a package: pip install 'noodle-tui[tensorboard]'")
+        check_installed()
         self._folder = run_dir / FOLDER
         self._file: BinaryIO | None = None
         self._resumed_at = 0

@@ -15,7 +15,7 @@ from typing import TypeVar
 from noodle_tui import disk
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
+from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
 from noodle_tui.preflight import estimate
 from noodle_tui.preflight.estimate import GIB
 from noodle_tui.preflight.findings import Finding
@@ -122,6 +122,8 @@ def _look_at_load_dir(result: Preflight) -> Preflight:
     if folder is None:
         if result.errors:
             return result
+        two = weights_left_out(result.config)
+        result = result.with_findings(*([Finding("warning", "weights", two)] if two else []))
         return replace(result, config=weights_to_start_from(result.config))
     if is_alive(folder):
         return result.with_findings(Finding("error", "load_dir", f"{folder}: a run is going on in it; watch or stop it first"))
@@ -175,7 +177,8 @@ def _look_at_photos(result: Preflight, check: Check, before: Preflight | None) -
 
 
 def _look_at_manifest(result: Preflight) -> Preflight:
-    return replace(result, made_by_rejig=manifest_stamp(result.config.data_dir) is not None)
+    result, stamp = _try(result, "data_dir", lambda: manifest_stamp(result.config.data_dir))
+    return replace(result, made_by_rejig=stamp is not None)
 
 
 def _look_at_machine(result: Preflight) -> Preflight:

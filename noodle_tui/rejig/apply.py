@@ -11,9 +11,10 @@ import os
 import shutil
 from pathlib import Path
 
+from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
-from noodle_tui.rejig.disk import errors_in_words, fsync, link_or_copy, locked, same_photo
+from noodle_tui.rejig.disk import errors_in_words, link_or_copy, locked, same_photo
 from noodle_tui.rejig.manifest import manifest_stamp, write_manifest
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.scan import Check, Progress
@@ -72,7 +73,7 @@ def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
                 progress(done, len(plan.files))
         write_manifest(staging, plan.data_dir, plan.stimuli, plan.files, plan.options)
         for folder in [*folders, *(f"{staging}/{split}" for split in ("train", "val")), str(staging)]:
-            fsync(folder)
+            sync(folder)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)  # the next rejig would remove what is left
         raise
@@ -102,7 +103,7 @@ def _publish(plan: RejigPlan, staging: Path) -> None:
         if any(data_dir.iterdir()):
             os.rename(data_dir, aside)
     os.rename(staging, data_dir)
-    fsync(str(data_dir.parent))
+    sync(str(data_dir.parent))
     if os.path.lexists(aside):
         clear_aside(data_dir)
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from zlib import crc32
 
+from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 
@@ -72,7 +73,7 @@ def link_or_copy(source: str, target: str) -> None:
         if error.errno not in NO_LINK:
             raise
         shutil.copy2(source, target)
-        fsync(target)
+        sync(target)
 
 
 def move_back(photo: str, place: str) -> None:
@@ -84,7 +85,7 @@ def move_back(photo: str, place: str) -> None:
             raise
         half = os.path.join(os.path.dirname(place), f".rejig-{crc32(os.fsencode(place)):08x}.part")
         shutil.copy2(photo, half)
-        fsync(half)
+        sync(half)
         os.rename(half, place)
     os.unlink(photo)
 
@@ -100,13 +101,3 @@ def same_photo(one: str, other: str) -> bool:
     return filecmp.cmp(one, other, shallow=False)
 
 
-def fsync(path: str) -> None:
-    """Wait until a file's bytes, or a folder's entries, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some network filesystems can't sync a folder
-            raise
-    finally:
-        os.close(handle)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
-from noodle_tui.rejig.disk import fsync
 
 CSV_NAME, JSON_NAME = "rejig.csv", "rejig.json"
 COLUMNS = ["source", "target", "class", "split", "person", "level"]
@@ -119,8 +119,8 @@ def write_manifest(folder: Path, data_dir: Path, stimuli: Path, files: Sequence[
     made = {"version": 1, **options, "stimuli": str(stimuli), "stimuli_from_here": os.path.relpath(stimuli, data_dir),
             "files": len(files)}
     (folder / JSON_NAME).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
-    fsync(str(table))
-    fsync(str(folder / JSON_NAME))
+    sync(str(table))
+    sync(str(folder / JSON_NAME))
 
 
 def _read_options(path: Path) -> dict[str, Any]:

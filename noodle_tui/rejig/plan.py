@@ -109,7 +109,7 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
     right to move.
     """
     with errors_in_words(f"plan a rejig of {printable(str(stimuli))}"):
-        stimuli, data_dir = _real_folders(stimuli, data_dir)
+        stimuli, data_dir = real_folders(stimuli, data_dir)
         recover(data_dir)
         made = _load_before(stimuli, data_dir)
         if made is None or stimuli.is_dir():
@@ -160,7 +160,8 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
     )
 
 
-def _real_folders(stimuli: Path, data_dir: Path) -> tuple[Path, Path]:
+def real_folders(stimuli: Path, data_dir: Path) -> tuple[Path, Path]:
+    """Both folders by their real names. NoodleError where photos can't be sorted from the one into the other."""
     if not stimuli.is_dir() and (stimuli.exists() or manifest_stamp(data_dir) is None):
         problem = "is not a folder" if stimuli.exists() else "does not exist"
         raise NoodleError(f"the stimuli folder {printable(str(stimuli))} {problem}: give the folder of your photos as "

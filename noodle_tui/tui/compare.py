@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Footer
 from textual.worker import get_current_worker
 
+from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import Event, RunState
 from noodle_tui.names import printable
 from noodle_tui.run_folder import Follower, mark_interrupted
@@ -112,8 +113,8 @@ class CompareScreen(Screen[None]):
             for i in sorted(going_on):
                 try:
                     events = followers[i].read()
-                except OSError as error:
-                    self.post_message(self.News(i, [], False, f"can't be read ({error.strerror})"))
+                except NoodleError as error:
+                    self.post_message(self.News(i, [], False, one_line(error)))
                     going_on.discard(i)
                     continue
                 interrupted = self._over(i)

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from threading import Event as Flag
 from typing import ClassVar
@@ -17,7 +17,9 @@ from textual.screen import Screen
 from textual.widgets import Footer, Static
 from textual.worker import get_current_worker
 
+from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import Event, RunState, StageProgress
+from noodle_tui.events import Message as LogMessage
 from noodle_tui.tui import live_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
@@ -101,6 +103,13 @@ class LiveScreen(Screen[None]):
             super().__init__()
             self.text, self.loads = text, loads
 
+    class Refused(Message):
+        """What the worker thread was told when it made a request of the run."""
+
+        def __init__(self, error: str):
+            super().__init__()
+            self.error = error
+
     def __init__(self, source: RunSource, title: str = "run"):
         super().__init__()
         self.source = source
@@ -143,12 +152,17 @@ class LiveScreen(Screen[None]):
     def _follow(self) -> None:
         """Read the source and the machine until the screen closes. Runs in a thread: it only posts messages."""
         worker = get_current_worker()
-        alive, told, machine_due = True, ("", ()), 0.0
+        alive, told, machine_due, trouble = True, ("", ()), 0.0, ""
         loads: deque[float] = deque(maxlen=LOADS)
         while not (worker.is_cancelled or self._left.wait(READ_EVERY if machine_due else 0)):
             # Asked before the reading: a run that ends in between has then said all that it will.
             was_alive, alive = alive, self.source.alive()
-            events = iter(self.source.read())
+            try:
+                events, trouble = iter(self.source.read()), ""
+            except NoodleError as error:  # of a network disk; it is asked again
+                events, trouble, before = iter(()), one_line(error), trouble
+                if trouble != before:
+                    self.post_message(self.News([LogMessage(level="error", text=trouble)], alive))
             while part := list(islice(events, EVENTS_AT_ONCE)):
                 self.post_message(self.News(part, alive=True))
             if alive != was_alive:
@@ -278,21 +292,33 @@ class LiveScreen(Screen[None]):
             yes="Stop & save (y)", no="Keep running (n)",
         ))  # fmt: skip
         if sure and self.check_action("stop", ()):
-            self.source.stop()
-            self._ask("stopping")
+            self._ask(self.source.stop, "stopping")
 
     def action_pause(self) -> None:
-        self.source.pause()
-        self._ask("pausing")
+        self._ask(self.source.pause, "pausing")
 
     def action_resume(self) -> None:
-        self.source.resume()
-        self._ask("going on")
+        self._ask(self.source.resume, "going on")
 
-    def _ask(self, request: str) -> None:
-        """Show that a request is on its way, until the run has answered."""
-        self._request = request
+    def _ask(self, request: Callable[[], None], in_words: str) -> None:
+        """Make a request, and show that it is on its way until the run has answered."""
+        self._request = in_words
         self._paint_header()
+        self._send(request)
+
+    @work(thread=True, group="requests")
+    def _send(self, request: Callable[[], None]) -> None:
+        """Make a request of the run. Runs in a thread: its folder may lie on a slow disk."""
+        try:
+            request()
+        except NoodleError as error:
+            self.post_message(self.Refused(one_line(error)))
+
+    def on_live_screen_refused(self, message: Refused) -> None:
+        message.stop()
+        self._request = ""
+        self._paint_header()
+        self.notify(clean(Content(message.error)).markup, title="The run can't be told", severity="error")
 
     def action_detach(self) -> None:
         self.post_message(self.Detach())

@@ -66,7 +66,10 @@ def stages_line(state: RunState, status: str) -> Content:
     """All stages in order: done with its time, under way, or still to come."""
     parts: list[Part] = []
     ended = status in ("done", "stopped", "failed", "interrupted")
+    asked = state.stage == "rejig" or state.started is None or state.started.config.get("rejig_data")
     for stage in STAGES:
+        if stage == "rejig" and not asked and stage not in state.stages:
+            continue
         parts.append(("  ", ""))
         if stage == state.stage and not ended:
             parts.append((f"▸ {stage}", "bold"))
@@ -202,9 +205,9 @@ def verdict(state: RunState, status: str) -> Content | None:
 
 
 def _pick_up(state: RunState) -> str:
-    if state.started is None or state.saved_epoch == 0:
+    if state.started is None or state.saved_epoch is None:
         return "Nothing was saved yet."
-    return f"Saved up to epoch {state.saved_epoch}. To go on: noodle run --load-dir {state.started.folder}"
+    return f"{words.saved(state.saved_epoch)}. To go on: noodle run --load-dir {state.started.folder}"
 
 
 def doubts(state: RunState) -> Sequence[str]:

@@ -85,7 +85,7 @@ class PredictDialog(ModalScreen[None]):
 
         try:
             outcome = predict(self.folder, [path], progress=progress, check=self._check)
-        except NoodleError as error:
+        except (NoodleError, OSError, RuntimeError) as error:  # torch's, too: a GPU that is full
             self.post_message(self.Answered(None, one_line(error)))
         except StopRun:
             pass  # the window is gone: nobody waits for an answer

@@ -94,9 +94,9 @@ def what_happened(state: RunState) -> str:
 
 def how_to_go_on(facts: ResultFacts, width: int) -> str:
     """With the command line where it fits."""
-    if facts.state.saved_epoch == 0:
+    if facts.state.saved_epoch is None:
         return "Nothing was saved yet: copy its options to Setup (c) and start again."
-    text = f"Saved up to epoch {facts.state.saved_epoch}; r resumes it"
+    text = f"{words.saved(facts.state.saved_epoch)}; r resumes it"
     command = f", as does noodle run --load-dir {printable(str(facts.folder))}"
     return text + command if len(text + command) <= width else text + "."
 

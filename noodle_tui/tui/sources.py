@@ -6,11 +6,13 @@ from typing import Protocol
 
 from noodle_tui import run_folder
 from noodle_tui.background import BackgroundRun
+from noodle_tui.errors import NoodleError
 from noodle_tui.events import Event, StageDone, StageProgress
 
 
 class RunSource(Protocol):
-    """A run as a screen sees it. Every method may be called from another thread than the screen's own."""
+    """A run as a screen sees it. Every method may be called from another thread than the screen's own; all may wait for the
+    disk, and raise NoodleError for what it refuses."""
 
     @property
     def folder(self) -> Path | None:
@@ -18,7 +20,7 @@ class RunSource(Protocol):
         ...
 
     def read(self) -> list[Event]:
-        """The events since the last call. May wait for the disk: call it in a thread, about four times a second."""
+        """The events since the last call. To be called about four times a second."""
         ...
 
     def alive(self) -> bool:
@@ -26,15 +28,15 @@ class RunSource(Protocol):
         ...
 
     def stop(self) -> None:
-        """Ask the run to save and stop. Returns at once; the run says RunStopped when it has."""
+        """Ask the run to save and stop; it says RunStopped when it has."""
         ...
 
     def pause(self) -> None:
-        """Ask the run to wait after its current batch. Returns at once; the run says Paused."""
+        """Ask the run to wait after its current batch; it says Paused."""
         ...
 
     def resume(self) -> None:
-        """Ask a paused run to go on. Returns at once; the run says Resumed."""
+        """Ask a paused run to go on; it says Resumed."""
         ...
 
 
@@ -101,10 +103,16 @@ class BackgroundSource:
         self._run.control.stop()
 
     def pause(self) -> None:
-        self._run.control.pause()
+        run_folder.request_pause(self._run_folder())
 
     def resume(self) -> None:
-        self._run.control.resume()
+        run_folder.request_resume(self._run_folder())
+
+    def _run_folder(self) -> Path:
+        """A pause is a file there also for a run of this process: whoever sees it paused can have it go on."""
+        if self.folder is None:
+            raise NoodleError("the run has no folder yet: try again in a moment")
+        return self.folder
 
 
 class FolderSource:

@@ -33,6 +33,11 @@ def duration(seconds: float) -> str:
     return f"{days}d {h:02}:{m:02}" if days else f"{h}:{m:02}:{s:02}"
 
 
+def saved(epoch: int) -> str:
+    """Where a run's checkpoint stands: after whole epochs, or in the first."""
+    return f"Saved up to epoch {epoch}" if epoch else "Saved within the first epoch"
+
+
 def rate(per_second: float) -> str:
     """Images a second in at most 5 characters: 8.4, 812, 5.6k."""
     if not isfinite(per_second):

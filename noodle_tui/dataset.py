@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
@@ -31,7 +32,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 from noodle_tui.pixel_cache import VERSION, Writer, cached_pixels
 from noodle_tui.pixels import FlatStore, Padded, PaddedStore, Pixels, Ragged, Room, choose_place
-from noodle_tui.rejig import split_by
+from noodle_tui.rejig import rejig_options
 from noodle_tui.samples import SPLITS, Found, Sample
 
 Report = Callable[[int, int], None]  # how many of how many
@@ -83,7 +84,8 @@ class Dataset:
     skipped: list[tuple[str, str]]  # name and reason of images left out with --skip-bad-images
     fingerprint: str  # of the classes, the split and every file's content; names are left out
     where: str  # where the pixels are kept, in words
-    split_by: str | None  # "file" or "person" as rejig split them; None where the folders were made otherwise
+    rejig: dict[str, Any] | None  # how rejig made the folders, see rejig_options; None where somebody else did
+    twins: int = 0  # validation images whose file is also in training, byte for byte, under whatever name
 
     @property
     def place(self) -> str:
@@ -138,9 +140,11 @@ def load_dataset(
     good = {"train": [everything[i] for i in decoded.read.digests if i < n_train],
             "val": [everything[i] for i in decoded.read.digests if i >= n_train]}
     splits = {split: _split(good[split], decoded.pixels[split]) for split in SPLITS}
+    of_train = {digest for i, digest in decoded.read.digests.items() if i < n_train}
+    twins = sum(i >= n_train and digest in of_train for i, digest in decoded.read.digests.items())
     _check_complete(data_dir, classes, splits)
     return Dataset(classes, splits["train"], splits["val"], skipped, _fingerprint(everything, decoded.read.digests),
-                   decoded.where, split_by(data_dir))
+                   decoded.where, rejig_options(data_dir), twins)
 
 
 def _decode(

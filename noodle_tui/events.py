@@ -68,6 +68,7 @@ class DataReady(Event):
     skipped: int
     fingerprint: str
     where: str  # where the pixels are kept, in words
+    twins: int = 0  # validation images whose file is also in training
 
 
 @dataclass(frozen=True)
@@ -259,6 +260,7 @@ class RunState:
     saved_epoch: int | None = None  # the last whole one in checkpoint.pt, 0 before the first; None: there is none
     error: str = ""
     ended: RunDone | RunStopped | RunFailed | None = None
+    seconds_before: float = 0.0  # that the run had worked when it was picked up last
     last_time: float = 0.0
 
     @property
@@ -271,6 +273,17 @@ class RunState:
         return self.epochs[-1].epoch if self.epochs else 0
 
     @property
+    def seconds(self) -> float:
+        """How long the run has worked, up to its last word; the times between a stop and a pick-up don't count."""
+        return self.seconds_before + self._seconds_now
+
+    @property
+    def _seconds_now(self) -> float:
+        if self.started is None:
+            return 0.0
+        return self.ended.seconds if self.ended else max(self.last_time - self.started.time, 0.0)
+
+    @property
     def seconds_left(self) -> float | None:
         """Time to the last epoch at the pace of the last ten; None before the first epoch and after the end."""
         if not self.epochs or self.ended:
@@ -280,6 +293,8 @@ class RunState:
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
+        if isinstance(event, RunStarted):
+            self.seconds_before += self._seconds_now
         self.last_time = event.time
         match event:
             case RunStarted():

@@ -5,6 +5,7 @@ torch is imported on the way: what is wrong with the folders is said before.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noodle_tui.card import holders_in_words, others_on_card
@@ -16,6 +17,7 @@ from noodle_tui.meanwhile import Meanwhile
 from noodle_tui.names import printable
 from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.stage import stage
+from noodle_tui.weights import fetch_imagenet, origin_of, other_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,6 +36,21 @@ class Loaded:
     data: "Dataset"
     device: "Device"
     session: "Session"
+
+
+def check_weights(job: Job) -> None:
+    """Have the weights of a new run at hand. NoodleError where they can't be had or used: for a run that can't begin no photo
+    is moved."""
+    weights = job.config.weights
+    if job.before or weights == "none":
+        return
+    with stage("weights", "looking at the weights", job.emit) as progress:
+        if weights == "imagenet":
+            fetch_imagenet(progress, job.control.check)
+        else:
+            from noodle_tui.model import check_fits
+
+            check_fits(Path(weights))
 
 
 def load(job: Job) -> Loaded:
@@ -66,7 +83,7 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
         classes=data.classes, train_counts=data.train.counts(len(data.classes)),
         val_counts=data.val.counts(len(data.classes)), people=len(data.train.people | data.val.people),
         people_in_both=len(data.train.people & data.val.people), skipped=len(data.skipped), fingerprint=data.fingerprint,
-        where=data.where,
+        where=data.where, twins=data.twins,
     ))
     name_bad_images(data.skipped, "left out", job.emit)
     return data, device
@@ -122,6 +139,9 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
                               "the same")
     job.emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else config.weights,
                         device=str(device.torch_device), device_name=device.name, precision=device.precision))
+    origin = None if before else origin_of(config.weights)
+    if origin and origin.input_size != config.input_size:
+        job.emit(Message(level="warning", text=other_size(origin, config.input_size)))
     if before and before.place == "gpu" and data.place == "host":
         job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
                          "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))

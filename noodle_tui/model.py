@@ -35,6 +35,11 @@ def build_model(
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def check_fits(file: Path) -> None:
+    """Load a weights file as a run would. NoodleError if it is missing, damaged or no ResNet18's."""
+    load_backbone(resnet18(num_classes=2), load_state_dict(file), str(file))
+
+
 def load_backbone(model: nn.Module, state: dict[str, Any], source: str) -> None:
     """Load a ResNet18 state dict; its last layer only where the sizes agree. NoodleError if it's no ResNet18."""
     own = model.state_dict()

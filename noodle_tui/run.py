@@ -27,7 +27,7 @@ from noodle_tui.job import Job, Outcome
 from noodle_tui.judge import judge, known_facts
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
-from noodle_tui.loading import Loaded, load
+from noodle_tui.loading import Loaded, check_weights, load
 from noodle_tui.loggers import check_loggers, loggers
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.rejig import real_folders
@@ -69,6 +69,7 @@ def steps(job: Job, outcome: Outcome, recorder: Recorder, comet_key: str) -> Non
     """The way of a run, top to bottom."""
     started = announce(job, outcome.folder)
     if job.config.rejig_data:
+        check_weights(job)
         rejig(job)
         job.world.from_rank_0(None)  # the others have waited for it
     loaded = load(job)

@@ -56,7 +56,7 @@ class RunSummary:
     val_accuracy: tuple[float, ...] = ()  # of each validated epoch, in order
     val_epochs: tuple[int, ...] = ()
     started: float | None = None  # seconds since 1970; the first start of a run that was picked up again
-    seconds: float = 0.0  # from the last start to the last word, or as the run itself says
+    seconds: float = 0.0  # of work: the times between a stop and a pick-up don't count
     config: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     pinned: bool = False
@@ -117,6 +117,7 @@ class _Tally:
     position: int = 0  # bytes read: whole lines
     started: RunStarted | None = None
     first_start: float | None = None
+    seconds_before: float = 0.0  # as in RunState
     ending: Event | None = None
     paused: bool = False
     last_time: float = 0.0
@@ -177,6 +178,8 @@ class _Tally:
 
     def _apply(self, event: Event) -> None:
         """As RunState does, as far as a summary tells of it."""
+        if isinstance(event, RunStarted):
+            self.seconds_before = self.seconds
         self.last_time = event.time
         match event:
             case RunStarted():
@@ -194,6 +197,14 @@ class _Tally:
                 self.paused = False
             case _ if isinstance(event, ENDINGS):
                 self.ending = event
+
+    @property
+    def seconds(self) -> float:
+        """As in RunState."""
+        if self.started is None:
+            return 0.0
+        now = getattr(self.ending, "seconds", None)
+        return self.seconds_before + (max(self.last_time - self.started.time, 0.0) if now is None else now)
 
     def status(self, folder: Path) -> str:
         """The run's state; the lock tells a run that goes on from one that died without a word."""
@@ -226,19 +237,12 @@ def _summary(folder: Path, tally: _Tally) -> RunSummary:
         val_accuracy=tuple(correct / max(count, 1) for _, correct, count, _ in tally.epochs),
         val_epochs=tuple(e[0] for e in tally.epochs),
         started=tally.first_start,
-        seconds=_seconds(tally),
+        seconds=tally.seconds,
         config=config,
         error=tally.ending.error if isinstance(tally.ending, RunFailed) else "",
         pinned=pinned,
     )
     return tally.summary
-
-
-def _seconds(tally: _Tally) -> float:
-    said = getattr(tally.ending, "seconds", None)
-    if said is not None:
-        return said
-    return max(tally.last_time - tally.started.time, 0.0) if tally.started else 0.0
 
 
 def pin(folder: Path, pinned: bool) -> None:

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import hashlib
 import http.client
+import json
 import os
 import pickle
 import secrets
@@ -15,10 +16,12 @@ import urllib.request
 import warnings
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
+from noodle_tui.run_folder import CARD, MODEL, read_plain
 
 TIMEOUT = 15  # seconds without a byte before a download counts as cut
 LARGEST = 2**29  # bytes: ten times what is asked for; whoever sends more sends something else, maybe without end
@@ -155,6 +158,47 @@ def check_file(file: Path) -> None:
     """NoodleError if there is no such file."""
     if not file.is_file():
         raise NoodleError(f"{file}: there is no such weights file")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The run that a weights file comes from, as the model.json beside it says."""
+
+    run: str  # the name of its folder
+    input_size: int  # pixels
+    fingerprint: str  # of the photos and their split
+
+
+def origin_of(weights: str) -> Origin | None:
+    """Where a run's weights come from; None for the names "imagenet" and "none", and for a file that no run is known of."""
+    file = Path(weights)
+    if weights in ("imagenet", "none") or file.name != MODEL:
+        return None
+    try:
+        card = json.loads(read_plain(file.with_name(CARD), 1_000_000))
+        size, fingerprint = card["input_size"], card["fingerprint"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None  # it is no run's folder, or none that can be understood: nothing is known
+    if not (isinstance(size, int) and isinstance(fingerprint, str)):
+        return None
+    return Origin(os.path.basename(os.path.dirname(os.path.realpath(file))), size, fingerprint)
+
+
+def other_size(origin: Origin, input_size: int) -> str:
+    """What to say where weights are trained on at another input size."""
+    return (f"the weights of {origin.run} were trained at --input-size {origin.input_size}, and this run has {input_size}: "
+            "give the same, unless that is what you want to try")
+
+
+def digest_of(weights: str) -> str:
+    """SHA-256 of a weights file; "" for the names "imagenet" and "none", and where the file is gone since."""
+    if weights in ("imagenet", "none"):
+        return ""
+    try:
+        with open(weights, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def load_state_dict(file: Path) -> dict[str, Any]:

@@ -34,7 +34,7 @@ from noodle_tui.listeners.record import Recorder
 from noodle_tui.pick_up import folder_to_pick_up, pick_up
 from noodle_tui.predict import image_files, read_card
 from noodle_tui.preflight.estimate import photo_bytes
-from noodle_tui.rejig import plan_rejig, read_manifest, split_by, undo_rejig
+from noodle_tui.rejig import plan_rejig, read_manifest, rejig_options, undo_rejig
 from noodle_tui.rejig.manifest import PlannedFile, write_manifest
 from noodle_tui.rejig.scan import unreadable
 from noodle_tui.remember import recall, remember, remembered_file
@@ -472,7 +472,7 @@ def manifest(box: Box) -> list[Call]:
     spoil_data(box, data, stimuli)
     reads: list[Callable[[], object]] = [
         lambda: read_manifest(data),
-        lambda: split_by(data),
+        lambda: rejig_options(data),
         lambda: find_samples(data, PERSON),
         lambda: plan_rejig(stimuli, data, tokens=TOKENS, val_fraction=0.3, split_by=box.chance.choice(("file", "person")),
                            person=PERSON, mode=box.chance.choice(("move", "copy", "link"))),

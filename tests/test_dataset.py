@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Callable
@@ -51,7 +52,7 @@ def test_what_is_found(data_dir: Path) -> None:
     assert {s.level for s in data.train.samples} == {5, 12, 19}
     assert [s.label for s in data.val.samples] == data.val.labels.tolist() == [0] * 4 + [1] * 4
     assert data.skipped == []
-    assert data.split_by is None
+    assert data.rejig is None
     assert data.where.startswith("memory")
 
 
@@ -80,6 +81,14 @@ def test_mixed_sizes_types_and_depths(own_data_dir: Path) -> None:
     assert pixels.shape == (3, 31, 70)
     assert pixels.unique().tolist() == [77]
     assert found["98F_Sa_C03.webp"][1][:, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_the_same_file_on_both_sides_is_counted_whatever_its_name(own_data_dir: Path) -> None:
+    assert load(own_data_dir).twins == 0
+    photo = next((own_data_dir / "train" / "sad").iterdir())
+    for name in ("a.jpg", "b.jpg"):
+        shutil.copy(photo, own_data_dir / "val" / "happy" / name)
+    assert load(own_data_dir).twins == 2
 
 
 def test_the_fingerprint_is_of_contents_not_names(own_data_dir: Path) -> None:

@@ -1,17 +1,14 @@
-import dataclasses
 import math
 import subprocess
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
 import sklearn.metrics as metrics
 from scipy import stats
 
-from noodle_tui.distrust import what_to_distrust
 from noodle_tui.errors import NoodleError
-from noodle_tui.evaluate import Count, Evaluation, Prediction, evaluate, people_interval
+from noodle_tui.evaluate import Count, Prediction, evaluate, people_interval
 from noodle_tui.stats import interval_in_words
 
 CLASSES = ["happy", "sad"]
@@ -181,133 +178,6 @@ def test_what_can_not_be_scored_is_said_in_one_line(predictions: list[Prediction
 def test_interval_in_words():
     assert interval_in_words((0.7976, 0.9926)) == "0.80 to 0.99"
     assert interval_in_words((0.9011, 0.9048)) == "0.901 to 0.905"
-
-
-# what_to_distrust -----------------------------------------------------------------------------------------------------
-
-def trustworthy() -> tuple[Evaluation, dict[str, Any]]:
-    """A result that leaves nothing to say: 40 people, a thousand images, one epoch tried."""
-    rights: dict[str | None, tuple[int, int]] = {f"p{i:02d}": (24 - i % 3, 26) for i in range(40)}
-    about = {
-        "split_by": "person",
-        "train_people": {f"q{i}" for i in range(200)},
-        "val_people": {f"p{i:02d}" for i in range(40)},
-        "unknown_people": 0,
-        "train_per_class": [2600, 2600],
-        "train_accuracy": 0.9,
-        "validated": [(1, sum(right for right, _ in rights.values()))],
-        "best_epoch": 1,
-        "skipped": 0,
-    }
-    return evaluate(answers(rights), CLASSES), about
-
-
-def doubts(evaluation: Evaluation, about: dict[str, Any], **changes: Any) -> list[str]:
-    return what_to_distrust(evaluation=evaluation, **{**about, **changes})
-
-
-def test_a_sound_result_raises_no_doubt():
-    assert doubts(*trustworthy()) == []
-
-
-def test_people_on_both_sides():
-    evaluation, about = trustworthy()
-    both = about["train_people"] | {"p00", "p01"}
-    [one] = doubts(evaluation, about, train_people=both, split_by="file")
-    assert one == ("2 of 40 people in the validation set are also in training: this accuracy measures memory for known "
-                   "faces; use --split-by person.")
-    [one] = doubts(evaluation, about, train_people=both)
-    assert "not split by person as asked" in one
-
-
-def test_unknown_people():
-    evaluation, about = trustworthy()
-    [one] = doubts(evaluation, about, unknown_people=7)
-    assert one.startswith("7 images have a name that doesn't tell who is on it")
-    [one] = doubts(evaluation, about, unknown_people=7, train_people=set(), val_people=set())
-    assert one.startswith("No image has a name that tells who is on it")
-
-
-def test_the_epoch_chosen_on_the_set_that_it_reports():
-    evaluation, about = trustworthy()
-    best = evaluation.overall.correct
-    [one] = doubts(evaluation, about, validated=[(1, 900), (2, best), (3, best), (4, 910)], best_epoch=2)
-    assert "the best of 4 tried (reached in 2 of them)" in one
-    assert "the last epoch, which nobody chose, has 910/1040" in one
-
-
-def test_still_improving():
-    evaluation, about = trustworthy()
-    found = doubts(evaluation, about, validated=[(1, 900), (5, evaluation.overall.correct)], best_epoch=5)
-    assert found[-1] == "The best epoch is the last (5): it was still getting better; train longer."
-
-
-def test_the_saved_model_answers_otherwise_than_its_epoch():
-    evaluation, about = trustworthy()
-    best = evaluation.overall.correct
-    [one] = doubts(evaluation, about, validated=[(1, best + 1)])
-    assert one.startswith(f"The saved model answers {best}/1040 right, epoch 1 counted {best + 1}/1040")
-
-
-def test_an_accuracy_no_better_than_the_commonest_class():
-    _, about = trustworthy()
-    always_happy = [Prediction(f"val/{i}", f"p{i % 40:02d}", None, int(i % 5 == 0), 0, (0.9, 0.1)) for i in range(1000)]
-    found = doubts(evaluate(always_happy, CLASSES), about, train_per_class=[800, 200], validated=[(1, 800)])
-    assert found[0] == ("The accuracy is not above what always answering 'happy' gives (0.800, 800/1000): nothing "
-                        "shows that the model has learned.")
-    assert "The classes are uneven (training 'happy' 800, 'sad' 200; validation 'happy' 800, 'sad' 200)" in found[1]
-    assert "balanced accuracy (0.500)" in found[1]
-    assert len(found) == 2
-
-
-def test_an_accuracy_that_may_be_luck():
-    _, about = trustworthy()
-    rights: dict[str | None, tuple[int, int]] = {f"p{i:02d}": (14, 26) for i in range(40)}
-    found = doubts(evaluate(answers(rights), CLASSES), about, validated=[(1, 560)], train_accuracy=0.54)
-    assert len(found) == 0  # 560/1040 is just above one half
-    rights = {f"p{i:02d}": (20 if i % 2 else 8, 26) for i in range(40)}  # the same, with people who differ
-    found = doubts(evaluate(answers(rights), CLASSES), about, validated=[(1, 560)], train_accuracy=0.54)
-    assert len(found) == 1
-    assert "reaches down to what always answering 'happy' gives (0.500, 520/1040): this may be luck" in found[0]
-
-
-def test_few_images_and_few_people():
-    _, about = trustworthy()
-    people = {"07F", "09F", "25M", "34M", "36M", "40M"}
-    rights: dict[str | None, tuple[int, int]] = {name: (4 - (name == "34M"), 4) for name in people}
-    evaluation = evaluate(answers(rights), CLASSES)
-    found = doubts(evaluation, about, val_people=people, validated=[(1, 23)])
-    assert evaluation.people_interval is not None
-    resampled = interval_in_words(evaluation.people_interval)
-    assert found[0].startswith("24 validation images of only 6 people, and images of one person are not independent: "
-                               f"with people resampled the 95% interval is {resampled}")
-    assert found[1] == ("24 validation images: the 95% interval is 0.20 wide (0.80 to 0.99), and one image more or "
-                        "less is 0.042.")
-    assert len(found) == 2
-    [one, _] = doubts(evaluate(answers({"a": (23, 24)}), CLASSES), about, val_people={"a"}, validated=[(1, 23)])
-    assert one == "24 validation images of only 1 person: the accuracy on other people is unknown."
-    [one] = doubts(evaluate(answers({"a": (24, 24), "b": (24, 24)}), CLASSES), about, val_people={"a", "b"},
-                   validated=[(1, 48)])
-    assert one.endswith("the 95% interval is too narrow.")
-
-
-def test_overfit():
-    evaluation, about = trustworthy()
-    [one] = doubts(evaluation, about, train_accuracy=1.0)
-    assert one == ("In training the accuracy is 1.000, in validation 0.886: the model has learned its training images "
-                   "by heart.")
-
-
-def test_skipped_images():
-    [one] = doubts(*trustworthy(), skipped=3)
-    assert one == "3 images could not be read and took no part."
-
-
-def test_a_class_name_can_not_write_to_the_terminal():
-    evaluation, about = trustworthy()
-    evil = dataclasses.replace(evaluation, classes=["\x1b[31mred", "sad"])
-    [one] = doubts(evil, about, train_per_class=[10, 90])
-    assert one.isprintable()
 
 
 def test_importing_is_light():

@@ -12,6 +12,7 @@ from noodle_tui.events import (
     KINDS,
     DataReady,
     EpochDone,
+    Event,
     Message,
     ModelReady,
     Paused,
@@ -101,6 +102,20 @@ def test_a_whole_run_folds_into_its_state():
     state.apply(Resumed(epoch=2))
     state.apply(RunDone(best_epoch=1, best_correct=5, best_count=8, seconds=4.0))
     assert (state.status, state.seconds_left) == ("done", None)
+
+
+def test_the_time_of_a_run_that_was_picked_up_is_that_of_all_its_parts():
+    def at(event: Event, time: float) -> Event:
+        return dataclasses.replace(event, time=time)
+
+    first = [at(started(), 100.0), at(RunStopped(reason="asked", seconds=7.0), 107.0)]
+    killed = [at(started(), 1000.0), at(epoch(1), 1005.0)]
+    last = [at(started(), 2000.0), at(epoch(2), 2001.0)]
+    assert RunState.fold(first).seconds == 7
+    assert RunState.fold([*first, *killed]).seconds == 12
+    assert RunState.fold([*first, *killed, *last]).seconds == 13
+    done = RunDone(best_epoch=1, best_correct=1, best_count=2, seconds=3.0)
+    assert RunState.fold([*first, *killed, *last, done]).seconds == 15
 
 
 def test_a_run_picked_up_forgets_the_epochs_that_it_had_not_saved():

@@ -24,14 +24,17 @@ from noodle_tui.report import (
     closing_lines,
     environment,
     model_card,
+    options_as_used,
     read_predictions,
     read_report,
     verdict,
     write_report,
 )
+from noodle_tui.report.as_json import report_json
 from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv
+from noodle_tui.weights import Origin
 
 CLASSES = ["happy", "sad"]
 EVIL = ["new\nline", "carriage\rreturn", 'quote"d, comma', "x\udcff\udc80", "😀" * 60, "[red]markup[/]",
@@ -87,10 +90,13 @@ def test_verdict():
     assert verdict(facts_of(epochs=sparse[:1], best_epoch=1), unknown).endswith("after epoch 1.")
 
 
-def test_closing_lines_say_result_place_and_doubts():
-    lines = closing_lines(facts_of(), evaluation_of(), Path("weights/neuro\x1b_ml"))
+def test_closing_lines_say_result_place_and_doubts(tmp_path: Path):
+    folder = tmp_path / "neuro\x1b_ml"
+    folder.mkdir()
+    write_report(folder, facts_of(), evaluation_of(), seed_predictions())
+    lines = closing_lines(folder)
     assert lines[0] == verdict(facts_of(), evaluation_of())
-    assert lines[1] == "model weights/neuro\\x1b_ml/model.pth, report weights/neuro\\x1b_ml/report.md"
+    assert lines[1] == f"model {tmp_path}/neuro\\x1b_ml/model.pth, report {tmp_path}/neuro\\x1b_ml/report.md"
     doubts = "\n".join(lines[2:])
     assert "6 of 6 people in the validation set are also in training" in doubts
     assert "the best of 40 tried" in doubts
@@ -351,7 +357,8 @@ def test_the_report_tells_results_methods_and_doubts():
     text = " ".join(markdown.split())
     for words in (
         "- 6 of 6 people in the validation set are also in training",
-        "started from ImageNet weights", "trained on 216 images for 40 epochs in batches of 24",
+        "started from ImageNet weights", "trained on 216 images of 6 people for 40 epochs in batches of 24",
+                  "answered the 24 validation images of 6 people",
         "learning rate 0.001, momentum 0.9", "resized to 224 x 224 pixels", "Single images were held out",
         "epoch 31; the earliest of equals", "bfloat16 mixed precision on NVIDIA H100", "seed 42",
         f"PyTorch {environment()['torch']}", "Fingerprint of the data: `sha256:0123`", "stay on this machine",
@@ -359,12 +366,33 @@ def test_the_report_tells_results_methods_and_doubts():
         assert words in text, words
 
 
+def test_what_a_run_started_from_can_be_traced():
+    facts = facts_of(weights="weights/neuro_ml-20261126-061001/model.pth", origin=Origin("neuro_ml-20261126-061001", 224, "x"),
+                     weights_digest="0123456789abcdef")
+    assert ("started from the weights `model.pth` of the run `neuro_ml-20261126-061001` (SHA-256 0123456789ab…)"
+            in report_markdown(facts, evaluation_of()))
+    training = report_json(facts, evaluation_of())["training"]
+    assert training["weights_run"] == "neuro_ml-20261126-061001" and training["weights_sha256"] == "0123456789abcdef"
+
+
+def test_of_photos_that_were_sorted_before_the_options_are_rejigs():
+    made = {"classes": ["a=-a", "b=-b", "c=-c"], "val_fraction": 0.2, "split_by": "person", "mode": "link", "seed": 5}
+    options = options_as_used(RunConfig(), made)
+    assert (options["split_by"], options["val_fraction"], options["mode"]) == ("person", 0.2, "link")
+    assert options["seed"] == 42 and options["classes"] == made["classes"] and "stimuli" not in options
+    assert "split_by" not in options_as_used(RunConfig(), None)  # nobody knows
+    sorted_here = options_as_used(RunConfig(rejig_data=True), made)
+    assert sorted_here == RunConfig(rejig_data=True).model_dump(mode="json")
+    text = report_markdown(facts_of(config=options, split_by="person", split_seed=5), evaluation_of())
+    assert "as nearly as whole people allow (seed 5)" in text and "follow from the seed 42" in text
+
+
 def test_methods_follow_the_options():
     config = RunConfig(lr=0.05, batch_size=8, input_size=128, seed=7).model_dump(mode="json")
     facts = facts_of(config=config, split_by="person", weights="none", precision="fp32", resumed=2)
     by_person = report_markdown(facts, evaluation_of())
     for words in ("random weights", "batches of 8", "learning rate 0.05", "resized to 128 x 128", "seed 7",
-                  "Whole people were held", "32-bit floating point", "resumed 2 times"):
+                  "Whole people were held", "32-bit floating point", "took, in 3 parts, 12 seconds", "no weight decay"):
         assert words in by_person, words
     assert "came already divided" in report_markdown(facts_of(split_by=None), evaluation_of())
 

@@ -17,10 +17,13 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import FinishedRun, MakeConfig, draw_face
 
 from noodle_tui import weights as module
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.weights import fetch_imagenet, imagenet_file, imagenet_url, load_state_dict
+from noodle_tui.events import Event, Message
+from noodle_tui.run import run
+from noodle_tui.weights import digest_of, fetch_imagenet, imagenet_file, imagenet_url, load_state_dict, origin_of
 
 CONTENT = b"weights " * 100_000
 CHECKSUM = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -272,3 +275,50 @@ def test_no_such_file(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.pth", tmp_path):
         with pytest.raises(NoodleError, match="there is no such weights file"):
             load_state_dict(path)
+
+
+# where a run's weights come from ----------------------------------------------------------------------------------------
+
+
+def test_the_run_that_weights_come_from_is_known_by_the_card_beside_them(finished: FinishedRun, tmp_path: Path) -> None:
+    file = finished.folder / "model.pth"
+    origin = origin_of(str(file))
+    assert origin is not None
+    assert (origin.run, origin.input_size) == (finished.folder.name, 32)
+    assert digest_of(str(file)) == hashlib.sha256(file.read_bytes()).hexdigest()
+    for weights in ("imagenet", "none", str(tmp_path / "model.pth"), str(finished.folder / "checkpoint.pt")):
+        assert origin_of(weights) is None
+    assert digest_of("none") == digest_of(str(tmp_path / "gone.pth")) == ""
+
+
+@pytest.mark.parametrize("card", ["", "[]", '{"input_size": "64", "fingerprint": "x"}', '{"input_size": 64}'])
+def test_a_card_that_is_none_tells_of_no_run(card: str, tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text(card)
+    assert origin_of(str(tmp_path / "model.pth")) is None
+
+
+def test_weights_of_another_input_size_are_told(
+    finished: FinishedRun, config_for: MakeConfig, runs_dir: Path
+) -> None:
+    events: list[Event] = []
+    run(config_for(runs_dir, load_dir=finished.folder / "model.pth", input_size=64, n_epochs=1), [events.append])
+    [warning] = [e.text for e in events if isinstance(e, Message) and "--input-size" in e.text]
+    assert warning.startswith(f"the weights of {finished.folder.name} were trained at --input-size 32, and this run has 64")
+
+
+@pytest.mark.parametrize("weights", ["imagenet", "broken.pth"])
+def test_no_photo_is_moved_for_a_run_whose_weights_can_not_be_had(
+    weights: str, config_for: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(module, "imagenet_url", lambda: "http://127.0.0.1:9/resnet18-f37072fd.pth")
+    (tmp_path / "broken.pth").write_bytes(b"torn")
+    photos = [tmp_path / "stimuli" / f"{i:02}F_Ne_to_{emotion}_C01.JPG" for i in range(8) for emotion in ("Ha", "Sa")]
+    for photo in photos:
+        draw_face(photo, "07F", photo.name[10:12], 1)
+    config = config_for(tmp_path / "runs", stimuli=tmp_path / "stimuli", data_dir=tmp_path / "sorted", rejig_data=True,
+                        weights=weights)
+    with pytest.raises(NoodleError, match=r"could not be downloaded|damaged, or not a file of torch\.save"):
+        run(config)
+    assert all(photo.is_file() for photo in photos) and not (tmp_path / "sorted").exists()

@@ -54,8 +54,8 @@ def run_headless(config: RunConfig, json: bool = False) -> int:
         console = ConsoleListener(config.log_every, json)
         try:
             outcome = run(config, [console], control, world)
-            if outcome.facts and outcome.evaluation and not json:
-                for line in closing_lines(outcome.facts, outcome.evaluation, outcome.folder):
+            if outcome.status == "done" and not json:
+                for line in closing_lines(outcome.folder):
                     console.say(line)
         finally:
             console.close()

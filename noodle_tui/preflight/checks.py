@@ -23,6 +23,7 @@ from noodle_tui.preflight.photos import Photos, look_at_photos
 from noodle_tui.rejig.manifest import manifest_stamp
 from noodle_tui.run_folder import is_alive
 from noodle_tui.settings import load_settings
+from noodle_tui.weights import origin_of, other_size
 
 Found = TypeVar("Found")
 Check = Callable[[], None]
@@ -213,6 +214,9 @@ def _look_at_weights(result: Preflight) -> Preflight:
         result, words = _try(result, "weights", look_for_imagenet)
     else:
         result, words = _try(result, "weights", lambda: look_at_file(Path(weights)))
+        origin, size = origin_of(weights), result.config.input_size
+        if origin and origin.input_size != size:
+            result = result.with_findings(Finding("warning", "input_size", other_size(origin, size)))
     return replace(result, weights=words or "")
 
 

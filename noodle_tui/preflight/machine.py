@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url, load_state_dict
+from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url
 
 CONNECT_TIMEOUT = 3.0  # seconds
 
@@ -54,8 +54,6 @@ def _checksum_ok(file: Path, mtime: int, size: int) -> bool:
 @lru_cache(maxsize=8)
 def _check_fits(file: Path, mtime: int, size: int) -> None:
     """Load the file as a run would, once for each good state of it. NoodleError if it doesn't fit."""
-    from torchvision.models import resnet18
+    from noodle_tui.model import check_fits
 
-    from noodle_tui.model import load_backbone
-
-    load_backbone(resnet18(num_classes=2), load_state_dict(file), str(file))
+    check_fits(file)

@@ -61,15 +61,20 @@ def manifest_by_target(data_dir: Path) -> dict[str, PlannedFile]:
     return {file.target: file for file in read_manifest(data_dir) or ()}
 
 
-def split_by(data_dir: Path) -> str | None:
-    """Whether rejig held out "file"s or "person"s; None if it didn't make this folder. NoodleError if rejig.json is broken."""
+def rejig_options(data_dir: Path) -> dict[str, Any] | None:
+    """How rejig made this data folder: the run's options "classes", "val_fraction", "split_by", "person" and "mode", and the
+    split's "seed", as far as they are recorded. None if rejig didn't make it. NoodleError if rejig.json is broken."""
     if manifest_stamp(data_dir) is None:
         return None
     try:
-        value = _read_options(data_dir / JSON_NAME).get("split_by")
+        made = _read_options(data_dir / JSON_NAME)
     except (ValueError, OSError, RecursionError) as error:
         raise NoodleError(f"{printable(str(data_dir / JSON_NAME))} is broken: {printable(str(error))[:200]}") from None
-    return value if value in ("file", "person") else None
+    tokens = made.get("tokens")
+    if isinstance(tokens, dict):
+        made["classes"] = [f"{name}={token}" for name, token in tokens.items()]
+    wanted = {"classes": list, "val_fraction": float, "split_by": str, "person": str, "mode": str, "seed": int}
+    return {key: made[key] for key, kind in wanted.items() if isinstance(made.get(key), kind)}
 
 
 def load_manifest(data_dir: Path) -> Manifest | None:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from noodle_tui.atomic import write_atomic
 from noodle_tui.evaluate import Evaluation, Prediction
+from noodle_tui.names import printable
 from noodle_tui.report.as_json import read_report, report_json
-from noodle_tui.report.facts import RunFacts, closing_lines, environment, model_card, verdict
+from noodle_tui.report.facts import RunFacts, environment, model_card, options_as_used, verdict
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv, read_predictions
+from noodle_tui.run_folder import MODEL
 
-__all__ = ["RunFacts", "closing_lines", "environment", "model_card", "read_predictions", "read_report", "verdict",
-           "write_report"]
+__all__ = ["RunFacts", "closing_lines", "environment", "model_card", "options_as_used", "read_predictions", "read_report",
+           "verdict", "write_report"]
 
 
 def write_report(folder: Path, facts: RunFacts, evaluation: Evaluation, predictions: Sequence[Prediction]) -> None:
@@ -27,3 +29,11 @@ def write_report(folder: Path, facts: RunFacts, evaluation: Evaluation, predicti
     }
     for name, content in files.items():
         write_atomic(folder / name, content)
+
+
+def closing_lines(folder: Path) -> list[str]:
+    """The console's last words of a run that is done: the verdict, where the files are, what to distrust. Plain text, one line
+    each. NoodleError if its report can't be read."""
+    report = read_report(folder)
+    files = f"model {folder / MODEL}, report {folder / 'report.md'}"
+    return [printable(line) for line in (report["verdict"], files, *(f"distrust: {one}" for one in report["distrust"]))]

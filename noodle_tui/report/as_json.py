@@ -12,7 +12,8 @@ from noodle_tui.config import options
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.names import printable
-from noodle_tui.report.facts import FORMAT, RunFacts, distrust, verdict
+from noodle_tui.report.distrust import what_to_distrust
+from noodle_tui.report.facts import FORMAT, RunFacts, verdict
 from noodle_tui.report.files import read_plain_file, stay_inside
 
 MAX_REPORT_BYTES = 64 * 2**20
@@ -81,7 +82,7 @@ def report_json(facts: RunFacts, evaluation: Evaluation) -> dict[str, Any]:
         "noodle": __version__,
         "name": facts.name,
         "verdict": verdict(facts, evaluation),
-        "distrust": distrust(facts, evaluation),
+        "distrust": what_to_distrust(facts, evaluation),
         "classes": facts.classes,
         "result": _result_json(evaluation),
         "data": {
@@ -91,6 +92,7 @@ def report_json(facts: RunFacts, evaluation: Evaluation) -> dict[str, Any]:
             "val_people": len(facts.val_people),
             "people_in_both": len(facts.train_people & facts.val_people),
             "unknown_people": facts.unknown_people,
+            "twins": facts.twins,
             "split_by": facts.split_by,
             "fingerprint": facts.fingerprint,
             "skipped": [{"file": file, "reason": reason} for file, reason in facts.skipped],
@@ -98,6 +100,8 @@ def report_json(facts: RunFacts, evaluation: Evaluation) -> dict[str, Any]:
         "training": {
             "architecture": facts.architecture,
             "weights": PurePath(facts.weights).name,
+            "weights_run": facts.origin.run if facts.origin else None,
+            "weights_sha256": facts.weights_digest or None,
             "device": facts.device,
             "device_name": facts.device_name,
             "precision": facts.precision,

@@ -4,15 +4,14 @@ import os
 import platform
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from noodle_tui import __version__
-from noodle_tui.distrust import what_to_distrust
+from noodle_tui.config import RunConfig
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.events import EpochDone
-from noodle_tui.names import printable
 from noodle_tui.stats import interval_in_words
+from noodle_tui.weights import Origin
 
 FORMAT = 1
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -24,7 +23,7 @@ class RunFacts:
     """What a report needs besides the evaluation. Everything is known from the run's config, data and events."""
 
     name: str
-    config: dict[str, Any]  # RunConfig.model_dump(mode="json")
+    config: dict[str, Any]  # RunConfig.model_dump(mode="json"), without what took no part, see `options_as_used`
     classes: list[str]  # in the order of the model's outputs
     epochs: list[EpochDone]  # all that were run, those before a resume too
     best_epoch: int
@@ -34,6 +33,7 @@ class RunFacts:
     val_people: set[str]
     unknown_people: int  # images of both sides whose name tells no person
     split_by: str | None  # "file" or "person" as rejig split the data; None where nobody knows
+    split_seed: int | None = None  # that it was split with
     skipped: list[tuple[str, str]]  # (file, why)
     fingerprint: str  # of the data
     weights: str  # what training started from: "imagenet", "none" or a file, of which the report tells the name only
@@ -45,6 +45,9 @@ class RunFacts:
     finished: float
     seconds: float  # of work, interruptions not counted
     resumed: int = 0  # how often the run was picked up again
+    twins: int = 0  # validation images whose file is also in training
+    origin: Origin | None = None  # the run that a weights file comes from, where one is known
+    weights_digest: str = ""  # SHA-256 of a weights file
     architecture: str = "resnet18"
 
     @property
@@ -56,6 +59,17 @@ class RunFacts:
     def best(self) -> EpochDone | None:
         """The epoch whose weights were kept."""
         return next((e for e in self.epochs if e.epoch == self.best_epoch), None)
+
+
+def options_as_used(config: RunConfig, made: dict[str, Any] | None) -> dict[str, Any]:
+    """The options as JSON; of photos that this run didn't sort, how they were is what rejig recorded (`made`), if it did."""
+    values = config.model_dump(mode="json")
+    if config.rejig_data:
+        return values
+    for name in ("stimuli", "classes", "val_fraction", "split_by", "mode"):
+        del values[name]
+    recorded = {name: value for name, value in (made or {}).items() if name not in ("seed", "person")}
+    return values | recorded
 
 
 def environment() -> dict[str, str]:
@@ -73,22 +87,6 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def distrust(facts: RunFacts, evaluation: Evaluation) -> list[str]:
-    """`what_to_distrust` of this run."""
-    return what_to_distrust(
-        evaluation=evaluation,
-        split_by=facts.split_by,
-        train_people=facts.train_people,
-        val_people=facts.val_people,
-        unknown_people=facts.unknown_people,
-        train_per_class=facts.train_counts,
-        train_accuracy=facts.best.train_accuracy if facts.best else None,
-        validated=facts.validated,
-        best_epoch=facts.best_epoch,
-        skipped=len(facts.skipped),
-    )
-
-
 def verdict(facts: RunFacts, evaluation: Evaluation) -> str:
     """'0.958 of the validation images are right (23/24, 95% interval 0.80 to 0.99), best of 40 epochs (epoch 31).'"""
     overall, n_validated, n_epochs = evaluation.overall, len(facts.validated), len(facts.epochs)
@@ -102,12 +100,6 @@ def verdict(facts: RunFacts, evaluation: Evaluation) -> str:
     else:
         when = f"best of {n_validated} validated epochs (epoch {facts.best_epoch} of {n_epochs})"
     return f"{overall.accuracy:.3f} of the validation images are right ({numbers}), {when}."
-
-
-def closing_lines(facts: RunFacts, evaluation: Evaluation, folder: Path) -> list[str]:
-    """The console's last words: the verdict, where the files are, what to distrust. Plain text, one line each."""
-    files = f"model {printable(str(folder / 'model.pth'))}, report {printable(str(folder / 'report.md'))}"
-    return [verdict(facts, evaluation), files, *(f"distrust: {sentence}" for sentence in distrust(facts, evaluation))]
 
 
 def model_card(facts: RunFacts, overall: Count) -> dict[str, Any]:

@@ -7,13 +7,19 @@ from pathlib import PurePath
 from typing import Any
 
 from noodle_tui import __version__
-from noodle_tui.distrust import number_of
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.names import printable
 from noodle_tui.report.as_json import options_without_folders, utc
-from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD, RunFacts, distrust, verdict
+from noodle_tui.report.distrust import number_of, what_to_distrust
+from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD, RunFacts, verdict
 from noodle_tui.stats import interval_in_words
 
+REFERENCES = """\
+- G. W. Brier (1950), Verification of forecasts expressed in terms of probability. Monthly Weather Review 78, 1-3.
+- C. A. Field, A. H. Welsh (2007), Bootstrapping clustered data. J. Royal Statistical Society B 69, 369-390.
+- C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger (2017), On calibration of modern neural networks. ICML, 1321-1330.
+- K. He, X. Zhang, S. Ren, J. Sun (2016), Deep residual learning for image recognition. CVPR, 770-778 (ResNet18).
+- E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference. JASA 22, 209-212."""
 MAX_ROWS = 200  # of people, levels or skipped files; report.json has all
 
 
@@ -48,7 +54,7 @@ def _count_row(count: Count) -> list[str]:
 
 def report_markdown(facts: RunFacts, evaluation: Evaluation) -> str:
     """The report for a reader, fit for a paper's supplement."""
-    warnings = "\n".join(f"- {_escape(sentence)}" for sentence in distrust(facts, evaluation))
+    warnings = "\n".join(f"- {_escape(sentence)}" for sentence in what_to_distrust(facts, evaluation))
     sections = [
         f"# {_code(facts.name)}",
         verdict(facts, evaluation),
@@ -61,6 +67,8 @@ def report_markdown(facts: RunFacts, evaluation: Evaluation) -> str:
         methods(facts),
         "## Data",
         _data(facts),
+        "## References",
+        REFERENCES,
         "## Software and options",
         _table(["what", "value"], [[name, _escape(value)] for name, value in facts.environment.items()]),
         _table(["option", "value"], [[name, _code(_option_text(value))]
@@ -127,33 +135,48 @@ def _data(facts: RunFacts) -> str:
     return "\n\n".join(parts)
 
 
+def _start(facts: RunFacts) -> str:
+    """What training started from, in words."""
+    if facts.weights == "imagenet":
+        return "ImageNet weights (torchvision's IMAGENET1K_V1)"
+    if facts.weights == "none":
+        return "random weights"
+    run = f" of the run {_code(facts.origin.run)}" if facts.origin else ""
+    digest = f" (SHA-256 {facts.weights_digest[:12]}…)" if facts.weights_digest else ""
+    return f"the weights {_code(PurePath(facts.weights).name)}{run}{digest}"
+
+
 def methods(facts: RunFacts) -> str:
     """The Methods paragraph, in words made from the options as run."""
     o, env, size = facts.config, facts.environment, facts.config["input_size"]
-    start = {"imagenet": "ImageNet weights (torchvision's IMAGENET1K_V1)", "none": "random weights"}.get(
-        facts.weights, f"the weights {_code(PurePath(facts.weights).name)}")
+    seed = "" if facts.split_seed is None else f" (seed {facts.split_seed})"
     people = "Whole people were held out for validation, stratified by class as nearly as whole people allow"
     split = {
-        "file": f"Single images were held out for validation, stratified by class (seed {o['seed']}).",
-        "person": f"{people} (seed {o['seed']}).",
+        "file": f"Single images were held out for validation, stratified by class{seed}.",
+        "person": f"{people}{seed}.",
     }.get(facts.split_by or "", "The images came already divided into training and validation.")
     arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[facts.precision]
-    again = f", interrupted and resumed {number_of(facts.resumed, 'time')}" if facts.resumed else ""
+    again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
+    among = f" of {number_of(len(facts.train_people), 'person')}" if facts.train_people else ""
+    val_among = f" of {number_of(len(facts.val_people), 'person')}" if facts.val_people else ""
+    n_epochs, validated = len(facts.epochs), len(facts.validated)
+    when = "each epoch" if validated == n_epochs else f"each of {validated} epochs"
     sentences = [
-        f"A {facts.architecture} network (torchvision) with {len(facts.classes)} outputs started from {start}; all its",
-        f"layers were trained on {number_of(sum(facts.train_counts), 'image')} for",
-        f"{number_of(len(facts.epochs), 'epoch')} in batches of {o['batch_size']} by stochastic gradient descent on the",
-        f"cross entropy (learning rate {o['lr']:g}, momentum {o['momentum']:g}). Training images were cropped at random",
-        f"(area 8% to 100%, aspect ratio 3/4 to 4/3), resized to {size} x {size} pixels and mirrored with probability",
-        f"1/2; validation images were resized to {size} pixels on the shorter side and cropped in the centre; all were",
+        f"A {facts.architecture} network (torchvision) with {len(facts.classes)} outputs started from {_start(facts)}; all its",
+        f"layers were trained on {number_of(sum(facts.train_counts), 'image')}{among} for",
+        f"{number_of(n_epochs, 'epoch')} in batches of {o['batch_size']} by stochastic gradient descent on the",
+        f"cross entropy (constant learning rate {o['lr']:g}, momentum {o['momentum']:g}, no weight decay). Training",
+        f"images were cropped at random (area 8% to 100%, aspect ratio 3/4 to 4/3), resized to {size} x {size} pixels",
+        "(bilinear, antialiased) and mirrored with probability 1/2; validation images were resized in the same way to",
+        f"{size} pixels on the shorter side and cropped in the centre; all were",
         f"normalised with ImageNet's mean {IMAGENET_MEAN} and standard deviation {IMAGENET_STD}.",
         split,
-        f"After {len(facts.validated)} of the epochs the network answered the",
-        f"{number_of(sum(facts.val_counts), 'validation image')}; the weights of the epoch with the most right answers",
-        f"were kept (epoch {facts.best_epoch}; the earliest of equals).",
+        f"After {when} the network answered the",
+        f"{number_of(sum(facts.val_counts), 'validation image')}{val_among}; the weights of the epoch with the most right",
+        f"answers were kept (epoch {facts.best_epoch}; the earliest of equals).",
         f"Order and augmentation follow from the seed {o['seed']}.",
-        f"The arithmetic was {arithmetic} on {_escape(facts.device_name)}; the run took {facts.seconds:.0f}",
-        f"seconds{again}, and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
+        f"The arithmetic was {arithmetic} on {_escape(facts.device_name)}; the run took{again}",
+        f"{number_of(round(facts.seconds), 'second')} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
         f"Python {env['python']}, PyTorch {env['torch']}, torchvision {env['torchvision']}.",
     ]
     return " ".join(sentences)

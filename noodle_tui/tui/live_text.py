@@ -37,7 +37,7 @@ def stage_line(state: RunState, status: str, request: str, width: int) -> Conten
     if status == "running" and state.seconds_left is not None:
         right += [("  ETA ", "$quiet"), words.duration(state.seconds_left)]
     elif state.ended is not None:
-        right += [("  in ", "$quiet"), words.duration(state.ended.seconds)]
+        right += [("  in ", "$quiet"), words.duration(state.seconds)]
     if state.epochs:
         right += ["  ", words.rate(state.epochs[-1].images_per_second), (" img/s", "$quiet")]
     if width >= BEST_AT and state.best is not None:

@@ -1,0 +1,176 @@
+"""What to distrust about a result: sentences with numbers, the most important first."""
+
+from noodle_tui.evaluate import Count, Evaluation
+from noodle_tui.report.facts import RunFacts
+from noodle_tui.stats import interval_in_words
+
+FEW_PEOPLE = 20  # below this the interval over people is too narrow, see evaluate.people_interval
+
+
+def what_to_distrust(facts: RunFacts, evaluation: Evaluation) -> list[str]:
+    """Why the accuracy may mislead: sentences with numbers, the weightiest first, each only where it is true."""
+    sentences = [
+        _no_better_than_guessing(evaluation),
+        _same_photos_on_both_sides(facts, evaluation),
+        _people_on_both_sides(facts),
+        _unknown_people(facts),
+        _trained_before(facts),
+        _other_than_in_training(facts, evaluation),
+        _failed_classes(evaluation),
+        _epoch_chosen_on_the_same_set(facts, evaluation),
+        _few_people(facts, evaluation),
+        _few_images(evaluation.overall),
+        _uneven_classes(facts, evaluation),
+        _overfit(facts, evaluation.overall),
+        _still_improving(facts),
+        f"{number_of(len(facts.skipped), 'image')} could not be read and took no part." if facts.skipped else "",
+    ]
+    return [sentence for sentence in sentences if sentence]
+
+
+def number_of(count: int, noun: str) -> str:
+    """'1 person', '2 people', '3 images'"""
+    plural = {"person": "people"}.get(noun, f"{noun}s")
+    return f"{count} {noun if count == 1 else plural}"
+
+
+def _no_better_than_guessing(evaluation: Evaluation) -> str:
+    overall, majority = evaluation.overall, evaluation.majority
+    share = f"{majority.accuracy:.3f}, {majority.correct}/{majority.count}"
+    baseline = f"always answering {majority.name!r} gives ({share})"
+    low = min(interval[0] for interval in (overall.interval, evaluation.people_interval) if interval)
+    if overall.correct <= majority.correct:
+        return f"The accuracy is not above what {baseline}: nothing shows that the model has learned."
+    if low <= majority.accuracy:
+        return f"The 95% interval of the accuracy reaches down to what {baseline}: this may be luck."
+    return ""
+
+
+def _same_photos_on_both_sides(facts: RunFacts, evaluation: Evaluation) -> str:
+    if not facts.twins:
+        return ""
+    images = number_of(evaluation.overall.count, "validation image")
+    return (f"{facts.twins} of {images} {_is(facts.twins)} also in training, the same file byte for byte: to answer takes no "
+            "more than memory; remove one of each pair.")
+
+
+def _people_on_both_sides(facts: RunFacts) -> str:
+    both = len(facts.train_people & facts.val_people)
+    if not both:
+        return ""
+    if facts.split_by == "person":
+        advice = "the data folder is not split by person as asked; arrange it anew with noodle rejig --split-by person"
+    else:
+        advice = "use --split-by person"
+    return (f"{both} of {number_of(len(facts.val_people), 'person')} in the validation set {_is(both)} also in training: "
+            f"this accuracy measures memory for known faces; {advice}.")
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _unknown_people(facts: RunFacts) -> str:
+    unknown = facts.unknown_people
+    if not unknown:
+        return ""
+    if facts.train_people or facts.val_people:
+        who = f"{number_of(unknown, 'image')} {'has' if unknown == 1 else 'have'} a name that doesn't tell"
+    else:
+        who = "No image has a name that tells"
+    return (f"{who} who is on it: nobody can say whether the same faces are in training and validation; "
+            "name the people with --person.")
+
+
+def _trained_before(facts: RunFacts) -> str:
+    """Of weights from a file: whether what they were trained on is now validated on."""
+    if facts.weights in ("imagenet", "none"):
+        return ""
+    run = facts.origin.run if facts.origin else ""
+    if facts.origin and facts.origin.fingerprint == facts.fingerprint:
+        return (f"It started from the weights of {run}, trained on the same photos in the same split: their epoch was chosen "
+                "on these validation images, too.")
+    of = f"of {run}, trained on other photos or in another split" if run else "of a file"
+    return (f"It started from the weights {of}: images or people of this validation set may have been in that training, which "
+            "can't be seen from here; if they were, this accuracy measures memory.")
+
+
+def _other_than_in_training(facts: RunFacts, evaluation: Evaluation) -> str:
+    overall, best_epoch = evaluation.overall, facts.best_epoch
+    counted = dict(facts.validated).get(best_epoch, overall.correct)
+    if counted == overall.correct:
+        return ""
+    return (f"The saved model answers {overall.correct}/{overall.count} right, epoch {best_epoch} counted "
+            f"{counted}/{overall.count}: rounding decides some images.")
+
+
+def _failed_classes(evaluation: Evaluation) -> str:
+    """Classes of which less is found than guessing evenly would find."""
+    n = len(evaluation.classes)
+    failed = [c.recall for c in evaluation.per_class if c.recall.count and c.recall.correct * n < c.recall.count]
+    if not failed:
+        return ""
+    found = ", ".join(f"{one.correct}/{one.count} of {one.name!r}" for one in failed)
+    return f"The accuracy hides that only {found} {_is(sum(f.correct for f in failed))} right: guessing among {n} finds more."
+
+
+def _epoch_chosen_on_the_same_set(facts: RunFacts, evaluation: Evaluation) -> str:
+    overall, validated, best_epoch = evaluation.overall, facts.validated, facts.best_epoch
+    if len(validated) < 2:
+        return ""
+    tied = sum(correct >= overall.correct for _, correct in validated)
+    ties = f" (reached in {tied} of them)" if tied > 1 else ""
+    last_epoch, last = validated[-1]
+    contrast = "" if last_epoch == best_epoch else f"; the last epoch, which nobody chose, has {last}/{overall.count}"
+    return (f"The epoch was chosen on the very images that it reports, the best of {len(validated)} tried{ties}: "
+            f"expect less on new images{contrast}.")
+
+
+def _few_people(facts: RunFacts, evaluation: Evaluation) -> str:
+    people = len(facts.val_people)
+    if not 0 < people < FEW_PEOPLE:
+        return ""
+    shows = f"{number_of(evaluation.overall.count, 'validation image')} of only {number_of(people, 'person')}"
+    if people == 1:
+        return f"{shows}: the accuracy on other people is unknown."
+    dependent = f"{shows}, and images of one person are not independent"
+    if evaluation.people_interval is None:
+        return f"{dependent}: how far the accuracy would be from this one with other people can't be told from these."
+    return (f"{dependent}: with people resampled the 95% interval is {interval_in_words(evaluation.people_interval)}, which "
+            f"with fewer than {FEW_PEOPLE} people tends to be too narrow; report the wider of the two intervals.")
+
+
+def _few_images(overall: Count) -> str:
+    low, high = overall.interval
+    if high - low <= 0.1:
+        return ""
+    return (f"{number_of(overall.count, 'validation image')}: the 95% interval is {high - low:.2f} wide "
+            f"({interval_in_words((low, high))}), and one image more or less is {1 / overall.count:.3f}.")
+
+
+def _uneven_classes(facts: RunFacts, evaluation: Evaluation) -> str:
+    val_per_class = [result.recall.count for result in evaluation.per_class]
+    sides = (("training", facts.train_counts), ("validation", val_per_class))
+    uneven = [
+        f"{side} " + ", ".join(f"{name!r} {n}" for name, n in zip(evaluation.classes, counts, strict=True))
+        for side, counts in sides
+        if max(counts) >= 1.5 * min(counts)
+    ]
+    if not uneven:
+        return ""
+    return (f"The classes are uneven ({'; '.join(uneven)}): read the recall of each class and the balanced accuracy "
+            f"({evaluation.balanced_accuracy:.3f}) beside the accuracy.")
+
+
+def _overfit(facts: RunFacts, overall: Count) -> str:
+    train_accuracy = facts.best.train_accuracy if facts.best else None
+    if train_accuracy is None or train_accuracy <= max(overall.accuracy + 0.1, overall.interval[1]):
+        return ""
+    return (f"In training the accuracy is {train_accuracy:.3f}, in validation {overall.accuracy:.3f}: "
+            "the model has learned its training images by heart.")
+
+
+def _still_improving(facts: RunFacts) -> str:
+    if len(facts.validated) < 2 or facts.validated[-1][0] != facts.best_epoch:
+        return ""
+    return f"The best epoch is the last ({facts.best_epoch}): it was still getting better; train longer."

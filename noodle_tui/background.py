@@ -10,8 +10,9 @@ from pathlib import Path
 from noodle_tui.card import has_card
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
-from noodle_tui.errors import one_line
+from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import ENDINGS, Event, RunFailed, RunStarted, StageProgress
+from noodle_tui.run_folder import Follower
 
 GRACE = 3.0  # seconds that an app without a terminal has for leaving by itself
 NICENESS = 10  # of threads that train on all cores, so that a key is answered at once all the same
@@ -57,7 +58,16 @@ class BackgroundRun:
             return
         if isinstance(event, RunStarted):
             self.folder = Path(event.folder)
+            self.events += _past(self.folder)
         self.events.append(event)
+
+
+def _past(folder: Path) -> list[Event]:
+    """What a run had said before it was picked up. Nothing where that can't be read: what comes now is shown all the same."""
+    try:
+        return [event for event in Follower(folder).read() if not isinstance(event, StageProgress)]
+    except NoodleError:
+        return []
 
 
 def _be_nice() -> None:

@@ -58,7 +58,7 @@ class Control:
         # not Path.exists, which raises where the disk is gone (ESTALE, EIO): that must not end a run
         self._pause = os.path.exists(self.folder / PAUSE_FILE)
         if os.path.exists(self.folder / STOP_FILE):
-            self.stop("asked to stop by the file `stop` in the run folder")
+            self.stop("asked to stop (by `noodle stop`, an app that watches, or the file `stop`)")
 
 
 @contextmanager

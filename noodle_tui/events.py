@@ -69,6 +69,7 @@ class DataReady(Event):
     fingerprint: str
     where: str  # where the pixels are kept, in words
     twins: int = 0  # validation images whose file is also in training
+    val_people: int = 0
 
 
 @dataclass(frozen=True)
@@ -260,6 +261,7 @@ class RunState:
     saved_epoch: int | None = None  # the last whole one in checkpoint.pt, 0 before the first; None: there is none
     error: str = ""
     ended: RunDone | RunStopped | RunFailed | None = None
+    stage_began: float = 0.0  # seconds since 1970
     seconds_before: float = 0.0  # that the run had worked when it was picked up last
     last_time: float = 0.0
 
@@ -285,11 +287,14 @@ class RunState:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time to the last epoch at the pace of the last ten; None before the first epoch and after the end."""
-        if not self.epochs or self.ended:
+        """Time to the last epoch at the pace of the last ten, or of the batches of the first; None before the first batch and
+        after the end."""
+        done = self.stage_done / self.stage_total if self.stage == "train" and self.stage_total else 0.0
+        if self.ended or not (self.epochs or done):
             return None
         recent = self.epochs[-10:]
-        return (self.n_epochs - self.epoch) * sum(e.seconds for e in recent) / len(recent)
+        pace = sum(e.seconds for e in recent) / len(recent) if recent else (self.last_time - self.stage_began) / done
+        return max(self.n_epochs - self.epoch - done, 0) * pace
 
     def apply(self, event: Event) -> None:
         """Take in one event."""
@@ -302,6 +307,7 @@ class RunState:
             case StageStarted():
                 self.stage, self.stage_text = event.stage, event.text
                 self.stage_done, self.stage_total = 0, event.total
+                self.stage_began = event.time
             case StageProgress():
                 self.stage, self.stage_done = event.stage, event.done
                 self.stage_text = event.text or self.stage_text
@@ -340,6 +346,8 @@ class RunState:
             if gone is self.best:
                 self.best = next((e for e in reversed(self.epochs) if e.is_best), None)
         self.epochs.append(event)
+        if self.stage == "train":
+            self.stage_done = 0  # the batches of the next one
         if event.is_best:
             self.best = event
 

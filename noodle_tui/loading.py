@@ -83,7 +83,7 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
         classes=data.classes, train_counts=data.train.counts(len(data.classes)),
         val_counts=data.val.counts(len(data.classes)), people=len(data.train.people | data.val.people),
         people_in_both=len(data.train.people & data.val.people), skipped=len(data.skipped), fingerprint=data.fingerprint,
-        where=data.where, twins=data.twins,
+        where=data.where, twins=data.twins, val_people=len(data.val.people),
     ))
     name_bad_images(data.skipped, "left out", job.emit)
     return data, device

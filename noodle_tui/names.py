@@ -28,3 +28,9 @@ def level_in(name: str) -> int | None:
 def printable(text: str) -> str:
     """The text on one line, with control characters, broken UTF-8 and invisible direction marks written as escapes."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def number_of(count: int, noun: str) -> str:
+    """'1 person', '2 people', '3 images'"""
+    plural = {"person": "people"}.get(noun, f"{noun}s")
+    return f"{count} {noun if count == 1 else plural}"

@@ -63,7 +63,7 @@ def _beginning(n_epochs: int, n_val: int, host: str) -> list[Event]:
         StageStarted("decode", "decoding 240 images", 240, time=t + 0.3),
         StageProgress("decode", 240, time=t + 0.7),
         DataReady(["sad", "happy"], [108, 108], [n_val // 2, n_val - n_val // 2], 6, 6, 0, "9f3c", "GPU, uint8",
-                  time=t + 0.7),
+                  val_people=6, time=t + 0.7),
         StageDone("decode", 0.2, "0.1 GiB on the GPU", time=t + 0.7),
         StageStarted("weights", "loading the network", time=t + 0.8),
         ModelReady("ResNet18", "imagenet", "cuda:0", "NVIDIA H100 80GB HBM3", "bf16", time=t + 1.0),

@@ -104,6 +104,20 @@ def test_a_whole_run_folds_into_its_state():
     assert (state.status, state.seconds_left) == ("done", None)
 
 
+def test_the_time_that_is_left_counts_down_with_the_batches():
+    def batches(done: int, time: float) -> Event:
+        return StageProgress(stage="train", done=done, total=10, time=time)
+
+    state = RunState.fold([started(), StageStarted(stage="train", text="training", total=3, time=100.0)])
+    assert state.seconds_left is None
+    state.apply(batches(5, 104.0))  # half an epoch in 4 seconds, and two and a half to come
+    assert state.seconds_left == pytest.approx(20)
+    state.apply(epoch(1, seconds=10.0))
+    assert (state.stage_done, state.seconds_left) == (0, pytest.approx(20))  # not the batches of the last one
+    state.apply(batches(5, 115.0))
+    assert state.seconds_left == pytest.approx(15)
+
+
 def test_the_time_of_a_run_that_was_picked_up_is_that_of_all_its_parts():
     def at(event: Event, time: float) -> Event:
         return dataclasses.replace(event, time=time)

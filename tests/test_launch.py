@@ -71,6 +71,13 @@ def test_from_setup_to_result(app, tmp_path):
     [folder] = list_runs(tmp_path / "weights")
     assert read_state(folder).status == "stopped"
     terminal.press("r")
+    terminal.until(*going_on(300))
+    assert len(list_runs(tmp_path / "weights")) == 1
+    terminal.press("s")
+    terminal.until("Stop this run?")
+    terminal.press("y")
+    terminal.until("■ stopped", "stopped")
+    terminal.press("enter")
     terminal.until("confusion", "best so far", "so far")
     terminal.press("esc")
     terminal.until("What will happen")
@@ -78,6 +85,19 @@ def test_from_setup_to_result(app, tmp_path):
     terminal.until(folder.name[:12])
     terminal.press("q")
     assert terminal.ended() == 0
+
+
+def test_quitting_by_a_stop_says_where_the_run_stands(app, tmp_path):
+    terminal = app("--n-epochs", "300")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    terminal.press("ctrl+q")
+    terminal.until("A run is going on")
+    terminal.press("s")
+    terminal.until("The run is stopped and saved. Go on with it: noodle run --load-dir")
+    assert terminal.ended() == 130
+    assert read_state(folder).status == "stopped"
 
 
 def test_quit_asks_what_becomes_of_a_run_and_detaching_lets_it_go_on(app, tmp_path):

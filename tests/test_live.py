@@ -46,6 +46,9 @@ class Watched(NoodleApp):
     def on_live_screen_show_result(self, message: LiveScreen.ShowResult) -> None:
         self.asked.append(f"result {message.folder}")
 
+    def on_live_screen_resume(self, message: LiveScreen.Resume) -> None:
+        self.asked.append(f"resume {message.folder}")
+
     def copy_to_clipboard(self, text: str) -> None:
         self.copied.append(text)
 
@@ -79,7 +82,7 @@ async def test_all_that_matters_is_in_sight(size: tuple[int, int]):
         text = "\n".join(shown(screen))
         best = screen.state.best
         assert best is not None
-        for needed in ("neuro_ml", "train  epoch 24/40", "60%", "ETA 0:16", "5.6k img/s", "loss", "acc", "★",
+        for needed in ("neuro_ml", "train  epoch 24/40", "60%", "0:16 left", "5.6k img/s", "loss", "acc", "★",
                        f"({best.val_correct}/{best.val_count}, 95%", "! 1 warning", "? Help"):
             assert needed in text
         assert sum(f"{n}  " in row for n in (24, 23, 22) for row in shown(screen)) >= 3
@@ -102,7 +105,7 @@ async def test_a_wide_window_shows_more():
     async with Watched(source_of("running")).run_test(size=(160, 50)) as pilot:
         text = "\n".join(shown(await settled(pilot, "running")))
         for needed in (FOLDER, "✓ rejig 0.3s", "▸ train", "· evaluate", "H100", "bf16", "train 216  val 24",
-                       "! 6 in both train and val", "--split-by person"):
+                       "! 6 people in both train and val", "--split-by person"):
             assert needed in text
 
 
@@ -294,7 +297,8 @@ async def test_help_lists_every_key():
 
 
 async def test_a_failed_run_is_a_calm_sentence():
-    async with Watched(source_of("failed")).run_test(size=(80, 24)) as pilot:
+    app = Watched(source_of("failed"))
+    async with app.run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot, "failed")
         text = "\n".join(shown(screen))
         assert "✗ failed" in text
@@ -302,7 +306,10 @@ async def test_a_failed_run_is_a_calm_sentence():
         assert f"--load-dir {FOLDER}" in " ".join(row.strip(" ▌") for row in shown(screen))
         assert "Traceback" not in text
         assert "Stop" not in shown(screen)[-1]
-        assert "r Result" in shown(screen)[-1]  # from there it can be resumed
+        assert "Result" in shown(screen)[-1] and "r Resume" in shown(screen)[-1]
+        await pilot.press("r")
+        await pilot.pause()
+        assert app.asked == [f"resume {FOLDER}"]
 
 
 async def test_a_done_run_has_a_verdict_with_counts_interval_and_doubt():
@@ -317,8 +324,8 @@ async def test_a_done_run_has_a_verdict_with_counts_interval_and_doubt():
         assert f"best validation accuracy {best.val_accuracy:.3f} {counts} at epoch {best.epoch}." in text
         assert "6 of 6 people are in both train and val" in text
         assert "100%" in shown(screen)[1]
-        assert "r Result" in shown(screen)[-1]
-        await pilot.press("r")
+        assert "Result" in shown(screen)[-1] and "Resume" not in shown(screen)[-1]
+        await pilot.press("r", "enter")
         await pilot.pause()
         assert app.asked == [f"result {FOLDER}"]
 

@@ -1,6 +1,7 @@
 """What to distrust about a result: sentences with numbers, the most important first."""
 
 from noodle_tui.evaluate import Count, Evaluation
+from noodle_tui.names import number_of
 from noodle_tui.report.facts import RunFacts
 from noodle_tui.stats import interval_in_words
 
@@ -26,12 +27,6 @@ def what_to_distrust(facts: RunFacts, evaluation: Evaluation) -> list[str]:
         f"{number_of(len(facts.skipped), 'image')} could not be read and took no part." if facts.skipped else "",
     ]
     return [sentence for sentence in sentences if sentence]
-
-
-def number_of(count: int, noun: str) -> str:
-    """'1 person', '2 people', '3 images'"""
-    plural = {"person": "people"}.get(noun, f"{noun}s")
-    return f"{count} {noun if count == 1 else plural}"
 
 
 def _no_better_than_guessing(evaluation: Evaluation) -> str:

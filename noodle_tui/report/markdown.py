@@ -8,9 +8,9 @@ from typing import Any
 
 from noodle_tui import __version__
 from noodle_tui.evaluate import Count, Evaluation
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.report.as_json import options_without_folders, utc
-from noodle_tui.report.distrust import number_of, what_to_distrust
+from noodle_tui.report.distrust import what_to_distrust
 from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD, RunFacts, verdict
 from noodle_tui.stats import interval_in_words
 

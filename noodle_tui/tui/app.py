@@ -21,7 +21,7 @@ from textual.content import Content
 from textual.screen import ModalScreen, Screen
 
 from noodle_tui.config import RunConfig
-from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.errors import EXIT_STOPPED, NoodleError, one_line
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
 from noodle_tui.tui.exact_update import ExactUpdate
@@ -230,6 +230,9 @@ class NoodleApp(App[None]):
     def on_live_screen_show_result(self, message: "LiveScreen.ShowResult") -> None:
         self.show_result(Path(message.folder), instead=True)
 
+    def on_live_screen_resume(self, message: "LiveScreen.Resume") -> None:
+        self.start(RunConfig(load_dir=Path(message.folder)))
+
     def on_result_screen_back(self) -> None:
         self.back()
 
@@ -296,7 +299,7 @@ class NoodleApp(App[None]):
     def _exit_after_run(self) -> None:
         if self.background is not None:
             self.background.join()
-        self.call_from_thread(self.exit)
+        self.call_from_thread(self.exit, return_code=EXIT_STOPPED)
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """The palette: every screen, and everything that the screen can do now."""

@@ -21,6 +21,7 @@ from noodle_tui.heap import share_one_heap
 from noodle_tui.terminal import INCAPABLE, LastingStream, draw_in_utf8, leave_session, leave_terminal, open_closed_streams
 
 if TYPE_CHECKING:
+    from noodle_tui.background import BackgroundRun
     from noodle_tui.tui.live import LiveScreen
 
 
@@ -92,11 +93,12 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last)
     app.run(mouse=mouse)
     run = app.background
+    if run is not None and run.control.stop_requested and (run.alive() or app.return_code == EXIT_STOPPED):
+        run.join()
+        print(_where_it_stands(run))
+        return EXIT_STOPPED
     if run is None or not run.alive():
         return app.return_code or 0
-    if run.control.stop_requested:
-        run.join()
-        return EXIT_STOPPED
     # From here on nobody watches. SIGTERM still stops and saves.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGUSR1):
@@ -108,6 +110,18 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
                    f"See it again with `noodle-tui` or `noodle watch {run.folder or ''}`.\n")
     run.join()
     return 0
+
+
+def _where_it_stands(run: "BackgroundRun") -> str:
+    """The last words on a run that was stopped: they stay in the terminal when the app has left it."""
+    from noodle_tui.events import ENDINGS, RunFailed, RunStopped
+
+    ending = next((event for event in reversed(run.events) if isinstance(event, ENDINGS)), None)
+    if isinstance(ending, RunFailed):
+        return f"The run failed: {ending.error}"
+    if isinstance(ending, RunStopped):
+        return f"The run is stopped and saved. Go on with it: noodle run --load-dir {run.folder}"
+    return f"The run is done: {run.folder}"
 
 
 def _live_screen(folder: Path) -> "LiveScreen":

@@ -41,7 +41,8 @@ EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds u
 
 KEYS = (
     ("The run", (("s", "stop and save; asks first"), ("p", "pause after the current batch, or go on"),
-                 ("d", "detach: leave this screen, the run goes on"), ("r", "its result, once it has ended"),
+                 ("d", "detach: the run goes on; of one that was started here the app ends"),
+                 ("enter", "its result, once it has ended"), ("r", "resume it, where it was stopped or died"),
                  ("c", "copy the run folder's path"), ("i", "all its options, and where it runs"))),
     ("The curves", (("← →", "read the values at an epoch; or click"), ("esc", "put the cursor away"),
                     ("l", "loss on a linear or a logarithmic scale"), ("m", "smoothing: off, light, strong"),
@@ -59,13 +60,14 @@ class LiveScreen(Screen[None]):
     is_current = only_on_top
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "result", "Result"),
+        Binding("enter", "result", "Result"),
+        Binding("r", "resume_run", "Resume"),
         Binding("s", "stop", "Stop & save"),
         Binding("p", "pause", "Pause"),
         Binding("p", "resume", "Go on"),
         Binding("d", "detach", "Detach"),
         Binding("d", "close", "Close"),
-        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("question_mark,f1", "help", "Help", key_display="?"),
         Binding("l", "log_scale", "Log y"),
         Binding("m", "smooth", "Smooth"),
         Binding("f", "full", "Full"),
@@ -84,6 +86,13 @@ class LiveScreen(Screen[None]):
 
     class ShowResult(Message):
         """She wants to see the result of the run in `folder`."""
+
+        def __init__(self, folder: str):
+            super().__init__()
+            self.folder = folder
+
+    class Resume(Message):
+        """She wants the run in `folder` to be picked up."""
 
         def __init__(self, folder: str):
             super().__init__()
@@ -246,9 +255,11 @@ class LiveScreen(Screen[None]):
         stage = live_text.stage_line(self.state, self.status, self._request, width)
         name = self.state.started.name if self.state.started else self.run_title
         rule = headed_rule(Content.styled(name, "bold"), width, *(self._machine if width < 98 else [folder]))
-        stages, facts = live_text.stages_line(self.state, self.status), live_text.facts_line(self.state)
-        stages_and_machine = _at_both_ends(stages, width, *self._machine)
-        self.query_one("#header", Lines).show(rule, stage, sparks, stages_and_machine, facts)
+        lines = [rule, stage, sparks, live_text.facts_line(self.state)]
+        if width >= 98:
+            stages = live_text.stages_line(self.state, self.status)
+            lines.insert(3, _at_both_ends(stages, width, *self._machine))
+        self.query_one("#header", Lines).show(*lines)
 
     def _paint_plots(self) -> None:
         state, view, curves = self.state, self.view, self._curves
@@ -281,6 +292,8 @@ class LiveScreen(Screen[None]):
                 return not active
             case "result":
                 return not active and bool(self.state.epochs)
+            case "resume_run":
+                return not active and self.status != "done" and self.state.saved_epoch is not None
         return True
 
     @work
@@ -328,6 +341,9 @@ class LiveScreen(Screen[None]):
 
     def action_result(self) -> None:
         self.post_message(self.ShowResult(str(self.source.folder or "")))
+
+    def action_resume_run(self) -> None:
+        self.post_message(self.Resume(str(self.source.folder or "")))
 
     def action_copy(self) -> None:
         if self.source.folder is None:

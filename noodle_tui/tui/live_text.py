@@ -6,7 +6,7 @@ import numpy as np
 from textual.content import Content
 
 from noodle_tui.events import STAGES, EpochDone, RunDone, RunFailed, RunState, RunStopped
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.stats import accuracy_in_words
 from noodle_tui.tui import words
 from noodle_tui.tui.curves import Curves, View
@@ -35,7 +35,7 @@ def stage_line(state: RunState, status: str, request: str, width: int) -> Conten
     fraction, count = _progress(state, status)
     right: list[Part] = []
     if status == "running" and state.seconds_left is not None:
-        right += [("  ETA ", "$quiet"), words.duration(state.seconds_left)]
+        right += ["  ", words.duration(state.seconds_left), (" left", "$quiet")]
     elif state.ended is not None:
         right += [("  in ", "$quiet"), words.duration(state.seconds)]
     if state.epochs:
@@ -109,18 +109,19 @@ def facts_line(state: RunState) -> Content:
     """What is trained, on what, with which images; people on both sides are named as what they are."""
     parts: list[Part] = []
     if (data := state.data) is not None:
-        counts = f"train {sum(data.train_counts)}  val {sum(data.val_counts)}"
+        people = f" of {number_of(data.val_people, 'person')}" if data.val_people else ""
+        counts = f"train {sum(data.train_counts)}  val {sum(data.val_counts)}{people}"
         parts.append((f"{counts}  {', '.join(data.classes)}", "$quiet"))
-        if data.people:
-            parts.append((f"  {data.people} people", "$quiet"))
         if data.people_in_both:
-            parts.append((f"  ! {data.people_in_both} in both train and val", "$warning"))
+            parts.append((f"  ! {number_of(data.people_in_both, 'person')} in both train and val", "$warning"))
+        if data.twins:
+            parts.append((f"  ! {number_of(data.twins, 'same photo')} in both", "$warning"))
         if data.skipped:
             parts.append((f"  ! {data.skipped} images left out", "$warning"))
     if (model := state.model) is not None:  # last: where the line is cut, the warnings stay
         device = model.device_name or model.device
         gap = "  " if parts else ""
-        parts.append((f"{gap}{model.architecture} from {model.weights}  {device} {model.precision}", "$quiet"))
+        parts.append((f"{gap}{model.architecture}, {words.weights(model.weights)}  {device} {model.precision}", "$quiet"))
     return Content.assemble(*parts)
 
 

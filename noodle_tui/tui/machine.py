@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 
 GIB = 2**30
+psutil.cpu_percent()  # the load since the last call: the first one has nothing to count from
 
 
 def read_machine(device: str, host: str, pid: int) -> tuple[str, float | None]:

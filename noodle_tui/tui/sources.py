@@ -7,7 +7,7 @@ from typing import Protocol
 from noodle_tui import run_folder
 from noodle_tui.background import BackgroundRun
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import Event, StageDone, StageProgress
+from noodle_tui.events import EpochDone, Event, StageDone, StageProgress
 
 
 class RunSource(Protocol):
@@ -92,7 +92,7 @@ class BackgroundSource:
         progress = self._run.progress
         if progress is not None and progress is not self._progress:
             self._progress = progress
-            if not any(isinstance(event, StageDone) and event.stage == progress.stage for event in events):
+            if not any(event.time > progress.time and isinstance(event, StageDone | EpochDone) for event in events):
                 events.append(progress)
         return events
 

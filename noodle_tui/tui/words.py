@@ -33,6 +33,12 @@ def duration(seconds: float) -> str:
     return f"{days}d {h:02}:{m:02}" if days else f"{h}:{m:02}:{s:02}"
 
 
+def weights(name: str) -> str:
+    """What a network starts from: as in ModelReady."""
+    known = {"imagenet": "ImageNet weights", "none": "random weights", "checkpoint": "its own weights"}
+    return known.get(name, f"weights of {name}")
+
+
 def saved(epoch: int) -> str:
     """Where a run's checkpoint stands: after whole epochs, or in the first."""
     return f"Saved up to epoch {epoch}" if epoch else "Saved within the first epoch"

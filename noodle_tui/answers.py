@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import RunFailed, RunState, RunStopped
+from noodle_tui.events import RunDone, RunFailed, RunState, RunStopped
 from noodle_tui.listeners.console import ConsoleListener, clock
 from noodle_tui.names import printable
 from noodle_tui.predict import PredictOutcome
+from noodle_tui.report import closing_lines
 from noodle_tui.run_folder import Follower, is_alive
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 
@@ -67,8 +68,8 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
     if not console.is_terminal:
         console = Console(markup=False, highlight=False, emoji=False, width=10_000)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        table.add_column(column, overflow="fold", no_wrap=number == 0)  # the first is to be copied
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)
@@ -78,6 +79,14 @@ def write(text: str) -> None:
     """To stdout, names with undecodable bytes included."""
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
     sys.stdout.flush()
+
+
+def last_words(folder: Path) -> list[str]:
+    """`closing_lines` of a run that is done, or why there are none."""
+    try:
+        return closing_lines(folder)
+    except NoodleError as error:
+        return [str(error)]
 
 
 def follow(folder: Path, log_every: int, as_json: bool) -> int:
@@ -93,6 +102,9 @@ def follow(folder: Path, log_every: int, as_json: bool) -> int:
                 state.apply(event)
             if alive:
                 time.sleep(FOLLOW_EVERY)
+        if isinstance(state.ended, RunDone) and not as_json:
+            for line in last_words(folder):
+                console.say(line)
     finally:
         console.close()
     if isinstance(state.ended, RunFailed):

@@ -33,7 +33,8 @@ class RunConfig(BaseModel):
     data_dir: Path = option(Path("Resources/classify"), DATA, "folder with train/<class>/ and val/<class>/")
     rejig_data: bool = option(False, DATA, "first sort the stimuli into the data folder; harmless when already done")
     classes: tuple[str, ...] = option(
-        ("sad=_Sa_", "happy=_Ha_"), DATA, "a class and the token in its files' names; repeat it", flag="class"
+        ("sad=_Sa_", "happy=_Ha_"), DATA,
+        "a class and the token in its files' names, or their folder (happy=Happy/); repeat it", flag="class"
     )
     val_fraction: float = option(0.1, DATA, "share of the images held out for validation", gt=0, lt=1)
     split_by: Literal["file", "person"] = option(
@@ -115,8 +116,10 @@ def class_tokens(pairs: tuple[str, ...]) -> dict[str, str]:
     tokens: dict[str, str] = {}
     for pair in pairs:
         name, equals, token = pair.partition("=")
-        if not equals or not token or not re.fullmatch(r"[^/\\\x00-\x1f.=][^/\\\x00-\x1f=]{0,99}", name):
+        if not equals or not token.strip("/"):
             raise ValueError(f"{shown(pair)} is not NAME=TOKEN, e.g. happy=_Ha_")
+        if not re.fullmatch(r"[^/\\\x00-\x1f.=][^/\\\x00-\x1f=]{0,99}", name):
+            raise ValueError(f"a folder is named after the class: {shown(name)} can't be its name")
         if name in tokens:
             raise ValueError(f"the class {name!r} is given twice")
         if token in tokens.values():

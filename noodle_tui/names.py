@@ -5,9 +5,13 @@ import re
 LEVEL = re.compile(r"_C(\d+)$")
 
 
-def classes_in(name: str, tokens: dict[str, str]) -> list[str]:
-    """The classes whose token occurs in a file's own name (not in its folders'). One is right; none or two mean: skip."""
-    return [label for label, token in tokens.items() if token in name]
+def classes_in(path: str, tokens: dict[str, str]) -> list[str]:
+    """The classes whose token occurs in a file's own name, or, of a token "Happy/", which have a folder of that name above it.
+
+    `path` is posix, relative to the stimuli. One class is right; none or two mean: skip.
+    """
+    *folders, name = path.split("/")
+    return [label for label, token in tokens.items() if (token[:-1] in folders if token.endswith("/") else token in name)]
 
 
 def person_in(path: str, pattern: re.Pattern[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError, one_line
 from noodle_tui.events import EpochDone, from_json
-from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS
+from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, is_alive
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
 # value it would be another run.
@@ -84,6 +84,8 @@ def folder_to_pick_up(config: RunConfig) -> Path | None:
         place = place.parent
     if place.is_dir() and any((place / name).is_file() for name in (CHECKPOINT, PREVIOUS)):
         return place
+    if place.is_dir() and is_alive(place):
+        raise UsageError(f"--load-dir {place}: a run is going on in it that has saved nothing yet; watch or stop it first")
     weights_to_start_from(config)
     return None
 

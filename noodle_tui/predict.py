@@ -51,6 +51,9 @@ def read_card(folder: Path) -> ModelCard:
         if not (isinstance(size, int) and 32 <= size <= 1024 and precision in ("fp32", "bf16")):
             raise ValueError("its input size or precision is out of bounds")
     except FileNotFoundError:
+        if not folder.is_dir():
+            raise NoodleError(f"--load-dir {folder}: there is no such folder; name the run's whole path, e.g. weights/"
+                              f"{folder.name}") from None
         raise NoodleError(f"{folder}: no finished model in it ({CARD} and {MODEL}); see `noodle runs`") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise NoodleError(f"{file}: not a model card that can be used ({str(error)[:100]})") from None

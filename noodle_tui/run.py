@@ -29,6 +29,7 @@ from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.loading import Loaded, check_weights, load
 from noodle_tui.loggers import check_loggers, loggers
+from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.rejig import real_folders
 from noodle_tui.samples import class_folders
@@ -155,7 +156,7 @@ def rejig(job: Job) -> None:
         plan = plan_for(config, check)
         apply_rejig(plan, progress=progress, check=check)
     if plan.skipped:
-        job.emit(Message(level="warning", text=f"{len(plan.skipped)} files of {config.stimuli} are left out; "
+        job.emit(Message(level="warning", text=f"{number_of(len(plan.skipped), 'file')} of {config.stimuli} left out; "
                          "`noodle rejig --dry-run` says which and why"))
 
 
@@ -181,7 +182,8 @@ def train(job: Job, loaded: Loaded, saver: "Saver") -> None:
 
     config, session, device = job.config, loaded.session, loaded.device
     began = time.perf_counter()
-    job.emit(StageStarted(stage="train", text=f"training {config.n_epochs - session.epoch} epochs", total=config.n_epochs))
+    job.emit(StageStarted(stage="train", text=f"training {number_of(config.n_epochs - session.epoch, 'epoch')}",
+                          total=config.n_epochs))
     if config.compile:
         job.emit(Message(level="info", text="the first step compiles the network, which takes a minute or more (--compile)"))
     with ended_where_stuck(job.world), freed_memory_kept(device.torch_device):

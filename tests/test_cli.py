@@ -80,6 +80,7 @@ def test_json_is_one_event_a_line_and_log_every_counts_for_the_plain_lines(data_
     [folder] = list_runs(tmp_path / "weights")
     watched = noodle("watch", folder.name, "--headless", "--log-every", "7", cwd=tmp_path)
     assert watched.returncode == 0 and "epoch 1/1" in watched.stdout
+    assert "of the validation images are right" in watched.stdout and "distrust: " in watched.stdout
 
 
 def watch(folder: Path, *flags: str) -> "subprocess.Popen[str]":
@@ -117,6 +118,20 @@ def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupte
     assert process.returncode == 1
 
 
+def test_without_a_command_the_help_is_printed(tmp_path):
+    done = noodle(cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
+    usage, _, commands = done.stdout.partition("Commands:")
+    assert "Usage: noodle [OPTIONS] COMMAND" in usage and "\\n" not in usage and "..." not in commands
+
+
+def test_commands_and_options_are_completed(tmp_path):
+    for words, at, wanted in (("noodle ru", 1, {"run", "runs"}), ("noodle run --split", 2, {"--split-by", "--split_by"})):
+        done = noodle(cwd=tmp_path, env={**os.environ, "_NOODLE_COMPLETE": "complete_bash", "COMP_WORDS": words,
+                                         "COMP_CWORD": str(at)})
+        assert wanted & set(done.stdout.split()), done
+
+
 @pytest.mark.parametrize(("arguments", "code", "says"), [
     (["run", "--headless", "--n-epochs", "0"], 2, "--n-epochs: 0 is out of bounds"),
     (["run", "--headless", "--epochs", "3"], 2, "No such option: --epochs"),
@@ -129,7 +144,9 @@ def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupte
     (["rejig", "--stimuli", "nowhere"], 1, "nowhere"),
     (["rejig", "--val-fraction", "1"], 2, "--val-fraction: 1 is out of bounds"),
     (["predict", "x.jpg", "--load-dir", "nowhere"], 1, "nowhere"),
-    (["predict", "--load-dir", "nowhere"], 2, "PATH"),
+    (["predict", "--load-dir", "nowhere"], 2, "(see `noodle predict --help`)"),
+    (["run", "--headless", "--weights", "none", "--load-dir", "."], 2, "--load-dir .: neither a run folder"),
+    (["rejig", "--class", "a/b=-a", "--class", "c=-c"], 2, "a folder is named after the class: 'a/b' can't be its name"),
     (["predict", "x", "--load-dir", "y", "--format", "xml"], 2, "'xml' is none of table, csv, json"),
     (["watch"], 1, "no runs in weights"),
     (["stop", "nowhere"], 1, "nowhere: no run folder"),

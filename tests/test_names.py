@@ -26,10 +26,18 @@ def test_a_pattern_of_ones_own_sees_the_folders():
 
 @pytest.mark.parametrize(("name", "labels"), [
     ("34M_Ne_to_Sa_C08.JPG", ["sad"]), ("34M_Ne_to_Ha_C08.JPG", ["happy"]), ("34M_Ne.JPG", []),
-    ("34M_Sa_Ha_.JPG", ["sad", "happy"]),
+    ("34M_Sa_Ha_.JPG", ["sad", "happy"]), ("_Sa_/34M.JPG", []),
 ])
 def test_classes_in_a_name(name, labels):
     assert classes_in(name, TOKENS) == labels
+
+
+@pytest.mark.parametrize(("path", "labels"), [
+    ("Happy/01.jpg", ["happy"]), ("anna/Happy/01.jpg", ["happy"]), ("Happy/anna/01.jpg", ["happy"]), ("UnHappy/01.jpg", []),
+    ("Happy.jpg", []), ("Happy/01_Sa_.jpg", ["happy", "sad"]),
+])
+def test_a_token_with_a_slash_is_a_folders_name(path, labels):
+    assert classes_in(path, {"happy": "Happy/", "sad": "_Sa_"}) == labels
 
 
 @pytest.mark.parametrize(("name", "level"), [("34M_Ne_to_Sa_C08.JPG", 8), ("x_C19.jpg", 19), ("x_C19_y.jpg", None),

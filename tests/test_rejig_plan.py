@@ -160,6 +160,25 @@ def test_a_leak_is_said_with_its_numbers(stimuli, data):
     assert "both" not in "\n".join(plan_in_words(make_plan(stimuli, data, split_by="person", val_fraction=0.5)))
 
 
+def test_photos_that_lie_in_a_folder_a_class(tmp_path, data):
+    for number in range(4):
+        for folder in ("Happy", "Sad"):
+            draw(tmp_path / "mine" / folder / f"IMG {number}.jpg")
+    plan = make_plan(tmp_path / "mine", data, tokens={"happy": "Happy/", "sad": "Sad/"}, person="(nobody)")
+    assert {(Path(file.source).parent.name, file.label) for file in plan.files} == {("Happy", "happy"), ("Sad", "sad")}
+    assert "no name tells who is on a photo" in plan_in_words(plan)[-1]
+    error = error_of(make_plan, tmp_path / "mine", data, tokens={"happy": "Happy", "sad": "Sad"})
+    assert "folders count where a token ends in a slash, as in --class happy=Happy/" in error
+    error = error_of(make_plan, tmp_path / "mine", data, tokens={"happy": "img", "sad": "none"})
+    assert "8 files have it in other letters: capitals count" in error
+
+
+def test_photos_of_nobody_known_are_counted(stimuli, data):
+    draw(stimuli / "x-_Sa_.jpg")
+    words = "\n".join(plan_in_words(make_plan(stimuli, data, person=r"/(\d\d[MF])_")))
+    assert "; 1 photo of nobody known" in words
+
+
 @pytest.mark.parametrize(("changes", "words"), [
     ({"tokens": {"sad": "_Sa_", "angry": "_An_"}}, "no photo of class angry in"),
     ({"split_by": "person", "person": r"(nobody)"}, "no photo's name tells its person"),

@@ -27,7 +27,7 @@ COMMANDS = {  # in the order of the help
 }
 
 app = typer.Typer(
-    name="noodle", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    name="noodle", add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Fine-tune a face classifier from the terminal. `noodle-tui` opens the app; `noodle run --headless` is for scripts.",
     # --n_epochs is --n-epochs
     context_settings={"token_normalize_func": lambda name: name.replace("_", "-"), "help_option_names": ["-h", "--help"]},
@@ -37,10 +37,13 @@ for _name, _command in COMMANDS.items():
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="print the version and leave")] = False) -> None:
+def root(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="print the version and leave")] = False
+) -> None:
     if version:
         print(f"noodle-tui {__version__}")
-        raise typer.Exit()
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
 
 
 def main() -> NoReturn:

@@ -21,7 +21,9 @@ def exit_code(command: Callable[[], int | None], name: str, debug: bool) -> int:
     except typer.Abort:
         return EXIT_STOPPED
     except ClickException as error:
-        return complain(name, f"{error.format_message()} (see `noodle --help`)", 2)  # type: ignore[attr-defined]
+        context = getattr(error, "ctx", None)
+        help = f"{context.command_path if context else name} --help"
+        return complain(name, f"{error.format_message()} (see `{help}`)", 2)  # type: ignore[attr-defined]
     except NoodleError as error:
         return post_mortem(error) if debug else complain(name, str(error), error.exit_code)
     except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from noodle_tui.config import make_config
 
 @with_options(["device", "precision", "save_dir"])
 def doctor_command(**values: Any) -> None:
-    """Is everything there? Device, versions, ImageNet weights, settings, disk, terminal."""
+    """Look whether all is there that a run needs. Device, versions, ImageNet weights, settings, disk, terminal."""
     from noodle_tui.doctor import examine, print_findings
 
     raise typer.Exit(print_findings(examine(make_config(given(values)))))
@@ -46,7 +46,7 @@ def bench_command(
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
     **values: Any,
 ) -> None:
-    """How fast is it here? Against this device's ceiling and a plain loop. Progress goes to stderr."""
+    """Measure how fast training is here. Against this device's ceiling and a plain loop; progress goes to stderr."""
     from noodle_tui.bench.options import bench_options, parity_options
 
     asked = given({**values, "data_dir": data_dir, "size": size, "count": count, "batch_size": batch_size,
@@ -75,7 +75,7 @@ def verify_resume_command(
     kills: Annotated[int, typer.Option("--kills", help="how often the run is killed", min=1, max=5)] = 3,
     **values: Any,
 ) -> None:
-    """Prove on this device that a run killed and picked up again is bit for bit one that was not."""
+    """Prove that a killed run is resumed exactly. On this device: bit for bit what one gives that was not killed."""
     from noodle_tui.verify_resume import verify_resume
 
     config = make_config(given(values))

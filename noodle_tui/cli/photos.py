@@ -22,7 +22,7 @@ def rejig_command(
     undo: Annotated[bool, typer.Option("--undo", help="put every photo back where it came from")] = False,
     **values: Any,
 ) -> None:
-    """Sort stimuli into train/val x class folders, with a manifest that can take it back."""
+    """Sort stimuli into train/val x class folders. --undo takes it back."""
     from noodle_tui.rejig import apply_rejig, plan_for, plan_in_words, undo_rejig
 
     config = make_config(given(values))
@@ -49,7 +49,7 @@ def demo_command(
     draw_only: Annotated[bool, typer.Option("--draw-only", help="draw the photos and leave")] = False,
     tui: Annotated[bool, typer.Option("--tui", help="go on in the app")] = False,
 ) -> None:
-    """Draw photos of invented people, then sort them and train on them."""
+    """Draw invented people, sort and train on them. For a first look, without photos of your own."""
     from noodle_tui.demo import demo_config_values, draw_stimuli, new_demo_folder
 
     folder = folder or new_demo_folder()
@@ -73,7 +73,7 @@ def predict_command(
     format: Annotated[str, typer.Option("--format", help="table, csv or json", metavar="table|csv|json")] = "table",
     device: Annotated[str, typer.Option("--device", help="auto, cuda, cuda:N, mps or cpu")] = "auto",
 ) -> None:
-    """Class and probabilities of new images, by a trained model."""
+    """Let a trained model judge new images."""
     from noodle_tui.answers import print_answers
     from noodle_tui.predict import predict
 

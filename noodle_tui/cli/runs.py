@@ -32,7 +32,7 @@ def watch_command(
     mouse: Mouse = True,
     **values: Any,
 ) -> None:
-    """Watch a run, also one that another process or another node of the same file system runs."""
+    """Watch a run, wherever it goes on. Another process' or another node's of the same file system, too."""
     from noodle_tui.run_folder import find_run
 
     config = make_config(given(values))
@@ -51,7 +51,7 @@ def stop_command(
     run: Annotated[str, typer.Argument(help="a run folder or its name")],
     **values: Any,
 ) -> None:
-    """Ask a run to stop after the batch it is at, saving all."""
+    """Ask a run to save and stop."""
     from noodle_tui.run_folder import find_run, is_alive, request_stop
 
     folder = find_run(make_config(given(values)).save_dir, run)

@@ -11,7 +11,7 @@ from typing import Any
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import classes_in, level_in, person_in, printable
+from noodle_tui.names import classes_in, level_in, number_of, person_in, printable
 from noodle_tui.rejig.disk import errors_in_words, same_photo
 from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
 from noodle_tui.rejig.scan import Check, Progress, SkippedFile, scan, unreadable
@@ -236,7 +236,7 @@ def _photos(images: Sequence[str], standing: Mapping[str, PlannedFile], tokens: 
     """The photos whose names say all that is needed; and the others, with the reason."""
     photos, skipped = Photos([], [], []), list[SkippedFile]()
     for path in sorted({*images, *standing}) if standing else images:
-        labels = classes_in(path[path.rfind("/") + 1:], tokens)
+        labels = classes_in(path, tokens)
         if len(labels) == 1:
             photos.paths.append(path)
             photos.labels.append(labels[0])
@@ -268,8 +268,15 @@ def _refuse_empty(photos: Photos, tokens: dict[str, str], stimuli: Path, skipped
         return
     reasons = Counter(one.reason for one in skipped).most_common(3)
     why = f" (skipped: {', '.join(f'{count} {reason}' for reason, count in reasons)})" if reasons else ""
-    raise NoodleError(f"no photo of class {missing[0]} in {printable(str(stimuli))}: no readable image has "
-                      f"{tokens[missing[0]]!r} in its name{why}; see --stimuli and --class")
+    token = tokens[missing[0]]
+    folder = token.endswith("/")
+    place = "in a folder of the name" if folder else "in its own name"
+    other_case = sum(bool(classes_in(one.path.lower(), {"": token.lower()})) for one in skipped)
+    hint = "" if folder else f"; folders count where a token ends in a slash, as in --class {missing[0]}=Happy/"
+    if other_case:
+        hint = f"; {number_of(other_case, 'file')} {'has' if other_case == 1 else 'have'} it in other letters: capitals count"
+    raise NoodleError(f"no photo of class {missing[0]} in {printable(str(stimuli))}: no readable image has {token!r} {place}"
+                      f"{why}{hint}; see --stimuli and --class")
 
 
 def _refuse_strangers(strangers: Mapping[str, PlannedFile], planned: set[str], mode: str) -> None:

@@ -48,7 +48,8 @@ def hold_out_people(labels: Sequence[str], people: Sequence[str], val_fraction: 
     for column, label in enumerate(classes):
         if (holders := np.flatnonzero(counts[:, column])).size < 2:
             raise NoodleError(f"all photos of class {label} are of one person ({printable(names[holders[0]])}): to "
-                              "split by person, every class needs two people at least; or use --split-by file")
+                              "split by person, every class needs two people at least. If that is no person's name, tell by "
+                              "--person which part of a photo's path is; else use --split-by file")
     random = np.random.default_rng(seed)
     orders = max(10, min(200, 20_000 // len(names)))
     tries = [_held_out_in_order(counts, random.permutation(len(names)), val_fraction) for _ in range(orders)]

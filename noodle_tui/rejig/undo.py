@@ -6,6 +6,7 @@ exist; there is no journal that could disagree with the disk.
 """
 
 import os
+import shlex
 import shutil
 import stat
 from collections.abc import Callable
@@ -85,8 +86,9 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = no
         if made is None:
             raise NoodleError(f"{printable(str(data_dir))} was not made by noodle rejig: there is nothing to undo")
         if stimuli is not None and os.path.realpath(stimuli) != made.stimuli:
-            raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}: "
-                              "give that folder as --stimuli to put them back there")
+            there, here = (shlex.quote(printable(str(folder))) for folder in (made.stimuli, data_dir))
+            raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}; to put them back "
+                              f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
         _refuse_conflicts(data_dir, made)
         count = take_apart(data_dir, made, check=check)
         _refuse_conflicts(data_dir, made)  # again: what came to stand at a source meanwhile was left alone

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.scan import SkippedFile
 
@@ -11,7 +11,7 @@ from noodle_tui.rejig.scan import SkippedFile
 def plan_in_words(plan: RejigPlan) -> list[str]:
     """The plan as plain lines, for --dry-run: counts by class, split and person; what is skipped and why; leaks."""
     people = plan.people("train") | plan.people("val")
-    of_people = f" of {len(people)} people" if people else ""
+    of_people = f" of {number_of(len(people), 'person')}" if people else ""
     verb = {"move": "moved", "copy": "copied", "link": "linked"}[plan.mode]
     lines = [
         f"{len(plan.files)} photos{of_people} in {printable(str(plan.stimuli))}, "
@@ -22,8 +22,7 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
         lines.append("nothing to do: the data folder is arranged so already")
     elif plan.before is not None:
         lines.append(f"the data folder is re-arranged: {plan.new} new photos, {plan.leaving} leave it")
-    if people:
-        lines += _leak(plan, people)
+    lines += _leak(plan, people)
     return lines + _skipped(plan.skipped)
 
 
@@ -36,7 +35,12 @@ def _table(plan: RejigPlan) -> list[str]:
 
 
 def _leak(plan: RejigPlan, people: set[str]) -> list[str]:
-    lines = [f"people: {len(plan.people('train'))} in train, {len(plan.people('val'))} in val"]
+    nameless = sum(file.person is None for file in plan.files)
+    if not people:
+        return ["! no name tells who is on a photo: nobody can say whether the same faces are in train and val; tell by "
+                "--person which part of a photo's path is the person"]
+    lines = [f"people: {len(plan.people('train'))} in train, {len(plan.people('val'))} in val" +
+             (f"; {number_of(nameless, 'photo')} of nobody known" if nameless else "")]
     if both := len(plan.people_in_both):
         lines.append(f"! {both} of {len(people)} people are in both train and val: validation accuracy then measures "
                      "memory for known faces; --split-by person holds out whole people")
@@ -47,7 +51,7 @@ def _skipped(skipped: Sequence[SkippedFile]) -> list[str]:
     by_reason: dict[str, list[str]] = defaultdict(list)
     for one in skipped:
         by_reason[one.reason].append(one.path)
-    lines = [f"skipped: {len(skipped)} file{'s' if len(skipped) > 1 else ''}"] if skipped else []
+    lines = [f"skipped: {number_of(len(skipped), 'file')}"] if skipped else []
     for reason, paths in sorted(by_reason.items(), key=lambda item: -len(item[1])):
         more = ", …" if len(paths) > 5 else ""
         lines.append(f"  {len(paths)} {reason}: {', '.join(printable(path) for path in paths[:5])}{more}")

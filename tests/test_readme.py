@@ -1,11 +1,18 @@
 """The README's table of options is RunConfig's. After a change: NOODLE_UPDATE_README=1 pytest tests/test_readme.py"""
 
+import ast
 import os
 import re
+import shlex
 from pathlib import Path
 
+import pytest
+from conftest import FinishedRun
+
 from noodle_tui.cli.flags import default_in_words
-from noodle_tui.config import options
+from noodle_tui.config import RunConfig, class_tokens, options
+from noodle_tui.names import classes_in, person_in
+from noodle_tui.report import read_predictions
 
 README = Path(__file__).parent.parent / "README.md"
 BETWEEN = re.compile(r"(?<=<!-- options -->\n).*(?=<!-- /options -->)", re.S)
@@ -42,3 +49,32 @@ def test_every_command_is_named():
 def test_pictures_and_links_are_there():
     for target in re.findall(r"\]\((?!https?://)([^)]+)\)", README.read_text()):
         assert (README.parent / target).exists(), target
+
+
+def test_each_example_of_names_gives_its_classes_and_people() -> None:
+    row = r"^\| ((?:`[^`|]+`(?:, )?)+) \| (none: these are the defaults|`--class [^|]+`) \|$"
+    rows = re.findall(row, README.read_text(), re.M)
+    assert len(rows) == 4
+    for files, flags in rows:
+        names = re.findall(r"`([^`]+)`", files)
+        values = {"classes": [], "person": []}
+        words = shlex.split(flags.strip("`")) if flags.startswith("`") else []
+        for flag, value in zip(words[::2], words[1::2], strict=True):
+            values[{"--class": "classes", "--person": "person"}[flag]].append(value)
+        config = RunConfig(**({"classes": tuple(values["classes"])} if words else {}),
+                           **({"person": values["person"][0]} if words else {}))
+        tokens = class_tokens(config.classes)
+        labels = [classes_in(name, tokens) for name in names]
+        assert sorted(label for [label] in labels) == sorted(tokens), names  # one class a file, each of its own
+        assert all(person_in(name, re.compile(config.person)) in ("34M", "F001", "anna") for name in names), names
+
+
+def test_the_models_own_answers_are_had_in_plain_torchvision(
+    finished: FinishedRun, data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+    answers = read_predictions(finished.folder)[1]
+    for answer in answers[:4]:
+        exec(code.replace("RUN/", f"{finished.folder}/").replace("PHOTO", str(data_dir / answer.path)), {})
+        probabilities = list(ast.literal_eval(capsys.readouterr().out).values())
+        assert probabilities == pytest.approx(answer.probabilities, abs=1e-3)

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 from torchvision.transforms.v2 import functional as tvf
 
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from noodle_tui.weights import IMAGENET_MEAN, IMAGENET_STD
+
 CROP_AREA = (0.08, 1.0)  # RandomResizedCrop's defaults
 CROP_RATIO = (3 / 4, 4 / 3)
 CROP_TRIES = 10

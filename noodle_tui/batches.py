@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from noodle_tui.augment import GREY, crop_batch, crop_geometry, crop_padded_batch, normalise, plan_epoch
+from noodle_tui.augment import GREY, EpochPlan, crop_batch, crop_geometry, crop_padded_batch, normalise, plan_epoch
 from noodle_tui.dataset import Split
 from noodle_tui.device import Device, available_cpus, side_stream
 from noodle_tui.distributed import ALONE, World
@@ -27,7 +27,7 @@ class HostBatches:
     def __init__(self, split: Split, batch_size: int, seed: int, input_size: int, device: Device, world: World = ALONE):
         self._split, self._batch_size, self._seed, self._input_size, self._world = split, batch_size, seed, input_size, world
         self._device = device.torch_device
-        self._plan = plan_epoch(seed, 0, split.sizes)
+        self._plan: EpochPlan  # of the epoch that was started
 
     def start_epoch(self, epoch: int) -> None:
         self._plan = plan_epoch(self._seed, epoch, self._split.sizes)

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import EpochDone
+from noodle_tui.run_folder import CHECKPOINT, PREVIOUS, has_checkpoint
 
-FILE, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
 VERSION = 1
 COMET_KEY = re.compile(r"[0-9a-zA-Z]{0,50}")  # it becomes part of a file's name
 CONTENT: dict[str, Any] = {  # what a checkpoint holds, and of which type
@@ -114,7 +114,7 @@ def save_session(folder: Path, content: dict[str, Any]) -> None:
     """Write `folder`/checkpoint.pt. OSError if the disk refuses; then the file before it is still there, whole."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    current = folder / FILE
+    current = folder / CHECKPOINT
     if current.exists():
         _keep_as_previous(current)
     write_atomic(current, buffer.getbuffer())
@@ -140,18 +140,14 @@ def _keep_as_previous(current: Path) -> None:
         return
 
 
-def has_checkpoint(folder: Path) -> bool:
-    return any((folder / name).is_file() for name in (FILE, PREVIOUS))
-
-
 def load_session(folder: Path) -> tuple[dict[str, Any], str]:
     """The newest whole checkpoint in `folder` as saved, on the CPU, and a warning ("" if all is well).
 
     NoodleError if there is none, or each is damaged.
     """
-    current, previous = folder / FILE, folder / PREVIOUS
+    current, previous = folder / CHECKPOINT, folder / PREVIOUS
     if not has_checkpoint(folder):
-        raise NoodleError(f"{folder}: no {FILE} in it, nothing to pick up")
+        raise NoodleError(f"{folder}: no {CHECKPOINT} in it, nothing to pick up")
     try:
         if not current.is_file():
             raise NoodleError(f"{current} is missing")

@@ -19,8 +19,7 @@ import signal
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torch.distributed import Store  # type: ignore[attr-defined]
 
-    from noodle_tui.checkpoint import Session
     from noodle_tui.device import Device
 
 PATIENCE = timedelta(days=1)  # others wait for rank 0's rejig; a rank that dies is noticed by its closed connection, at once
@@ -241,16 +239,6 @@ def check_ranks(config: RunConfig, world: World) -> None:
             raise UsageError("--sync-bn: torch can do this on CUDA GPUs only; leave it out, or train on GPUs")
 
 
-def check_shares(n: int, batch_size: int, world: World) -> None:
-    """NoodleError where a rank gets a single one of a batch's images. For inputs so small that batch norm can't have that."""
-    for count in {min(batch_size, n), n % batch_size or batch_size}:
-        shares = [World(rank, world.size).share(count) for rank in range(world.size)]
-        if any(own.stop - own.start == 1 for own in shares):
-            raise NoodleError(f"--batch-size {batch_size}: of a batch of {count} photos one of {world.size} processes gets a "
-                              "single one, which can't be trained on at --input-size 32; choose another batch size or a larger "
-                              "input size")
-
-
 def own_device(wanted: str, world: World) -> str:
     """--device for this rank: under torchrun the CUDA GPU of its own number on its node, else the CPU. Apple's GPU can't be
     shared out."""
@@ -259,13 +247,6 @@ def own_device(wanted: str, world: World) -> str:
     import torch
 
     return f"cuda:{world.local_rank}" if wanted == "cuda" or torch.cuda.is_available() else "cpu"
-
-
-def synchronised(model: "nn.Module") -> "nn.Module":
-    """The model with batch norm over all ranks' images. Names and weights stay; CUDA only."""
-    from torch import nn
-
-    return nn.SyncBatchNorm.convert_sync_batchnorm(model)
 
 
 class SharedControl:
@@ -310,42 +291,3 @@ class SharedControl:
 def shared(control: Control, world: World, device: "Device") -> Control | SharedControl:
     """`control` as the training loop looks at it: together with the other ranks where there are any."""
     return SharedControl(control, world, device) if world.size > 1 else control
-
-
-def make_shared_step(
-    session: "Session", device: "Device", world: World, n: int, batch_size: int
-) -> "Callable[[Sequence[Tensor]], None]":
-    """`make_step`'s function for a rank: trains on its share of batch `session.step` and adds to its own totals.
-
-    `n` training images, `batch_size` of them in each batch of all ranks. Eager, on CUDA too: a captured graph with NCCL in it
-    has not been proven here.
-    """
-    import torch
-    import torch.nn.functional as F
-    from torch.nn.parallel import DistributedDataParallel
-
-    from noodle_tui.augment import as_input
-
-    own = [device.torch_device] if device.torch_device.type == "cuda" else None
-    synchronised = any(isinstance(module, torch.nn.SyncBatchNorm) for module in session.model.modules())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # broadcast_buffers has a new name, which torch 2.9 doesn't know
-        # buffers are left to take_buffers: sending them before each step changes nothing that is saved
-        network = DistributedDataParallel(session.model, device_ids=own, broadcast_buffers=False, gradient_as_bucket_view=True)
-
-    def step(inputs: "Sequence[Tensor]") -> None:
-        count = min(batch_size, n - session.step * batch_size)  # of all ranks
-        images, labels = as_input(inputs[0]), inputs[1]
-        if len(labels) == 0 and not synchronised:
-            # in an epoch's last batch; batch norm wants numbers. SyncBatchNorm doesn't, and would count them
-            images = images.new_zeros(2, *images.shape[1:]).contiguous(memory_format=torch.channels_last)
-        session.optimizer.zero_grad(set_to_none=True)
-        with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
-            logits = network(images)[: len(labels)]
-        loss = F.cross_entropy(logits.float(), labels, reduction="sum")
-        (loss * world.size / count).backward()  # DDP takes the mean over ranks: of these, that is the one over images
-        session.optimizer.step()
-        session.totals[0] += loss.detach()
-        session.totals[1] += (logits.argmax(1) == labels).sum()
-
-    return step

@@ -16,12 +16,12 @@ from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device
-from noodle_tui.distributed import ALONE, SharedControl, World, check_shares, make_shared_step
+from noodle_tui.distributed import ALONE, SharedControl, World
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
 from noodle_tui.graphs import Captured, Pool, graph_pool
 from noodle_tui.pixels import to_device_where_it_fits
-from noodle_tui.step import make_step
+from noodle_tui.step import make_shared_step, make_step
 
 EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
 PROGRESS_EVERY = 0.2  # seconds between two reports of progress within an epoch
@@ -116,6 +116,16 @@ def check_start(session: Session, n: int, config: RunConfig, world: World) -> No
     elif config.input_size <= 32 and n % config.batch_size == 1 % config.batch_size:
         raise NoodleError(f"--batch-size {config.batch_size}: the last batch of {n} photos is a single one, which can't be "
                           "trained on at --input-size 32; choose another batch size or a larger input size")
+
+
+def check_shares(n: int, batch_size: int, world: World) -> None:
+    """NoodleError where a rank gets a single one of a batch's images. For inputs so small that batch norm can't have that."""
+    for count in {min(batch_size, n), n % batch_size or batch_size}:
+        shares = [World(rank, world.size).share(count) for rank in range(world.size)]
+        if any(own.stop - own.start == 1 for own in shares):
+            raise NoodleError(f"--batch-size {batch_size}: of a batch of {count} photos one of {world.size} processes gets a "
+                              "single one, which can't be trained on at --input-size 32; choose another batch size or a larger "
+                              "input size")
 
 
 def make_train_step(

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noodle_tui.card import holders_in_words, others_on_card
-from noodle_tui.distributed import own_device, synchronised
+from noodle_tui.distributed import own_device
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import DataReady, Emit, Message, ModelReady
 from noodle_tui.job import Job
@@ -102,7 +102,7 @@ def build_network(
 ) -> "nn.Module":
     """The network, on its device. For a thread of its own. Rank 0's weights are the ones that count: the others get them."""
     from noodle_tui.device import make_current
-    from noodle_tui.model import build_model
+    from noodle_tui.model import build_model, synchronised
     from noodle_tui.step import check_compiler
 
     make_current(device)

@@ -53,3 +53,8 @@ def load_backbone(model: nn.Module, state: dict[str, Any], source: str) -> None:
         if names:
             raise NoodleError(f"{source}: not a ResNet18 state dict: it {problem} {min(names)} (and {len(names) - 1} more)")
     model.load_state_dict({name: state[name] for name in wanted & state.keys()}, strict=False)
+
+
+def synchronised(model: nn.Module) -> nn.Module:
+    """The model with batch norm over all ranks' images. Names and weights stay; CUDA only."""
+    return nn.SyncBatchNorm.convert_sync_batchnorm(model)

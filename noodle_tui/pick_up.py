@@ -8,7 +8,7 @@ from typing import Any
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError, one_line
 from noodle_tui.events import EpochDone, from_json
-from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, is_alive
+from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
 # value it would be another run.
@@ -82,7 +82,7 @@ def folder_to_pick_up(config: RunConfig) -> Path | None:
         raise UsageError(f"--load-dir {place}: name the run folder; the previous checkpoint is taken where the last is damaged")
     if place.name == CHECKPOINT and place.is_file():
         place = place.parent
-    if place.is_dir() and any((place / name).is_file() for name in (CHECKPOINT, PREVIOUS)):
+    if place.is_dir() and has_checkpoint(place):
         return place
     if place.is_dir() and is_alive(place):
         raise UsageError(f"--load-dir {place}: a run is going on in it that has saved nothing yet; watch or stop it first")

@@ -1,4 +1,4 @@
-"""Where decoded pixels lie: three places, the first that they fit. None needs an option, and all give the same photos.
+"""Where decoded pixels lie: three places, the first that they fit. None needs an option.
 
     GPU memory     padded to one size; nothing is left in main memory
     main memory    one after another; to a GPU go only the crops, through pinned buffers, while it computes

@@ -1,4 +1,4 @@
-"""One run, from its options to the saved model: the only place that knows the order of things.
+"""One run, from its options to the saved model: here is the order of things.
 
     rejig (if asked) -> load: decode, build or pick up the model -> train -> judge -> model.pth, report
 
@@ -176,8 +176,9 @@ def record_where_saved(
             job.emit.add(recorder)
 
 
-def train(job: Job, loaded: Loaded, saver: "Saver") -> None:
-    """Fit, saving at each save point, and whatever ends it: at a stop the session, at an error the best model so far."""
+def train(job: Job, loaded: Loaded, saver: "Saver | None") -> None:
+    """Fit, saving at each save point, and whatever ends it: at a stop the session, at an error the best model so far. Ranks
+    other than 0 save nothing (None); at a stop, what was summed up there of the unfinished epoch goes to rank 0."""
     from noodle_tui.fit import fit
 
     config, session, device = job.config, loaded.session, loaded.device
@@ -189,12 +190,14 @@ def train(job: Job, loaded: Loaded, saver: "Saver") -> None:
     with ended_where_stuck(job.world), freed_memory_kept(device.torch_device):
         try:
             fit(session, loaded.data, config, device, emit=job.emit, control=shared(job.control, job.world, device),
-                save=saver.save, world=job.world)
+                save=saver.save if saver else lambda session: None, world=job.world)
         except StopRun:
             job.world.collect(session.totals)
-            saver.save(session)
+            if saver:
+                saver.save(session)
             raise
         except Exception:
-            saver.save_model(session)
+            if saver:
+                saver.save_model(session)
             raise
     job.emit(StageDone(stage="train", seconds=time.perf_counter() - began))

@@ -117,6 +117,10 @@ def is_run_folder(folder: Path) -> bool:
     return any(os.path.isfile(folder / name) for name in (EVENTS, CONFIG))  # False too for what may not be looked into
 
 
+def has_checkpoint(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (CHECKPOINT, PREVIOUS))
+
+
 def list_runs(save_dir: Path) -> list[Path]:
     """Run folders in `save_dir`, newest first by the time in their name's end, then by name."""
     try:

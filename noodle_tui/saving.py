@@ -14,14 +14,14 @@ from typing import Any
 import torch
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.checkpoint import FILE, Best, Session, save_session, session_content, to_main_memory, weights_file
+from noodle_tui.checkpoint import Best, Session, save_session, session_content, to_main_memory, weights_file
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import make_rescue_folder, rescue_places
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.evaluate import Count
 from noodle_tui.events import Emit, Message, Saved
 from noodle_tui.report import RunFacts, model_card
-from noodle_tui.run_folder import CARD, MODEL
+from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
 
 
 @dataclass(frozen=True)
@@ -173,10 +173,10 @@ class Saver:
         try:
             save_session(self._folder, content)
         except OSError as error:
-            self._say_refused(FILE, error)
+            self._say_refused(CHECKPOINT, error)
             return
-        self._refused.pop(FILE, None)
-        self._emit(Saved(what="checkpoint", file=FILE, epoch=content["epoch"]))
+        self._refused.pop(CHECKPOINT, None)
+        self._emit(Saved(what="checkpoint", file=CHECKPOINT, epoch=content["epoch"]))
 
     def _write_model(self, best: Best, card: dict[str, Any]) -> None:
         try:

@@ -1,15 +1,19 @@
 """One training step: normalise, forward, backward, update, count. On CUDA captured as a graph; compiled by torch.compile where
-that is asked for."""
+that is asked for; or shared with other processes."""
 
 import logging
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from noodle_tui.augment import as_input
+from noodle_tui.checkpoint import Session
 from noodle_tui.device import Device
+from noodle_tui.distributed import World
 from noodle_tui.errors import UsageError, one_line
 from noodle_tui.graphs import Captured, Pool, undone
 
@@ -40,6 +44,39 @@ def make_step(
 
     if device.torch_device.type == "cuda":
         return Captured(step, pool, lambda: undone([*model.state_dict().values(), totals], optimizer))
+    return step
+
+
+def make_shared_step(
+    session: Session, device: Device, world: World, n: int, batch_size: int
+) -> Step:
+    """`make_step`'s function for a rank: trains on its share of batch `session.step` and adds to its own totals.
+
+    `n` training images, `batch_size` of them in each batch of all ranks. Eager, on CUDA too: a captured graph with NCCL in it
+    has not been proven here.
+    """
+    own = [device.torch_device] if device.torch_device.type == "cuda" else None
+    synchronised = any(isinstance(module, nn.SyncBatchNorm) for module in session.model.modules())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # broadcast_buffers has a new name, which torch 2.9 doesn't know
+        # buffers are left to take_buffers: sending them before each step changes nothing that is saved
+        network = DistributedDataParallel(session.model, device_ids=own, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+    def step(inputs: Sequence[Tensor]) -> None:
+        count = min(batch_size, n - session.step * batch_size)  # of all ranks
+        images, labels = as_input(inputs[0]), inputs[1]
+        if len(labels) == 0 and not synchronised:
+            # in an epoch's last batch; batch norm wants numbers. SyncBatchNorm doesn't, and would count them
+            images = images.new_zeros(2, *images.shape[1:]).contiguous(memory_format=torch.channels_last)
+        session.optimizer.zero_grad(set_to_none=True)
+        with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
+            logits = network(images)[: len(labels)]
+        loss = F.cross_entropy(logits.float(), labels, reduction="sum")
+        (loss * world.size / count).backward()  # DDP takes the mean over ranks: of these, that is the one over images
+        session.optimizer.step()
+        session.totals[0] += loss.detach()
+        session.totals[1] += (logits.argmax(1) == labels).sum()
+
     return step
 
 

@@ -135,7 +135,7 @@ class _Tally:
         with file:
             now = os.fstat(file.fileno())
             if self.identity != (now.st_dev, now.st_ino) or now.st_size < self.position:
-                self.__init__()  # another file, or one rewritten after a torn line
+                self.__init__()  # another file, or one that a full disk had cut
                 self.identity = (now.st_dev, now.st_ino)
             if self.modified == (now.st_mtime_ns, now.st_size):
                 return

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 from noodle_tui.errors import NoodleError
 from noodle_tui.run_folder import CARD, MODEL, read_plain
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of its images' red, green and blue, 0 to 1
 TIMEOUT = 15  # seconds without a byte before a download counts as cut
 LARGEST = 2**29  # bytes: ten times what is asked for; whoever sends more sends something else, maybe without end
 DEAD_AFTER = 10  # times TIMEOUT without a byte, and the process that wrote a .part file is gone
@@ -171,7 +172,7 @@ class Origin:
 
 def origin_of(weights: str) -> Origin | None:
     """Where a run's weights come from; None for the names "imagenet" and "none", and for a file that no run is known of."""
-    file = Path(weights)
+    file = Path(os.path.realpath(weights))  # a link may be named otherwise, and lie elsewhere
     if weights in ("imagenet", "none") or file.name != MODEL:
         return None
     try:
@@ -181,7 +182,7 @@ def origin_of(weights: str) -> Origin | None:
         return None  # it is no run's folder, or none that can be understood: nothing is known
     if not (isinstance(size, int) and isinstance(fingerprint, str)):
         return None
-    return Origin(os.path.basename(os.path.dirname(os.path.realpath(file))), size, fingerprint)
+    return Origin(file.parent.name, size, fingerprint)
 
 
 def other_size(origin: Origin, input_size: int) -> str:

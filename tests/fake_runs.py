@@ -1,7 +1,9 @@
 """Made-up runs for the screens' tests: the same events each time."""
 
 import random
+from collections.abc import Iterable
 from math import exp
+from pathlib import Path
 
 from noodle_tui.events import (
     DataReady,
@@ -105,3 +107,37 @@ def _ending(state: str, last: int, best_epoch: int, best_correct: int, n_val: in
             return [Saved("checkpoint", "checkpoint.pt", last, time=t),
                     RunStopped("asked to stop", seconds, time=t)]
     return []
+
+
+class ReplaySource:
+    """A RunSource of events from a list, all at once or as `add` brings them."""
+
+    def __init__(self, events: Iterable[Event] = (), *, alive: bool = False, folder: Path | None = None):
+        self.folder = folder
+        self.requests: list[str] = []
+        self._unread = list(events)
+        self._alive = alive
+
+    def add(self, *events: Event) -> None:
+        """Make events available to the next `read`."""
+        self._unread += events
+
+    def read(self) -> list[Event]:
+        events, self._unread = self._unread, []
+        return events
+
+    def alive(self) -> bool:
+        return self._alive
+
+    def end(self) -> None:
+        """From now on nobody works on the run."""
+        self._alive = False
+
+    def stop(self) -> None:
+        self.requests.append("stop")
+
+    def pause(self) -> None:
+        self.requests.append("pause")
+
+    def resume(self) -> None:
+        self.requests.append("resume")

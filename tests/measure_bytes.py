@@ -22,11 +22,10 @@ def app_in_terminal(seconds: int, covered: bool, signals: str) -> None:
     import socket
     import threading
 
-    from fake_runs import fake_events
+    from fake_runs import ReplaySource, fake_events
 
     from noodle_tui.events import EpochDone
     from noodle_tui.tui.app import NoodleApp
-    from noodle_tui.tui.sources import ReplaySource
 
     events = fake_events(200, "done", host=socket.gethostname())
     start = next(i for i, e in enumerate(events) if isinstance(e, EpochDone) and e.epoch == 100)

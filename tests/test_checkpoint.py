@@ -14,8 +14,6 @@ import torch
 from torch import nn
 
 from noodle_tui.checkpoint import (
-    FILE,
-    PREVIOUS,
     Best,
     Session,
     load_session,
@@ -27,6 +25,7 @@ from noodle_tui.checkpoint import (
 )
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone
+from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
 
 CPU = torch.device("cpu")
 
@@ -79,7 +78,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert after.history == before.history
     assert (after.epoch, after.step, after.fingerprint, after.comet_key) == (2, 3, "abc", "k" * 32)
     assert after.times == before.times + 1
-    assert [f.name for f in tmp_path.iterdir()] == [FILE]
+    assert [f.name for f in tmp_path.iterdir()] == [CHECKPOINT]
 
 
 def test_training_goes_on_the_same(tmp_path: Path) -> None:
@@ -98,9 +97,9 @@ def test_training_goes_on_the_same(tmp_path: Path) -> None:
 def test_the_previous_one_is_kept(tmp_path: Path) -> None:
     for steps in (1, 2, 3):
         save_session(tmp_path, session_content(trained(steps), {}))
-    assert sorted(f.name for f in tmp_path.iterdir()) == [PREVIOUS, FILE]
+    assert sorted(f.name for f in tmp_path.iterdir()) == [PREVIOUS, CHECKPOINT]
     assert load_session(tmp_path)[0]["step"] == 3
-    (tmp_path / FILE).unlink()
+    (tmp_path / CHECKPOINT).unlink()
     content, warning = load_session(tmp_path)
     assert content["step"] == 2
     assert "checkpoint.pt is missing; checkpoint.prev.pt" in warning
@@ -113,10 +112,10 @@ def damaged(content: bytes, offset: int) -> bytes:
 def test_a_flipped_byte_anywhere_is_noticed_or_harmless(tmp_path: Path) -> None:
     save_session(tmp_path, session_content(trained(1), {}))
     save_session(tmp_path, session_content(trained(2), {}))
-    whole = (tmp_path / FILE).read_bytes()
+    whole = (tmp_path / CHECKPOINT).read_bytes()
     noticed = 0
     for offset in range(0, len(whole), len(whole) // 150):
-        (tmp_path / FILE).write_bytes(damaged(whole, offset))
+        (tmp_path / CHECKPOINT).write_bytes(damaged(whole, offset))
         content, warning = load_session(tmp_path)
         noticed += bool(warning)
         assert content["step"] == (1 if warning else 2)
@@ -130,16 +129,16 @@ def test_a_flipped_byte_anywhere_is_noticed_or_harmless(tmp_path: Path) -> None:
 def test_a_broken_file_gives_way_to_the_previous_with_a_warning(content: bytes | None, tmp_path: Path) -> None:
     save_session(tmp_path, session_content(trained(1), {}))
     save_session(tmp_path, session_content(trained(2), {}))
-    whole = (tmp_path / FILE).read_bytes()
-    (tmp_path / FILE).write_bytes(whole[: len(whole) // 2] if content is None else content)
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+    (tmp_path / CHECKPOINT).write_bytes(whole[: len(whole) // 2] if content is None else content)
     loaded, warning = load_session(tmp_path)
     assert loaded["step"] == 1
-    assert f"{tmp_path / FILE} is damaged" in warning
+    assert f"{tmp_path / CHECKPOINT} is damaged" in warning
     assert f"{PREVIOUS}, the one saved before it, is used" in warning
 
 
 def test_both_damaged_is_one_line(tmp_path: Path) -> None:
-    for name in (FILE, PREVIOUS):
+    for name in (CHECKPOINT, PREVIOUS):
         (tmp_path / name).write_bytes(b"PK\x03\x04 garbage")
     with pytest.raises(NoodleError, match="is damaged or no checkpoint") as raised:
         load_session(tmp_path)
@@ -161,11 +160,11 @@ class RunsCode:
 
 def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) -> None:
     proof = tmp_path / "proof"
-    torch.save({"version": 1, "model": RunsCode(proof)}, tmp_path / FILE)
+    torch.save({"version": 1, "model": RunsCode(proof)}, tmp_path / CHECKPOINT)
     with pytest.raises(NoodleError, match="damaged or no checkpoint of this program"):
         load_session(tmp_path)
     assert not proof.exists()
-    torch.load(tmp_path / FILE, weights_only=False)
+    torch.load(tmp_path / CHECKPOINT, weights_only=False)
     assert proof.exists()  # it was hostile
 
 
@@ -177,7 +176,7 @@ def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) 
 def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
     save_session(tmp_path, session_content(trained(), {}))
     content, _ = load_session(tmp_path)
-    torch.save({**content, **change}, tmp_path / FILE)
+    torch.save({**content, **change}, tmp_path / CHECKPOINT)
     with pytest.raises(NoodleError, match="not a checkpoint that this version can read"):
         load_session(tmp_path)
 
@@ -226,7 +225,7 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {  # most made torch re
 def test_tensors_that_do_not_fit_are_refused_in_a_line(kind: str, tmp_path: Path) -> None:
     content = session_content(trained(), {})
     HOSTILE[kind](content)
-    torch.save(content, tmp_path / FILE)
+    torch.save(content, tmp_path / CHECKPOINT)
     with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model") as raised:
         restore(fresh(), load_session(tmp_path)[0])
     assert "\n" not in str(raised.value)
@@ -239,7 +238,7 @@ def test_tensors_that_claim_more_memory_than_they_have_are_laid_out_anew(tmp_pat
     content["model"]["0.weight"] = torch.ones(1).expand(4, 3, 3, 3)
     content["best"]["weights"]["0.weight"] = torch.ones(1).expand(4, 3, 3, 3)
     content["optimizer"]["param_groups"] = [{"lr": "x", "params": [7]}]  # no word of it is taken
-    torch.save(content, tmp_path / FILE)
+    torch.save(content, tmp_path / CHECKPOINT)
     session = fresh()
     restore(session, load_session(tmp_path)[0])
     [first, *_] = session.optimizer.param_groups[0]["params"]
@@ -272,7 +271,7 @@ def test_a_disk_that_refuses_leaves_the_old_one_whole(tmp_path: Path) -> None:
         save_session(tmp_path, session_content(trained(2), {}))
     content, warning = load_session(tmp_path)
     assert (content["step"], warning) == (1, "")
-    assert set(os.listdir(tmp_path)) <= {FILE, PREVIOUS}  # nothing half is left
+    assert set(os.listdir(tmp_path)) <= {CHECKPOINT, PREVIOUS}  # nothing half is left
     save_session(tmp_path, session_content(trained(3), {}))
     assert load_session(tmp_path)[0]["step"] == 3
 

@@ -27,9 +27,10 @@ from torchvision.transforms.v2 import functional as tvf
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
 from noodle_tui.checkpoint import load_session
 from noodle_tui.config import RunConfig, options
-from noodle_tui.distributed import DIED, World, check_ranks, check_shares
+from noodle_tui.distributed import DIED, World, check_ranks
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import EpochDone, Event, Paused, RunStarted, RunStopped
+from noodle_tui.fit import check_shares
 from noodle_tui.model import build_model
 from noodle_tui.run import run
 from noodle_tui.run_folder import Follower, list_runs, read_state, request_pause

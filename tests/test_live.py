@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_runs import FOLDER, fake_events
+from fake_runs import FOLDER, ReplaySource, fake_events
 from measure_bytes import measure
 from small_app import until
 from textual.pilot import Pilot
@@ -21,7 +21,6 @@ from noodle_tui.tui import live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.machine import read_machine
-from noodle_tui.tui.sources import ReplaySource
 from noodle_tui.tui.themes import DARK_VARIABLES, LIGHT_VARIABLES, THEMES
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.epoch_table import EpochTable

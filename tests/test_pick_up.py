@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from noodle_tui.checkpoint import FILE, new_session, save_session, session_content
+from noodle_tui.checkpoint import new_session, save_session, session_content
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
+from noodle_tui.run_folder import CHECKPOINT
 
 
 @pytest.fixture
@@ -91,8 +92,8 @@ def test_a_history_that_is_none_is_refused(history: Any, folder: Path) -> None:
 
 
 def test_a_damaged_checkpoint_is_a_warning_while_there_is_a_previous(folder: Path) -> None:
-    (folder / FILE).rename(folder / "checkpoint.prev.pt")
-    (folder / FILE).write_bytes(b"torn")
+    (folder / CHECKPOINT).rename(folder / "checkpoint.prev.pt")
+    (folder / CHECKPOINT).write_bytes(b"torn")
     assert "is damaged" in pick_up(folder, given(load_dir=folder)).warnings[0]
 
 
@@ -108,7 +109,7 @@ def test_stored_options_that_are_out_of_bounds_are_refused(folder: Path) -> None
 
 def test_a_run_folder_or_its_checkpoint_is_gone_on_in(folder: Path) -> None:
     assert folder_to_pick_up(given(load_dir=folder)) == folder
-    assert folder_to_pick_up(given(load_dir=folder / FILE)) == folder
+    assert folder_to_pick_up(given(load_dir=folder / CHECKPOINT)) == folder
     assert folder_to_pick_up(given()) is None
 
 
@@ -125,7 +126,7 @@ def test_a_model_file_or_its_folder_starts_a_new_run(tmp_path: Path) -> None:
 
 
 def test_the_previous_checkpoint_is_not_taken_for_the_last(folder: Path) -> None:
-    (folder / FILE).rename(folder / "checkpoint.prev.pt")
+    (folder / CHECKPOINT).rename(folder / "checkpoint.prev.pt")
     with pytest.raises(UsageError, match="name the run folder"):
         folder_to_pick_up(given(load_dir=folder / "checkpoint.prev.pt"))
     assert folder_to_pick_up(given(load_dir=folder)) == folder

@@ -11,12 +11,12 @@ import torch
 from test_checkpoint import assert_same, trained, weights
 from torch import Tensor
 
-from noodle_tui.checkpoint import FILE, Best, Session, load_session
+from noodle_tui.checkpoint import Best, Session, load_session
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import StopRun
 from noodle_tui.events import Event, Message, Saved
 from noodle_tui.report import RunFacts
-from noodle_tui.run_folder import CARD, MODEL
+from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
 from noodle_tui.saving import Saver
 
 SOON = 60.0  # seconds after which something counts as never
@@ -71,9 +71,9 @@ def test_saving_waits_for_nothing_and_a_newer_one_takes_the_place_of_one_that_wa
         assert disk.writing.wait(SOON)
         for epoch in (2, 3, 4):
             saver.save(at_epoch(session, epoch))  # comes back though the first isn't done
-        assert disk.saved == [(FILE, 1)]
+        assert disk.saved == [(CHECKPOINT, 1)]
         disk.go_on.set()
-    assert disk.saved == [(FILE, 1), (MODEL, 1), (FILE, 4)]
+    assert disk.saved == [(CHECKPOINT, 1), (MODEL, 1), (CHECKPOINT, 4)]
     assert load_session(tmp_path)[0]["epoch"] == 4
 
 
@@ -114,7 +114,7 @@ def test_saved_is_said_when_the_file_is_there(tmp_path: Path) -> None:
     session = trained()
     with Saver(tmp_path, CONFIG, FACTS, look) as saver:
         saver.save(session)
-    assert epochs == {FILE: 2, MODEL: 1}
+    assert epochs == {CHECKPOINT: 2, MODEL: 1}
     assert threads == {"save"}
     assert "save" not in {thread.name for thread in threading.enumerate()}
 
@@ -147,7 +147,7 @@ def test_the_best_alone_drops_no_checkpoint_that_waits(tmp_path: Path, disk: Slo
         better(session, 3)
         saver.save_model(at_epoch(session, 3))  # the loss of epoch 3 was no number: its weights must not be saved
         disk.go_on.set()
-    assert disk.saved == [(FILE, 1), (MODEL, 1), (FILE, 2), (MODEL, 3)]
+    assert disk.saved == [(CHECKPOINT, 1), (MODEL, 1), (CHECKPOINT, 2), (MODEL, 3)]
     assert load_session(tmp_path)[0]["epoch"] == 2
 
 
@@ -158,10 +158,10 @@ def test_a_disk_that_refuses_is_said_and_tried_again(tmp_path: Path) -> None:
         saver.save(session)
         saver.wait()
         assert [e.text.split(" (")[0] for e in said if isinstance(e, Message) and e.level == "error"] == [
-            f"{folder / name} could not be saved" for name in (FILE, MODEL)]
+            f"{folder / name} could not be saved" for name in (CHECKPOINT, MODEL)]
         folder.mkdir()
         saver.save(session)
-    assert [e.file for e in said if isinstance(e, Saved)] == [FILE, MODEL]
+    assert [e.file for e in said if isinstance(e, Saved)] == [CHECKPOINT, MODEL]
 
 
 def errors_in(events: list[Event]) -> list[str]:
@@ -171,7 +171,7 @@ def errors_in(events: list[Event]) -> list[str]:
 def test_the_same_refusal_is_said_once_and_anew_after_a_success(tmp_path: Path) -> None:
     said: list[Event] = []
     session, folder = trained(), tmp_path / "run"
-    once = [f"{folder / name} could not be saved" for name in (FILE, MODEL)]
+    once = [f"{folder / name} could not be saved" for name in (CHECKPOINT, MODEL)]
     with Saver(folder, CONFIG, FACTS, said.append) as saver:
         for epoch in range(1, 5):
             saver.save(at_epoch(session, epoch))
@@ -204,10 +204,10 @@ def test_a_move_waits_for_what_is_being_written(tmp_path: Path, monkeypatch: pyt
         saver.save(trained())
         time.sleep(0.1)
         home = saver.move()
-    assert errors_in(said) == [*(f"{folder / name} could not be saved" for name in (FILE, MODEL)),
+    assert errors_in(said) == [*(f"{folder / name} could not be saved" for name in (CHECKPOINT, MODEL)),
                                f"{folder} takes no files: the run is saved in {home} instead"]
-    assert [e.file for e in said if isinstance(e, Saved)] == [FILE, MODEL]
-    assert {FILE, MODEL, CARD} == {f.name for f in home.iterdir()}
+    assert [e.file for e in said if isinstance(e, Saved)] == [CHECKPOINT, MODEL]
+    assert {CHECKPOINT, MODEL, CARD} == {f.name for f in home.iterdir()}
 
 
 def break_it(session: Session) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import fake_folders
 import pytest
 from fake_folders import fake_folder
-from fake_runs import FOLDER, fake_events
+from fake_runs import FOLDER, ReplaySource, fake_events
 from pytest_textual_snapshot import normalize_svg
 from small_app import until
 from textual.pilot import Pilot
@@ -39,7 +39,6 @@ from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.result import ResultScreen
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.setup import SetupScreen
-from noodle_tui.tui.sources import ReplaySource
 from noodle_tui.tui.widgets.dialogs import Choice, Help
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 

@@ -1,4 +1,4 @@
-"""Rough answers before a run: how long, how much memory, how much disk. Each is said with "about"."""
+"""Rough answers before a run: how long, how much memory. Each is said with "about"."""
 
 import csv
 import json

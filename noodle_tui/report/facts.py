@@ -11,11 +11,9 @@ from noodle_tui.config import RunConfig
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.events import EpochDone
 from noodle_tui.stats import interval_in_words
-from noodle_tui.weights import Origin
+from noodle_tui.weights import IMAGENET_MEAN, IMAGENET_STD, Origin
 
 FORMAT = 1
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True, kw_only=True)

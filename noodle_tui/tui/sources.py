@@ -1,6 +1,5 @@
-"""Where a screen gets its run from: this process, a run folder on the same filesystem, or a recording."""
+"""Where a screen gets its run from: this process, or a run folder on the same filesystem."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
@@ -38,40 +37,6 @@ class RunSource(Protocol):
     def resume(self) -> None:
         """Ask a paused run to go on; it says Resumed."""
         ...
-
-
-class ReplaySource:
-    """Events from a list, all at once or as `add` brings them: for a run of the past, and for tests."""
-
-    def __init__(self, events: Iterable[Event] = (), *, alive: bool = False, folder: Path | None = None):
-        self.folder = folder
-        self.requests: list[str] = []
-        self._unread = list(events)
-        self._alive = alive
-
-    def add(self, *events: Event) -> None:
-        """Make events available to the next `read`."""
-        self._unread += events
-
-    def read(self) -> list[Event]:
-        events, self._unread = self._unread, []
-        return events
-
-    def alive(self) -> bool:
-        return self._alive
-
-    def end(self) -> None:
-        """From now on nobody works on the run."""
-        self._alive = False
-
-    def stop(self) -> None:
-        self.requests.append("stop")
-
-    def pause(self) -> None:
-        self.requests.append("pause")
-
-    def resume(self) -> None:
-        self.requests.append("resume")
 
 
 class BackgroundSource:

@@ -435,6 +435,35 @@ async def test_paths_are_completed_as_they_are_typed(place: Path) -> None:
         assert screen.focused is not editor(screen, "stimuli"), "a whole folder: tab goes on"
 
 
+async def test_no_list_of_names_opens_unless_she_types(place: Path) -> None:
+    (place / "Resources2").mkdir()
+    async with opened({**SMALL, "stimuli": "Res", "data_dir": "Res"}) as (pilot, screen, _):
+        await pilot.press("tab", "tab", "shift+tab", "shift+tab", "home", "end")
+        await pilot.pause(0.3)
+        assert [completion.display for completion in screen.query(PathCompletion)] == [False, False], "filled in, not typed"
+        assert screen.focused is editor(screen, "stimuli")
+        editor(screen, "stimuli").put("Reso")  # as when she has picked a folder in a window
+        await pilot.pause(0.3)
+        assert not any(completion.display for completion in screen.query(PathCompletion))
+        await pilot.press("u")
+        await until(pilot, lambda: bool(screen.query(PathCompletion).first().display))
+        await pilot.press("escape")
+        await pilot.pause(0.3)
+        assert not any(completion.display for completion in screen.query(PathCompletion))
+
+
+async def test_the_list_of_names_closes_when_its_field_moves_or_is_left(place: Path) -> None:
+    (place / "Resources2").mkdir()
+    async with opened() as (pilot, screen, _):
+        for leave in (lambda: pilot.resize_terminal(70, 40), lambda: pilot.press("shift+tab")):
+            await type_in(pilot, screen, "stimuli", "Res")
+            completion = screen.query_one(PathCompletion)
+            await until(pilot, lambda: bool(completion.display))  # noqa: B023 - called at once
+            await leave()
+            await pilot.pause(0.3)
+            assert not completion.display
+
+
 def test_folders_are_listed_first_and_hidden_files_only_when_begun(place: Path) -> None:
     (place / "a file").touch()
     (place / "Zoo").mkdir()

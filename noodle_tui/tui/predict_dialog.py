@@ -63,6 +63,9 @@ class PredictDialog(ModalScreen[None]):
             yield PickList(id="predict-answers")
         yield PathCompletion(path, folders_only=False)
 
+    def on_resize(self) -> None:
+        self.query_one(PathCompletion).close()
+
     def on_unmount(self) -> None:
         self._gone.set()
 
@@ -71,7 +74,7 @@ class PredictDialog(ModalScreen[None]):
         if self._busy or not path:
             return
         self._busy = True
-        self.query_one(PathCompletion).action_hide()
+        self.query_one(PathCompletion).close()
         self._note("loading the model …", "$quiet")
         self._predict(Path(path).expanduser())
 

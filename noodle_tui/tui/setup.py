@@ -21,7 +21,7 @@ from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.setup_bar import MORE_BUTTONS, Bar
 from noodle_tui.tui.setup_form import Form, hint_of, without_flag
 from noodle_tui.tui.setup_panel import Panel
-from noodle_tui.tui.setup_paths import complete_paths, pick_path
+from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
 from noodle_tui.tui.setup_values import Values
 from noodle_tui.tui.widgets.option_field import OptionInput
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -116,6 +116,7 @@ class SetupScreen(Screen[None]):
     def on_resize(self) -> None:
         place, width = Content.styled(str(self.folder), "$quiet"), max(self.size.width - 2, 1)
         self.query_one("#title", Lines).show(headed_rule(Content.styled("Setup", "bold"), width, place))
+        close_completions(self)
         self.call_after_refresh(self._paint)  # the panel has its new width then
 
     def on_screen_resume(self) -> None:

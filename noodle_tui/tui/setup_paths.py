@@ -13,8 +13,17 @@ def complete_paths(screen: Screen[None], editor: OptionInput) -> None:
     """Have the paths that are typed here completed, from the first time that she comes here on."""
     from noodle_tui.tui.widgets.path_completion import PathCompletion
 
-    if not any(completion.target is editor for completion in screen.query(PathCompletion)):
-        screen.mount(PathCompletion(editor, folders_only=editor.option.kind == "path" and editor.option.name != "load_dir"))
+    if editor.completion is None:
+        folders_only = editor.option.kind == "path" and editor.option.name != "load_dir"
+        editor.completion = PathCompletion(editor, folders_only)
+        screen.mount(editor.completion)
+
+
+def close_completions(screen: Screen[None]) -> None:
+    """Close the list of names that is open, if any: its field has moved, say."""
+    for editor in screen.query(OptionInput):
+        if editor.completion is not None:
+            editor.completion.close()
 
 
 async def pick_path(screen: Screen[None], editor: OptionInput, folder: Path) -> None:

@@ -1,12 +1,15 @@
 """What to type or choose for one option of a run: generated from its `Option`."""
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual.widgets import Input
 
 from noodle_tui.config import Option
 from noodle_tui.tui.widgets.choice import Choice
+
+if TYPE_CHECKING:  # imported when the first path is come to
+    from noodle_tui.tui.widgets.path_completion import PathCompletion
 
 SWITCH = ("off", "on")
 # Options of text that may also name a file; the other paths are folders.
@@ -23,6 +26,7 @@ class OptionInput(Input):
         super().__init__(id=f"option-{option.name}", compact=True, select_on_focus=False)
         self.option = option
         self.base = ""
+        self.completion: PathCompletion | None = None  # of a path
         self.cursor_blink = False
 
     @property

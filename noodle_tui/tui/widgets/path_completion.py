@@ -11,10 +11,14 @@ from textual.worker import get_current_worker
 from textual_autocomplete import AutoComplete, DropdownItem, PathAutoComplete, TargetState
 
 MOST = 500  # names of one folder: more can't be looked through
+EDITS = {"backspace", "delete", "ctrl+w"}  # keys that change a path without a character of their own
 
 
 class PathCompletion(PathAutoComplete):
-    """A list of what is in the folder that is being typed, below the cursor: tab or enter takes, escape closes."""
+    """A list of what is in the folder that is being typed, below the cursor: tab or enter takes, escape closes.
+
+    It opens only on what is typed: not on a field that is merely come to, or that the program fills in.
+    """
 
     class Listed(Message):
         """The thread has listed a folder."""
@@ -27,6 +31,7 @@ class PathCompletion(PathAutoComplete):
         super().__init__(target)
         self._folders_only = folders_only
         self._listing: tuple[str, list[str]] | None = None  # one folder and what is in it, folders with a slash
+        self._typed: TargetState | None = None  # what the last key made of the field
 
     def get_candidates(self, target_state: TargetState) -> list[DropdownItem]:
         typed = target_state.text[: target_state.cursor_position]
@@ -52,21 +57,32 @@ class PathCompletion(PathAutoComplete):
         self._listing = (message.folder, message.names)
         state = self._get_target_state()
         self._rebuild_options(state, self.get_search_string(state))
-        if self.target.has_focus and state.text and self.should_show_dropdown(self.get_search_string(state)):
+        if self.should_show_dropdown(self.get_search_string(state)):
             self._align_to_target()
             self.action_show()
 
     def should_show_dropdown(self, search_string: str) -> bool:
         """Only once a name has been begun: after a whole folder tab and enter go on to the next field."""
-        return AutoComplete.should_show_dropdown(self, search_string)
+        is_typed = self.target.has_focus and self._typed == self._get_target_state()
+        return is_typed and AutoComplete.should_show_dropdown(self, search_string)
+
+    def close(self) -> None:
+        """Hide the list until she types again."""
+        self._typed = None
+        self.action_hide()
 
     def _listen_to_messages(self, event: events.Event) -> None:
-        if isinstance(event, events.Key) and not self.display:
+        if isinstance(event, events.Paste) or (isinstance(event, events.Key) and (event.is_printable or event.key in EDITS)):
+            self._typed = self._get_target_state()
+        elif isinstance(event, events.Key) and not self.display:
             return  # down is the next field then
+        elif isinstance(event, events.Key) and event.key == "escape":
+            self._typed = None
         super()._listen_to_messages(event)
 
     def _handle_focus_change(self, has_focus: bool) -> None:
         self._listing = None  # things may have changed since she was here
+        self.close()
         super()._handle_focus_change(has_focus)
 
     def post_completion(self) -> None:

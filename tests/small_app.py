@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import Any
 
+from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
 
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.themes import THEMES, variables_for
+
+KEY_NAMES = ("up", "down", "tab", "shift+tab", "enter", "ctrl+r")
 
 
 class SmallApp(App[None]):
@@ -39,3 +42,11 @@ async def until(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
         if holds():
             return
     raise AssertionError("it never came")
+
+
+def burst(pilot: Pilot[Any], *keys: str) -> None:
+    """Keys as a slow line delivers them: all read before the app has seen the first. A text gives its characters."""
+    names = {"\t": "tab", "\r": "enter", "/": "slash", ".": "full_stop", "-": "minus", "_": "underscore"}
+    for key in keys:
+        for char in key if key not in KEY_NAMES else (key,):
+            pilot.app.post_message(events.Key(names.get(char, char), char if len(char) == 1 else None))

@@ -100,6 +100,18 @@ def test_quitting_by_a_stop_says_where_the_run_stands(app, tmp_path):
     assert read_state(folder).status == "stopped"
 
 
+def test_keys_that_a_slow_line_brings_at_once_go_to_their_fields(app):
+    terminal = app("--n-epochs", "3")
+    terminal.until("ready")
+    terminal.process.send("\t" * 6 + "0\t1\r5\x1b[B\x1b[B\x1b[Z9")  # enter, twice down, shift+tab
+    rows = terminal.until("cpu9").splitlines()
+    typed = {name: next(row.split()[3] for row in rows if row.strip().startswith(name)) for name in ("n epochs", "batch size")}
+    assert typed == {"n epochs": "30", "batch size": "81"}
+    assert any("cpu9" in row for row in rows if row.strip().startswith("device")) and any("0.015" in row for row in rows)
+    terminal.press("ctrl+q")
+    assert terminal.ended() == 0
+
+
 def test_quit_asks_what_becomes_of_a_run_and_detaching_lets_it_go_on(app, tmp_path):
     terminal = app("--n-epochs", "60")
     terminal.until("ready")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from conftest import FinishedRun, draw_face
 from PIL import Image
-from small_app import SmallApp, until
+from small_app import SmallApp, burst, until
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
@@ -225,6 +225,18 @@ async def test_up_down_and_enter_go_from_field_to_field() -> None:
         assert screen.focused is editor(screen, "data_dir")
 
 
+async def test_keys_that_come_all_at_once_go_where_they_would_one_by_one() -> None:
+    async with opened({"weights": "none", "rejig_data": True, "n_epochs": "3"}) as (pilot, screen, app):
+        editor(screen, "n_epochs").focus()
+        burst(pilot, "0", "tab", "16", "enter", "0.05", "down", "cpu", "up", "5", "shift+tab", "7", "ctrl+r")
+        await until(pilot, lambda: bool(app.asked))
+        message = app.asked[0]
+        assert isinstance(message, SetupScreen.Start)
+        config = message.config
+        assert (config.n_epochs, config.batch_size, config.lr) == (30, 167, 0.055)
+        assert screen.given["device"] == "cpu"
+
+
 async def test_reset_asks_first() -> None:
     async with opened() as (pilot, screen, _):
         await pilot.press("f8")
@@ -433,6 +445,17 @@ async def test_paths_are_completed_as_they_are_typed(place: Path) -> None:
         assert screen.given["stimuli"] == "Resources"
         await pilot.press("tab")
         assert screen.focused is not editor(screen, "stimuli"), "a whole folder: tab goes on"
+
+
+async def test_the_list_of_names_takes_keys_that_come_all_at_once(place: Path) -> None:
+    (place / "Resources2").mkdir()
+    async with opened() as (pilot, screen, _):
+        await type_in(pilot, screen, "stimuli", "Re")
+        await until(pilot, lambda: bool(screen.query_one(PathCompletion).display))
+        burst(pilot, "s", "down", "down", "up", "tab", "tab", "tab", "d")
+        await pilot.pause(0.2)
+        assert editor(screen, "stimuli").value == "Resources2/"
+        assert editor(screen, "data_dir").value == "d"
 
 
 async def test_no_list_of_names_opens_unless_she_types(place: Path) -> None:

@@ -12,7 +12,7 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Button, Footer, Input
+from textual.widgets import Button, Footer
 
 from noodle_tui.config import RunConfig
 from noodle_tui.remember import recall
@@ -23,7 +23,7 @@ from noodle_tui.tui.setup_form import Form, hint_of, without_flag
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
 from noodle_tui.tui.setup_values import Values
-from noodle_tui.tui.widgets.option_field import OptionInput
+from noodle_tui.tui.widgets.option_field import OptionInput, as_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.too_small import HEIGHT, WIDTH, TooSmall
 
@@ -145,8 +145,14 @@ class SetupScreen(Screen[None]):
 
     def on_form_changed(self, message: Form.Changed) -> None:
         message.stop()
-        self.values.put(message.name, message.value)
-        self._changed()
+        if self.values.put(message.name, message.value):
+            self._changed()
+
+    def _catch_up(self) -> None:
+        """Take in what is typed already though its message is still on the way: over a slow line keys come all at once."""
+        late = {name: raw for name, raw in self.form.typed().items() if as_text(raw) != as_text(self.given.get(name))}
+        for name, raw in late.items():
+            self.on_form_changed(Form.Changed(name, raw))
 
     def _changed(self) -> None:
         """Check the form now; look at what it asks for a moment later."""
@@ -223,10 +229,6 @@ class SetupScreen(Screen[None]):
         option = editor.option
         hint.show(hint_of(option, without_flag(self.values.problems.get(option.name, ""))))
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.focus_next()
-
     # -- what she can do ----------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -252,6 +254,7 @@ class SetupScreen(Screen[None]):
 
     def action_start(self) -> None:
         """Start; once the look has ended, if one is under way. Where something is to be mended, go there."""
+        self._catch_up()
         if self._has_errors():
             self._go_to_what_is_wrong()
         elif self.values.config is not None and self.panel.is_settled and self.panel.is_fresh:

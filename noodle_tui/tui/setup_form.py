@@ -1,5 +1,6 @@
 """The form of the Setup screen: all options, grouped, generated from RunConfig."""
 
+import asyncio
 import itertools
 import re
 from collections.abc import Collection, Mapping
@@ -11,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Input
 
 from noodle_tui.config import Option, options
@@ -27,6 +29,7 @@ ESSENTIAL = {
 N_ESSENTIAL = sum(map(len, ESSENTIAL.values()))
 THOUGHT_ENDS = re.compile(r"[;:,] | \(")
 LEAST_NOTE = 20  # cells: a note of fewer isn't worth reading
+MOST_TURNS = 1000  # of the event loop, that a widget gets to take in what came for it
 
 
 def grouped_options() -> dict[str, list[Option]]:
@@ -47,9 +50,11 @@ class Form(Painted):
     where there is room: what the option is for, or what is wrong with it.
     """
 
+    # Before the field gets them. A slow line brings several keys at once, and Textual gives each to the field that has the
+    # focus when it is read: those behind a tab would go where those before it went.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "app.focus_previous", "Field above", show=False),
-        Binding("down", "app.focus_next", "Field below", show=False),
+        *(Binding(key, f"go('{key}')", "Field above", show=False, priority=True) for key in ("up", "shift+tab")),
+        *(Binding(key, f"go('{key}')", "Field below", show=False, priority=True) for key in ("down", "tab", "enter")),
     ]
 
     class Changed(Message):
@@ -142,6 +147,25 @@ class Form(Painted):
             raw = event.input.raw
             self.post_message(self.Changed(event.input.option.name, None if as_text(raw) == event.input.base else raw))
 
+    def typed(self) -> dict[str, Any]:
+        """What stands in the fields, raw; None where nothing does."""
+        fields = [editor for editor in self.editors.values() if isinstance(editor, OptionInput) and editor.is_attached]
+        return {field.option.name: field.raw for field in fields}
+
+    async def action_go(self, key: str) -> None:
+        """To another field, or through the list of names that is open."""
+        field = self.screen.focused
+        names = field.completion if isinstance(field, OptionInput) else None
+        if field is not None and names is not None and names.display:
+            await has_read(field)
+            await has_read(names)
+            if names.obeys(key):
+                return
+        if key in ("up", "shift+tab"):
+            self.screen.focus_previous()
+        else:
+            self.screen.focus_next()
+
     def on_choice_changed(self, event: Choice.Changed) -> None:
         event.stop()
         if isinstance(event.choice, OptionChoice):
@@ -152,6 +176,14 @@ class Form(Painted):
         for editor in self.editors.values():
             if event.widget is self and editor.virtual_region.y == event.y:
                 editor.focus()
+
+
+async def has_read(widget: Widget) -> None:
+    """Wait until a widget has taken in what came for it before, keys say."""
+    for _ in range(MOST_TURNS):
+        if not widget.message_queue_size:
+            break
+        await asyncio.sleep(0)
 
 
 def brief(text: str, width: int) -> str:

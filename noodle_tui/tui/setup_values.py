@@ -21,12 +21,17 @@ class Values:
         self.config: RunConfig | None = None  # None while there are problems
         self.problems: dict[str, str] = {}  # {option: what is wrong with it}
 
-    def put(self, name: str, value: Any) -> None:
-        """An option has another value now; with None, or the one that stands there anyway, it isn't given any more."""
+    def put(self, name: str, value: Any) -> bool:
+        """An option has this value now; with None, or the one that stands there anyway, it isn't given any more.
+
+        False if it was so before.
+        """
+        before = as_text(self.given.get(name))
         if value is None or as_text(value) == as_text(self.base[name]):
             self.given.pop(name, None)
         else:
             self.given[name] = value
+        return as_text(self.given.get(name)) != before
 
     def fill(self, values: dict[str, Any]) -> None:
         """Begin anew over the defaults, e.g. with a past run's options. Names that are no option are left out."""

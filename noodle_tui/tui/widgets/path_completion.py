@@ -71,6 +71,17 @@ class PathCompletion(PathAutoComplete):
         self._typed = None
         self.action_hide()
 
+    def obeys(self, key: str) -> bool:
+        """Do what a key does while the list is open; False where it does nothing."""
+        names = self.option_list
+        if not self.display or key not in ("up", "down", "tab", "enter"):
+            return False
+        if key in ("tab", "enter"):
+            self._complete(names.highlighted or 0)
+        else:
+            names.highlighted = ((names.highlighted or 0) + (1 if key == "down" else -1)) % names.option_count
+        return True
+
     def _listen_to_messages(self, event: events.Event) -> None:
         if isinstance(event, events.Paste) or (isinstance(event, events.Key) and (event.is_printable or event.key in EDITS)):
             self._typed = self._get_target_state()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from fake_folders import draw_face, fake_folder
-from small_app import SmallApp, until
+from small_app import SmallApp, burst, until
 from textual.content import Content
+from textual.events import Paste
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Digits, Static
@@ -21,6 +22,7 @@ from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result import ResultScreen, read_facts
 from noodle_tui.tui.result_text import bar_lines, confusion_lines, mistake_header, mistake_row, size_in_words, whisker_bar
 from noodle_tui.tui.widgets.dialogs import Help
+from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.photo import Photo
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.plot import Plot
@@ -206,6 +208,25 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         await until(pilot, lambda: "File name too long" in str(dialog.query_one("#predict-note", Static).content))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, ResultScreen))
+
+
+async def test_a_path_and_enter_that_come_all_at_once_ask_for_the_whole_path(done: Path, tmp_path: Path) -> None:
+    (tmp_path / "some" / "photos").mkdir(parents=True)
+    async with opened(done, (120, 40)) as (_, pilot, _):
+        await pilot.press("p")
+        dialog = pilot.app.screen
+        asked: list[Path] = []
+        dialog._predict = asked.append  # type: ignore[attr-defined]
+        burst(pilot, str(tmp_path / "some" / "photos"), "enter")
+        await until(pilot, lambda: bool(asked))
+        assert asked == [tmp_path / "some" / "photos"]
+        await pilot.pause(0.3)
+        assert not dialog.query_one(PathCompletion).display, "nothing covers the answers"
+        dialog._busy = False  # type: ignore[attr-defined]
+        pilot.app.post_message(Paste("/other"))
+        burst(pilot, "/p", "enter")
+        await until(pilot, lambda: len(asked) == 2)
+        assert asked[1] == tmp_path / "some" / "photos" / "other" / "p"
 
 
 async def test_copy_path_and_help(done: Path) -> None:

@@ -27,7 +27,7 @@ class PredictDialog(ModalScreen[None]):
     """Type a path, press enter, read the answers. The model works in a thread; escape ends it after the current photo."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "ask", "Ask", priority=True),  # before the completion takes it: that has tab
+        Binding("enter", "ask", "Ask"),  # from the answers, too; from the path it comes as its Submitted, behind what was typed
         Binding("escape", "dismiss", "Close"),
     ]
 
@@ -61,13 +61,17 @@ class PredictDialog(ModalScreen[None]):
             yield path
             yield Static(id="predict-note")
             yield PickList(id="predict-answers")
-        yield PathCompletion(path, folders_only=False)
+        yield PathCompletion(path, folders_only=False, enter_takes=False)
 
     def on_resize(self) -> None:
         self.query_one(PathCompletion).close()
 
     def on_unmount(self) -> None:
         self._gone.set()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.action_ask()
 
     def action_ask(self) -> None:
         path = self.query_one("#predict-path", Input).value.strip()

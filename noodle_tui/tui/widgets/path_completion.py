@@ -15,7 +15,8 @@ EDITS = {"backspace", "delete", "ctrl+w"}  # keys that change a path without a c
 
 
 class PathCompletion(PathAutoComplete):
-    """A list of what is in the folder that is being typed, below the cursor: tab or enter takes, escape closes.
+    """A list of what is in the folder that is being typed, below the cursor: tab takes, enter too unless that is the
+    window's own (`enter_takes`), escape closes.
 
     It opens only on what is typed: not on a field that is merely come to, or that the program fills in.
     """
@@ -27,9 +28,10 @@ class PathCompletion(PathAutoComplete):
             super().__init__()
             self.folder, self.names = folder, names
 
-    def __init__(self, target: Input, folders_only: bool):
+    def __init__(self, target: Input, folders_only: bool, enter_takes: bool = True):
         super().__init__(target)
         self._folders_only = folders_only
+        self._enter_takes = enter_takes
         self._listing: tuple[str, list[str]] | None = None  # one folder and what is in it, folders with a slash
         self._typed: TargetState | None = None  # what the last key made of the field
 
@@ -89,6 +91,8 @@ class PathCompletion(PathAutoComplete):
             return  # down is the next field then
         elif isinstance(event, events.Key) and event.key == "escape":
             self._typed = None
+        elif isinstance(event, events.Key) and event.key == "enter" and not self._enter_takes:
+            return self.close()
         super()._listen_to_messages(event)
 
     def _handle_focus_change(self, has_focus: bool) -> None:

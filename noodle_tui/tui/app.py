@@ -73,6 +73,7 @@ class NoodleApp(App[None]):
 
     def on_mount(self) -> None:
         self._listen_to_signals()
+        self.screen_change_signal.subscribe(self, self._clear_toasts, immediate=True)
         self.push_screen(self._first or self.setup)
         self.call_after_refresh(_collect_garbage_from_now_on)
         if self._first is None:
@@ -123,6 +124,11 @@ class NoodleApp(App[None]):
             self.background.control.stop(reason)
         self.exit()
 
+    def _clear_toasts(self, screen: Screen) -> None:
+        """What was said before is out of the way of a dialog's buttons."""
+        if isinstance(screen, ModalScreen):
+            self.clear_notifications()
+
     # -- from screen to screen ----------------------------------------------------------------------------------------
 
     def home(self) -> SetupScreen:
@@ -160,6 +166,7 @@ class NoodleApp(App[None]):
     def show_live(self, source: "RunSource", title: str) -> None:
         from noodle_tui.tui.live import LiveScreen
 
+        self.clear_notifications()
         self.push_screen(LiveScreen(source, title))
 
     def show_runs(self, save_dir: Path) -> None:

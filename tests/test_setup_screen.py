@@ -17,11 +17,13 @@ from textual.widgets import Button, Input, Static
 
 from noodle_tui.config import RunConfig, options
 from noodle_tui.preflight.checks import Preflight
+from noodle_tui.preflight.photos import Photos
 from noodle_tui.tui import setup
 from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief
 from noodle_tui.tui.setup_panel import Panel
+from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput
@@ -382,8 +384,27 @@ async def test_rejig_only_shows_its_plan_first() -> None:
         await settled(pilot, screen)
         assert "8 moved to" in text_of(screen, "#facts")
         await pilot.press("f2")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        asked = str(pilot.app.screen.query_one(Static).content)
+        assert asked.startswith("8 photos are moved from Resources/stimuli to Resources/classify.")
+        await pilot.press("escape")
         await pilot.pause()
+        assert app.asked == []
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: bool(app.asked))
         assert [type(message) for message in app.asked] == [SetupScreen.RejigOnly]
+
+
+@pytest.mark.parametrize(("mode", "new", "leaving", "words"), [
+    ("copy", 8, 0, "8 photos are copied from a to b; the originals stay. f3 puts all of them back."),
+    ("link", 1200, 0, "1,200 photos of a are linked to from b; they stay where they are. f3 puts all of them back."),
+    ("move", 0, 3, "3 photos in b go back to where they came from. The others in b are rearranged. f3 puts all of them back."),
+])  # fmt: skip
+def test_a_rejig_in_words(mode: Any, new: int, leaving: int, words: str) -> None:
+    photos = Photos((), ("sad",), (4,), (4,), 2, 2, "needed", new, leaving, (), 0.0, ())
+    assert rejig_in_words(RunConfig(stimuli=Path("a"), data_dir=Path("b"), mode=mode), photos) == words
 
 
 async def test_undo_is_offered_where_rejig_made_the_folder_and_asks(place: Path) -> None:

@@ -22,6 +22,7 @@ from noodle_tui.tui.setup_bar import MORE_BUTTONS, Bar
 from noodle_tui.tui.setup_form import Form, hint_of, without_flag
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
+from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.setup_values import Values
 from noodle_tui.tui.widgets.option_field import OptionInput, as_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -273,8 +274,11 @@ class SetupScreen(Screen[None]):
                 self.form.editors[name].focus()
                 break
 
-    def action_rejig_only(self) -> None:
-        """Sort the photos, if the plan of it is in sight; else show the plan first."""
+    @work
+    async def action_rejig_only(self) -> None:
+        """Sort the photos, if the plan of it is in sight and she says so; else show the plan first."""
+        from noodle_tui.tui.widgets.dialogs import Question
+
         config, result = self.values.config, self.result
         if config is None:
             return
@@ -287,7 +291,8 @@ class SetupScreen(Screen[None]):
             self.notify("Still looking at the photos.")
         elif result.photos is None:
             self.action_start()  # goes to what is to be mended
-        else:
+        elif await self.app.push_screen_wait(Question(
+                "Sort the photos?", rejig_in_words(config, result.photos), yes="Sort them (y)", no="Leave them (n)")):
             self.post_message(self.RejigOnly(config))
 
     @work

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from noodle_tui.config import RunConfig
+from noodle_tui.names import printable
 from noodle_tui.preflight.findings import Finding
 
 if TYPE_CHECKING:
@@ -127,6 +129,19 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
         more = f"; and {len(photos.skipped) - 3} other reasons" if len(photos.skipped) > 3 else ""
         lines += _fact("left out", f"{reasons}{more}", width)
     return lines
+
+
+def rejig_in_words(config: RunConfig, photos: "Photos") -> str:
+    """What a rejig would do now, to be asked about before."""
+    stimuli, data_dir = printable(str(config.stimuli)), printable(str(config.data_dir))
+    how = {"move": "are moved from {} to {}", "copy": "are copied from {} to {}; the originals stay",
+           "link": "of {} are linked to from {}; they stay where they are"}[config.mode]
+    parts = [f"{photos.new:,} photos {how.format(stimuli, data_dir)}."] if photos.new else []
+    if photos.leaving:
+        parts.append(f"{photos.leaving:,} photos in {data_dir} go back to where they came from.")
+    if not photos.new:
+        parts.append(f"The others in {data_dir} are rearranged.")
+    return " ".join([*parts, "f3 puts all of them back."])
 
 
 def _fact(label: str, text: str, width: int) -> list[Content]:

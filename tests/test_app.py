@@ -1,5 +1,6 @@
 """The app around its screens: what it says where, and what it does for Setup."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from small_app import until
 from textual.widgets import Button
 from textual.widgets._toast import Toast
 
+from noodle_tui import demo
+from noodle_tui.demo import draw_stimuli
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.widgets.dialogs import Question
 
@@ -41,3 +44,24 @@ async def test_what_was_said_before_does_not_cover_a_dialog_or_a_run() -> None:
         app.show_live(ReplaySource(fake_events(3, "done")), "run")
         await pilot.pause(0.3)
         assert not app.screen.query(Toast)
+
+
+async def test_a_demo_is_drawn_once_and_fills_in_an_empty_form_unasked(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "draw_stimuli", partial(draw_stimuli, people=4))
+    app = NoodleApp({}, recall_last=False)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("f4", "f4", "f4")
+        await until(pilot, lambda: app.setup.given.get("namestr") == "demo")
+        given = dict(app.setup.given)
+        app.clear_notifications()
+        await pilot.press("f4")
+        await until(pilot, lambda: any("filled in already" in note.message for note in app._notifications))
+        assert app.screen is app.setup
+        assert app.setup.given == given
+        assert [path.name for path in place.iterdir()] == ["noodle-demo"]
+    again = NoodleApp()  # with what is remembered of the folder
+    async with again.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("f4")
+        await until(pilot, lambda: any("filled in already" in note.message for note in again._notifications))
+        await pilot.press("f8", "y", "f4")
+        await until(pilot, lambda: again.setup.given.get("namestr") == "demo")

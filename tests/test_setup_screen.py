@@ -425,8 +425,16 @@ async def test_undo_is_offered_where_rejig_made_the_folder_and_asks(place: Path)
 
 async def test_demo_and_runs_are_the_apps_business() -> None:
     async with opened({**SMALL, "save_dir": "elsewhere"}) as (pilot, _, app):
-        await pilot.press("f4", "f5")
-        await pilot.pause()
+        await pilot.press("f4")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        assert "What is set there now goes: weights, device, save dir." in str(pilot.app.screen.query_one(Static).content)
+        await pilot.press("n", "f4")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        assert app.asked == []
+        await pilot.press("y")
+        await until(pilot, lambda: bool(app.asked))
+        await pilot.press("f5")
+        await until(pilot, lambda: len(app.asked) == 2)
         assert isinstance(app.asked[0], SetupScreen.Demo)
         assert isinstance(app.asked[1], SetupScreen.OpenRuns)
         assert app.asked[1].save_dir == Path("elsewhere")

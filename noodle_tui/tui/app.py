@@ -208,7 +208,10 @@ class NoodleApp(App[None]):
         self._chore(lambda: chores.undo(message.data_dir, stimuli))
 
     def on_setup_screen_demo(self) -> None:
-        self._draw_demo()
+        if any(worker.group == "demo" and worker.is_running for worker in self.workers):
+            self.notify("The demo is being drawn already: it is filled in when it is done.")
+        else:
+            self._draw_demo()
 
     def on_runs_screen_open(self, message: "RunsScreen.Open") -> None:
         self.open_run(message.folder, message.status in ACTIVE)
@@ -267,9 +270,9 @@ class NoodleApp(App[None]):
         self.notify(Content(text).markup, severity="error" if failed else "information", timeout=10 if failed else 5)
         self.setup.look_again()
 
-    @work(thread=True, group="chore", exclusive=True)
+    @work(thread=True, group="demo")
     def _draw_demo(self) -> None:
-        self.call_from_thread(self.notify, "Drawing photos of invented people …")
+        self.call_from_thread(self.notify, "Drawing photos of invented people: the form is filled in when they are there …")
         try:
             values = chores.draw_demo()
         except Exception as error:  # noqa: BLE001 - a full disk, say: it is said; the app stays

@@ -1,6 +1,6 @@
 """What the app does besides training, in worker threads: sort photos, put them back, draw a demo. No screen in here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,16 @@ def undo(data_dir: Path, stimuli: Path) -> str:
 
     count = undo_rejig(data_dir, stimuli=stimuli)
     return f"{count} photos are taken out of {data_dir}; moved ones are back where they came from."
+
+
+def is_demo(given: Mapping[str, Any]) -> bool:
+    """Whether these are a demo's options, and it is drawn."""
+    from noodle_tui.demo import demo_config_values
+
+    stimuli = Path(str(given.get("stimuli", "")))
+    wanted = {name: str(value) for name, value in demo_config_values(stimuli.parent).items()
+              if value != RunConfig.model_fields[name].default}
+    return {name: str(value) for name, value in given.items()} == wanted and stimuli.is_dir()
 
 
 def draw_demo() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The Setup screen: every option of a run, and beside it what the run will do, looked up as the form changes."""
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,10 +17,10 @@ from textual.widgets import Button, Footer
 
 from noodle_tui.config import RunConfig
 from noodle_tui.remember import recall
-from noodle_tui.tui import setup_keys
+from noodle_tui.tui import chores, setup_keys
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.setup_bar import MORE_BUTTONS, Bar
-from noodle_tui.tui.setup_form import Form, hint_of, without_flag
+from noodle_tui.tui.setup_form import Form, hint_of, label_of, without_flag
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
 from noodle_tui.tui.setup_text import rejig_in_words
@@ -335,8 +336,20 @@ class SetupScreen(Screen[None]):
         if self.values.config is not None:
             self.app.push_screen(CommandLine(self.values.config))
 
-    def action_demo(self) -> None:
-        self.post_message(self.Demo())
+    @work
+    async def action_demo(self) -> None:
+        """Have the demo drawn and filled in. What she has set in the form would go: not without asking."""
+        from noodle_tui.tui.widgets.dialogs import Question
+
+        given = dict(self.given)
+        if await asyncio.to_thread(chores.is_demo, given):
+            return self.notify("The demo is drawn and filled in already: ctrl+r starts it.")
+        names = [label_of(name) for name in given]
+        if not given or await self.app.push_screen_wait(Question(
+                "Fill the form in for the demo?", "Photos of invented people are drawn in a new folder here, and the form is "
+                f"filled in anew for them. What is set there now goes: {', '.join(names)}.",
+                yes="Fill it in (y)", no="Keep the form (n)")):
+            self.post_message(self.Demo())
 
     def action_runs(self) -> None:
         if self.values.config is not None:

@@ -68,7 +68,7 @@ def panel(result: "Preflight | None", problems: Sequence[tuple[str, str]], notes
         lines += _facts(result, width)
     small = [*notes, *(f.text for f in findings if f.level == "info")]
     if findings and result is not None and result.photos is None:
-        small.append("no photos at hand? f4 draws people who don't exist, and trains on them")
+        small.append("no photos at hand? f4 draws people who don't exist and fills the form in for them")
     if small:
         lines.append(Content(""))
         for text in small:

@@ -30,6 +30,7 @@ from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput
 from noodle_tui.tui.widgets.painting import Lines
 from noodle_tui.tui.widgets.path_completion import PathCompletion, list_folder
 from noodle_tui.tui.widgets.photo import Photo, thumbnail
+from noodle_tui.tui.words import end_of
 
 SMALL = {"weights": "none", "device": "cpu"}
 
@@ -548,6 +549,43 @@ async def test_nothing_essential_is_cut(size: tuple[int, int], theme: str) -> No
             wanted = options() if size == (160, 50) else [o for o in options() if any(o.name in g for g in ESSENTIAL.values())]
             for option in wanted:
                 assert screen.query_one("#scroll").region.contains_region(screen.query_one(Form).editors[option.name].region)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 50)])
+async def test_of_long_paths_the_end_is_shown_on_one_line(place: Path, size: tuple[int, int]) -> None:
+    deep = place / ("a_long_folder_name/" * 9)
+    deep.mkdir(parents=True)
+    (place / "Resources").rename(deep / "Resources")
+    long = {"stimuli": str(deep / "Resources/stimuli"), "data_dir": str(deep / "Resources/classify"),
+            "save_dir": str(deep / "weights")}
+    async with opened({**SMALL, **long, "rejig_data": True}, size) as (pilot, screen, _):
+
+        def row(name: str) -> str:
+            return next(line for line in shown(pilot).splitlines() if line.lstrip().startswith(f"{name} "))
+
+        def field(name: str) -> str:
+            region = editor(screen, name.replace(" ", "_")).region
+            return row(name)[region.x:region.right]
+
+        assert field("stimuli").rstrip().endswith("/Resources/stimuli")  # in focus, the cursor behind it
+        assert field("data dir").rstrip().endswith("/Resources/classify")
+        assert field("data dir").strip().startswith("…")
+        assert field("save dir").rstrip().endswith("/weights")
+        editor(screen, "data_dir").focus()
+        await pilot.press("home")
+        await pilot.pause()
+        assert field("data dir").strip().startswith("/")
+        await pilot.press("tab")
+        await pilot.pause()
+        assert field("data dir").rstrip().endswith("/Resources/classify"), "left, its end again"
+        paths = [word for word in str(screen.query_one("#facts", Static).content).split() if "/" in word]
+        assert [path[0] + path[-8:] for path in paths] == ["…/stimuli", "…classify", "…/weights"], "each whole on a line"
+
+
+def test_the_end_of_a_path_fits_its_cells() -> None:
+    assert end_of("/a/b", 4) == "/a/b"
+    assert end_of("/a/photos", 8) == "…/photos"
+    assert end_of("/写真写真", 6) == "…写真"
 
 
 async def test_a_window_that_is_too_small_says_so() -> None:

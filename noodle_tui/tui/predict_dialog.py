@@ -129,8 +129,7 @@ class PredictDialog(ModalScreen[None]):
         """0.97 happy   …/photos/anna.jpg; of a long path the end is kept."""
         answer = self.answers[index]
         name = Content(printable(answer.predicted)).truncate(16, ellipsis=True, pad=True)
-        file, left = printable(str(answer.path)), max(width - 26, 8)
-        file = file if len(file) <= left else "…" + file[-(left - 1):]
+        file = words.end_of(printable(str(answer.path)), max(width - 26, 8))
         sure = words.number(answer.probabilities[answer.predicted])
         return Content.assemble(" ", name, (f"  {sure}  ", "bold"), (file, "$quiet"))
 

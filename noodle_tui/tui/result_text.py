@@ -211,9 +211,7 @@ def mistake_row(mistake: Prediction, classes: Sequence[str], width: int) -> Cont
     """0.97  sad → happy   val/sad/34M_Ne_to_Sa_C08.JPG; of a long path the end is kept."""
     answer = f"{printable(classes[mistake.true])} → {printable(classes[mistake.predicted])}"
     room = _classes_width(classes)
-    file = printable(mistake.path)
-    left = max(width - room - 8, 8)
-    file = file if len(file) <= left else "…" + file[-(left - 1):]
+    file = words.end_of(printable(mistake.path), max(width - room - 8, 8))
     answered = Content(answer).truncate(room - 1, ellipsis=True, pad=True)
     return Content.assemble((f" {mistake.confidence:.3f} ", "bold"), answered,
                             " ", (file, "$quiet"))

@@ -16,6 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Footer
 
 from noodle_tui.config import RunConfig
+from noodle_tui.names import printable
 from noodle_tui.remember import recall
 from noodle_tui.tui import chores, setup_keys
 from noodle_tui.tui.below import only_on_top
@@ -28,6 +29,7 @@ from noodle_tui.tui.setup_values import Values
 from noodle_tui.tui.widgets.option_field import OptionInput, as_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.too_small import HEIGHT, WIDTH, TooSmall
+from noodle_tui.tui.words import end_of
 
 if TYPE_CHECKING:  # see setup_panel.py
     from noodle_tui.preflight.checks import Preflight
@@ -116,7 +118,8 @@ class SetupScreen(Screen[None]):
         self._changed()
 
     def on_resize(self) -> None:
-        place, width = Content.styled(str(self.folder), "$quiet"), max(self.size.width - 2, 1)
+        width = max(self.size.width - 2, 1)
+        place = Content.styled(end_of(printable(str(self.folder)), max(width - len("Setup") - 6, 1)), "$quiet")
         self.query_one("#title", Lines).show(headed_rule(Content.styled("Setup", "bold"), width, place))
         close_completions(self)
         self.call_after_refresh(self._paint)  # the panel has its new width then

@@ -1,6 +1,7 @@
 """The words of "What will happen": from a preflight to lines of text. Pure functions."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -8,6 +9,7 @@ from textual.content import Content
 from noodle_tui.config import RunConfig
 from noodle_tui.names import printable
 from noodle_tui.preflight.findings import Finding
+from noodle_tui.tui import words
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.checks import Preflight
@@ -95,7 +97,8 @@ def _facts(result: "Preflight", width: int) -> list[Content]:
     elif waiting:
         lines += _fact("time", waiting, width)
     if result.disk_free is not None:
-        lines += _fact("disk", f"up to {size(result.disk_needed)} in {config.save_dir} ({size(result.disk_free)} free)", width)
+        place = _place(config.save_dir, width)
+        lines += _fact("disk", f"up to {size(result.disk_needed)} in {place} ({size(result.disk_free)} free)", width)
     loggers = [name for name, on in (("Comet", config.comet and not config.debug), ("TensorBoard", config.tensorboard)) if on]
     lines += _fact("log", " and ".join(["the run folder", *loggers]), width)
     return lines
@@ -106,7 +109,7 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
     of_people = f" of {photos.people} people" if photos.people else ""
     where = config.stimuli if photos.rejig == "needed" else config.data_dir
     lines = _hanging(Content.styled(f"{'photos':<{LABEL}}", "$quiet"),
-                     Content.assemble((f"{total:,}", "bold"), f"{of_people} in {where}"), width)
+                     Content.assemble((f"{total:,}", "bold"), f"{of_people} in {_place(where, width)}"), width)
     names = [*photos.classes, "all"]
     name_width = min(max(len(name) for name in names), max(width - LABEL - 16, 4))
     rows = [*zip(photos.train, photos.val, strict=True), (sum(photos.train), sum(photos.val))]
@@ -116,7 +119,8 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
         lines.append(Content.assemble(" " * LABEL, shown, f"{train:>8,}", f"{val:>7,}"))
     if photos.rejig == "needed":
         verb = {"move": "moved", "copy": "copied", "link": "linked"}[config.mode]
-        parts = [f"{photos.new:,} {verb} to {config.data_dir}"] if photos.new or not photos.leaving else []
+        to = _place(config.data_dir, width)
+        parts = [f"{photos.new:,} {verb} to {to}"] if photos.new or not photos.leaving else []
         if photos.leaving:
             parts.append(f"{photos.leaving:,} put back")
         if result.made_by_rejig:
@@ -142,6 +146,11 @@ def rejig_in_words(config: RunConfig, photos: "Photos") -> str:
     if not photos.new:
         parts.append(f"The others in {data_dir} are rearranged.")
     return " ".join([*parts, "f3 puts all of them back."])
+
+
+def _place(path: Path, width: int) -> str:
+    """A path that takes one line at most: a longer one loses its beginning."""
+    return words.end_of(printable(str(path)), width - LABEL)
 
 
 def _fact(label: str, text: str, width: int) -> list[Content]:

@@ -2,6 +2,8 @@
 
 from math import isfinite, isnan
 
+from rich.cells import cell_len
+
 
 def number(value: float | None) -> str:
     """A loss or an accuracy in 7 characters: 0.412, 12.30, 4.1e-05; "–" where there is none, "nan" where it broke."""
@@ -37,6 +39,16 @@ def weights(name: str) -> str:
     """What a network starts from: as in ModelReady."""
     known = {"imagenet": "ImageNet weights", "none": "random weights", "checkpoint": "its own weights"}
     return known.get(name, f"weights of {name}")
+
+
+def end_of(path: str, width: int) -> str:
+    """A path in at most `width` cells: of a long one the end, which tells it from others: …/photos/anna.jpg."""
+    if cell_len(path) <= width:
+        return path
+    end = path[-width:]
+    while end and cell_len(end) >= width:
+        end = end[1:]
+    return f"…{end}"
 
 
 def saved(epoch: int) -> str:

@@ -3,10 +3,13 @@
 import os
 from typing import TYPE_CHECKING, Any
 
+from rich.segment import Segment
+from textual.strip import Strip
 from textual.widgets import Input
 
 from noodle_tui.config import Option
 from noodle_tui.tui.widgets.choice import Choice
+from noodle_tui.tui.words import end_of
 
 if TYPE_CHECKING:  # imported when the first path is come to
     from noodle_tui.tui.widgets.path_completion import PathCompletion
@@ -41,11 +44,35 @@ class OptionInput(Input):
     def show(self, given: Any, base: Any) -> None:
         """Show what she has given (None: nothing) over a base value. No message."""
         self.base = as_text(base)
-        self.placeholder = self.base or "none"
+        self._fit()
         text = as_text(given)
         if self.raw != read(self.option, text):  # else what she types stays as it is
             with self.prevent(Input.Changed):
                 self.put(text)
+
+    def on_resize(self) -> None:
+        self._fit()
+        self.call_after_refresh(self._show_end)
+
+    def on_blur(self) -> None:
+        self.call_next(self._show_end)
+
+    def _fit(self) -> None:
+        """The faint base value; of a long path its end."""
+        base = self.base or "none"
+        self.placeholder = end_of(base, self.size.width) if self.takes_a_path and self.size.width else base
+
+    def _show_end(self) -> None:
+        """Of a path that is longer than the field its end tells it from others; not while she is at work in it."""
+        if self.takes_a_path and (self.cursor_at_end or not self.has_focus):
+            self.cursor_position = len(self.value)
+            self.scroll_to(x=self.max_scroll_x, animate=False, force=True)
+
+    def render_line(self, y: int) -> Strip:
+        strip = super().render_line(y)
+        if self.has_focus or not self.scroll_offset.x:
+            return strip
+        return Strip.join([Strip([Segment("…", self.rich_style)]), strip.crop(1)])
 
     def put(self, text: str) -> None:
         """Replace the text, the cursor at its end."""

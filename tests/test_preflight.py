@@ -80,8 +80,30 @@ def test_people_on_both_sides_are_a_warning(tmp_path: Path, stimuli: Path) -> No
 
 
 def test_how_well_an_accuracy_will_be_known(tmp_path: Path, stimuli: Path) -> None:
-    text = said(preflight(options(tmp_path, val_fraction=0.25)), "info", "val_fraction")
-    assert text == "on 10 validation photos an accuracy of 0.90 is known as 0.60 to 0.98"  # Wilson's interval of 9/10
+    few = preflight(options(tmp_path, val_fraction=0.25))
+    text = "on 10 validation photos of 4 people an accuracy of 0.90 is known as 0.60 to 0.98"  # Wilson's interval of 9/10
+    assert said(few, "warning", "val_fraction").startswith(text)
+    by_person = preflight(options(tmp_path, val_fraction=0.25, split_by="person"))
+    assert by_person.photos is not None
+    assert (by_person.photos.people_train, by_person.photos.people_val) == (3, 1)
+    assert "on 10 validation photos of 1 person" in said(by_person, "warning", "val_fraction")
+
+
+@pytest.mark.parametrize(("photos", "people", "words"), [
+    (19, 0, "on 19 validation photos an accuracy of 0.90 is known as 0.69 to 0.97: hold out more"),
+    (60, 4, "on 60 validation photos of 4 people an accuracy of 0.90 is known as 0.80 to 0.95 for these people, and hardly for "
+            "others: hold out more"),
+    (20, 0, ""),
+    (20, 5, ""),
+])  # fmt: skip
+def test_few_photos_or_people_in_validation_are_a_warning(
+    tmp_path: Path, stimuli: Path, photos: int, people: int, words: str
+) -> None:
+    found = preflight(options(tmp_path)).photos
+    assert found is not None
+    held_out = replace(found, val=(photos, 0), people_val=people, people_in_both=0).findings(options(tmp_path))
+    assert [f.text for f in held_out if f.option == "val_fraction" and f.level == "warning"] == ([words] if words else [])
+    assert ("info" in [f.level for f in held_out if f.option == "val_fraction"]) == (not words)
 
 
 def test_a_rejig_that_was_done_is_seen(tmp_path: Path, stimuli: Path) -> None:

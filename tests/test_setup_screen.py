@@ -280,6 +280,8 @@ async def test_the_plan_stands_beside_the_form() -> None:
     async with opened({**SMALL, "rejig_data": True, "val_fraction": "0.5"}) as (_, screen, _):
         facts = text_of(screen, "#facts")
         assert "happy 2 2" in facts
+        assert "all 4 4 people 1 1" in facts
+        assert "! on 4 validation photos of 1 person an accuracy of 0.90 is known as" in facts
         for text in ("8 of 2 people in Resources/stimuli", "8 moved to Resources/classify", "CPU", "about"):
             assert text in facts
         assert "✓ ready" in text_of(screen, "#headline")
@@ -404,7 +406,7 @@ async def test_rejig_only_shows_its_plan_first() -> None:
     ("move", 0, 3, "3 photos in b go back to where they came from. The others in b are rearranged. f3 puts all of them back."),
 ])  # fmt: skip
 def test_a_rejig_in_words(mode: Any, new: int, leaving: int, words: str) -> None:
-    photos = Photos((), ("sad",), (4,), (4,), 2, 2, "needed", new, leaving, (), 0.0, ())
+    photos = Photos((), ("sad",), (4,), (4,), 2, 2, 2, 2, "needed", new, leaving, (), 0.0, ())
     assert rejig_in_words(RunConfig(stimuli=Path("a"), data_dir=Path("b"), mode=mode), photos) == words
 
 

@@ -93,7 +93,8 @@ def invented_preflight(config: RunConfig, *_: object) -> Preflight:
     """60 people of 40 photos each, to be sorted; a card that trains on them in about two minutes."""
     both = 60 if config.split_by == "file" else 0
     photos = Photos(
-        asked=(), classes=("happy", "sad"), train=(1080, 1080), val=(120, 120), people=60, people_in_both=both,
+        asked=(), classes=("happy", "sad"), train=(1080, 1080), val=(120, 120), people=60, people_train=60 if both else 54,
+        people_val=60 if both else 6, people_in_both=both,
         rejig="needed" if config.rejig_data else "off", new=2400, leaving=0,
         skipped=(("no class's token in its name", 60),), photo_bytes=562 * 762 * 3, examples=())  # fmt: skip
     return Preflight(

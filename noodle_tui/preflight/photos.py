@@ -8,6 +8,7 @@ from typing import Literal
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
+from noodle_tui.names import number_of
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.rejig import RejigPlan, plan_for, read_manifest
@@ -15,6 +16,7 @@ from noodle_tui.rejig.scan import unreadable
 from noodle_tui.samples import SPLITS, find_samples
 from noodle_tui.stats import wilson_interval
 
+FEW_PHOTOS, FEW_PEOPLE = 20, 5  # in validation: below these an accuracy says little
 EXAMPLES = 3  # photos of each class that can be shown
 # The options that decide about photos. `skip_bad_images` is among them: it makes an error of a remark.
 DECIDES = ("stimuli", "data_dir", "rejig_data", "classes", "val_fraction", "split_by", "person", "mode", "seed",
@@ -30,6 +32,8 @@ class Photos:
     train: tuple[int, ...]  # a class each
     val: tuple[int, ...]
     people: int  # 0 where names tell none
+    people_train: int
+    people_val: int
     people_in_both: int
     rejig: Literal["off", "done", "needed"]
     new: int  # photos that rejig would take into the data folder
@@ -57,13 +61,23 @@ class Photos:
             level = "warning" if config.skip_bad_images else "error"
             way_out = "they are left out" if config.skip_bad_images else "mend or remove them, or switch on skip bad images"
             found.append(Finding(level, "skip_bad_images", f"{broken} image(s) can't be read: {way_out}"))
-        count = sum(self.val)
-        low, high = wilson_interval(round(0.9 * count), count)
-        found.append(Finding("info", "val_fraction", f"on {count} validation photos an accuracy of 0.90 is known as "
-                             f"{low:.2f} to {high:.2f}"))
+        found.append(self._how_well_known())
         if self.rejig == "off" and config.stimuli.is_dir() and set(class_tokens(config.classes)) != set(self.classes):
             found.append(Finding("info", "classes", f"the data folder's own classes count: {', '.join(self.classes)}"))
         return found
+
+    def _how_well_known(self) -> Finding:
+        """What the validation photos are worth: a warning where they are few, or of few people."""
+        count, people = sum(self.val), self.people_val
+        low, high = wilson_interval(round(0.9 * count), count)
+        few_people = 0 < people < FEW_PEOPLE
+        of_people = f" of {number_of(people, 'person')}" if few_people else ""
+        text = f"on {count} validation photos{of_people} an accuracy of 0.90 is known as {low:.2f} to {high:.2f}"
+        if few_people:
+            text += f" for {'this person' if people == 1 else 'these people'}, and hardly for others: hold out more"
+        elif count < FEW_PHOTOS:
+            text += ": hold out more"
+        return Finding("warning" if few_people or count < FEW_PHOTOS else "info", "val_fraction", text)
 
 
 def look_at_photos(config: RunConfig, check: Callable[[], None] = lambda: None) -> Photos:
@@ -88,6 +102,8 @@ def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int],
         train=tuple(plan.count("train", label) for label in plan.classes),
         val=tuple(plan.count("val", label) for label in plan.classes),
         people=len(plan.people("train") | plan.people("val")),
+        people_train=len(plan.people("train")),
+        people_val=len(plan.people("val")),
         people_in_both=len(plan.people_in_both),
         rejig="needed",
         new=plan.new,
@@ -118,6 +134,8 @@ def _of_folder(
         train=tuple(train),
         val=tuple(val),
         people=len(people["train"] | people["val"]),
+        people_train=len(people["train"]),
+        people_val=len(people["val"]),
         people_in_both=len(people["train"] & people["val"]),
         rejig=rejig,
         new=0,

@@ -111,12 +111,15 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
     lines = _hanging(Content.styled(f"{'photos':<{LABEL}}", "$quiet"),
                      Content.assemble((f"{total:,}", "bold"), f"{of_people} in {_place(where, width)}"), width)
     names = [*photos.classes, "all"]
-    name_width = min(max(len(name) for name in names), max(width - LABEL - 16, 4))
+    name_width = min(max(len("people"), *(len(name) for name in names)), max(width - LABEL - 16, 4))
     rows = [*zip(photos.train, photos.val, strict=True), (sum(photos.train), sum(photos.val))]
     lines.append(Content.styled(f"{'':<{LABEL}}{'':<{name_width}}{'train':>8}{'val':>7}", "$quiet"))
     for name, (train, val) in zip(names, rows, strict=True):
         shown = Content(name).truncate(name_width, ellipsis=True).pad_right(max(name_width - Content(name).cell_length, 0))
         lines.append(Content.assemble(" " * LABEL, shown, f"{train:>8,}", f"{val:>7,}"))
+    if photos.people:
+        lines.append(Content.styled(f"{'':<{LABEL}}{'people':<{name_width}}{photos.people_train:>8,}{photos.people_val:>7,}",
+                                    "$quiet"))
     if photos.rejig == "needed":
         verb = {"move": "moved", "copy": "copied", "link": "linked"}[config.mode]
         to = _place(config.data_dir, width)

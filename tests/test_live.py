@@ -329,6 +329,19 @@ async def test_a_done_run_has_a_verdict_with_counts_interval_and_doubt():
         assert app.asked == [f"result {FOLDER}"]
 
 
+def test_a_network_that_starts_from_nothing_is_said_in_words():
+    state = RunState.fold(fake_events(3))
+    assert state.model is not None
+    assert "ResNet18, ImageNet weights" in live_text.facts_line(state).plain
+    assert state.started is not None
+    started = replace(state.started, config={"data_dir": "sorted"})
+    state = replace(state, model=replace(state.model, weights="none"), started=started)
+    assert "ResNet18, random weights  NVIDIA" in live_text.facts_line(state).plain
+    where, options = live_text.overview(state)
+    assert ("model", "ResNet18, random weights") in where[1]
+    assert options[1] == [("data dir", "sorted")], "as the form names it"
+
+
 async def test_a_run_that_nobody_works_on_was_interrupted():
     async with Watched(source_of("interrupted")).run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot, "interrupted")

@@ -18,10 +18,10 @@ from textual.widgets import Button, Input, Static
 from noodle_tui.config import RunConfig, options
 from noodle_tui.preflight.checks import Preflight
 from noodle_tui.preflight.photos import Photos
-from noodle_tui.tui import setup
+from noodle_tui.tui import setup, setup_text
 from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup import SetupScreen
-from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief
+from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief, in_fields
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.widgets.choice import Choice
@@ -289,7 +289,8 @@ async def test_the_plan_stands_beside_the_form() -> None:
 
 async def test_what_the_look_finds_wrong_keeps_start_away() -> None:
     async with opened() as (pilot, screen, app):
-        assert "Resources/classify/train is missing" in text_of(screen, "#facts")
+        assert "Resources/classify/train is missing: sort photos into it with rejig data" in text_of(screen, "#facts")
+        assert "--" not in screen.query_one(Form).problems["data_dir"]
         assert "1 thing to mend" in text_of(screen, "#headline")
         assert screen.query_one("#start", Button).disabled
         assert "data_dir" in screen.query_one(Form).problems
@@ -297,6 +298,27 @@ async def test_what_the_look_finds_wrong_keeps_start_away() -> None:
         await pilot.press("ctrl+r")
         assert app.asked == []
         assert screen.focused is editor(screen, "data_dir"), "there it is mended"
+
+
+@pytest.mark.parametrize(("said", "shown"), [
+    ("x is missing: sort photos into it with --rejig-data, or name another --data-dir",
+     "x is missing: sort photos into it with rejig data, or name another data dir"),
+    ("--class: at least two classes are needed, e.g. --class sad=_Sa_ --class happy=_Ha_",
+     "classes: at least two classes are needed, e.g. sad=_Sa_, happy=_Ha_"),
+    ("undo it (noodle rejig --undo), or choose another --data-dir", "undo it (f3), or choose another data dir"),
+    ("put them back there: noodle rejig --undo --stimuli a --data-dir b", "put them back there: f3, with stimuli a data dir b"),
+    ("only noodle run --headless opens the debugger", "only noodle run --headless opens the debugger"),
+    ("a/--mode/b is a folder", "a/--mode/b is a folder"),
+])  # fmt: skip
+def test_the_app_says_fields_and_keys_where_the_command_line_says_flags(said: str, shown: str) -> None:
+    assert in_fields(said) == shown
+    assert setup_text.panel(None, [("data_dir", said)], [], 200).plain == f"✗ {shown}\n"
+
+
+async def test_what_is_not_known_yet_is_said_to_be_looked_up() -> None:
+    waiting = Preflight(RunConfig(), waiting_for="loading torch")
+    lines = [line.split(maxsplit=1) for line in setup_text.panel(waiting, [], [], 60).plain.splitlines()]
+    assert lines[:3] == [[name, "being looked up …"] for name in ("model", "device", "time")]
 
 
 async def test_start_posts_the_config() -> None:

@@ -26,6 +26,7 @@ from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there
 from noodle_tui.tui import chores
 from noodle_tui.tui.exact_update import ExactUpdate
 from noodle_tui.tui.setup import SetupScreen
+from noodle_tui.tui.setup_form import in_fields
 from noodle_tui.tui.themes import THEMES, variables_for
 from noodle_tui.tui.widgets import too_small
 
@@ -263,7 +264,7 @@ class NoodleApp(App[None]):
         try:
             text, failed = do(), False
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a chore is said; the app stays
-            text, failed = one_line(error), True
+            text, failed = in_fields(one_line(error)), True
         self.call_from_thread(self._chore_done, text, failed)
 
     def _chore_done(self, text: str, failed: bool) -> None:

@@ -167,12 +167,12 @@ def overview(state: RunState) -> list[tuple[str, list[tuple[str, str]]]]:
     started = state.started
     if started is None:
         return []
-    options = [(printable(name), printable(in_words(value))) for name, value in started.config.items()]
+    options = [(printable(name.replace("_", " ")), printable(in_words(value))) for name, value in started.config.items()]
     place = [("folder", printable(started.folder)), ("host", printable(started.host)), ("process", str(started.pid))]
     if state.model is not None:
         model = state.model
         place += [("device", printable(f"{model.device_name or model.device} {model.precision}"))]
-        place += [("model", printable(f"{model.architecture} from {model.weights}"))]
+        place += [("model", printable(f"{model.architecture}, {words.weights(model.weights)}"))]
     if started.resumed_at:
         place.append(("picked up", f"after epoch {started.resumed_at}"))
     return [("Where it runs", place), ("Options", options)]

@@ -206,7 +206,21 @@ def hint_of(option: Option, problem: str) -> Content:
     return Content.assemble((f"{label_of(option.name)}  ", "bold"), about, (f"  --{option.flag}", "$quiet"))
 
 
+# what the command line's sentences say, and what is there in its place in the app
+SPOKEN = {"--class sad=_Sa_ --class happy=_Ha_": "sad=_Sa_, happy=_Ha_",
+          "noodle rejig --undo --stimuli": "f3, with stimuli", "noodle rejig --undo": "f3", "noodle demo": "f4",
+          "noodle rejig": "rejig"}
+
+
+def in_fields(text: str) -> str:
+    """A sentence of the command line as the app says it: fields for flags, keys for commands."""
+    for command, instead in SPOKEN.items():
+        text = text.replace(command, instead)
+    fields = {option.flag: label_of(option.name) for option in options()}
+    return re.sub(r"(?<!\S)([(`'\"]?)--([a-z][a-z-]*)", lambda flag: flag[1] + fields.get(flag[2], f"--{flag[2]}"), text)
+
+
 def without_flag(text: str) -> str:
     """A problem as it is said at its field: without the command line's name of it."""
     head, colon, rest = text.partition(": ")
-    return rest if colon and head.startswith("--") and " " not in head else text
+    return in_fields(rest if colon and head.startswith("--") and " " not in head else text)

@@ -10,6 +10,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.names import printable
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.tui import words
+from noodle_tui.tui.setup_form import in_fields
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.checks import Preflight
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 MARKS = {"error": ("✗", "$error"), "warning": ("!", "$warning"), "info": ("·", "$quiet")}
 LABEL = 9  # cells of a line's label
-WAITING = "…"
+WAITING = "being looked up …"
 
 
 def headline(result: "Preflight | None", problems: Sequence[str], wanted: bool) -> Content:
@@ -68,7 +69,7 @@ def panel(result: "Preflight | None", problems: Sequence[tuple[str, str]], notes
         lines.append(Content(""))
     if result is not None and not problems:
         lines += _facts(result, width)
-    small = [*notes, *(f.text for f in findings if f.level == "info")]
+    small = [*notes, *(in_fields(f.text) for f in findings if f.level == "info")]
     if findings and result is not None and result.photos is None:
         small.append("no photos at hand? f4 draws people who don't exist and fills the form in for them")
     if small:
@@ -162,7 +163,7 @@ def _fact(label: str, text: str, width: int) -> list[Content]:
 
 def _finding(finding: Finding, width: int) -> list[Content]:
     sign, colour = MARKS[finding.level]
-    return _hanging(Content.styled(f"{sign} ", f"{colour} bold"), Content.styled(finding.text, colour), width)
+    return _hanging(Content.styled(f"{sign} ", f"{colour} bold"), Content.styled(in_fields(finding.text), colour), width)
 
 
 def _hanging(label: Content, text: Content, width: int) -> list[Content]:

@@ -16,6 +16,7 @@ from noodle_tui.run_folder import (
     CHUNK,
     EVENTS,
     MAX_LINE,
+    has_checkpoint,
     is_alive,
     list_runs,
     open_plain,
@@ -26,6 +27,7 @@ from noodle_tui.stats import wilson_interval
 
 PIN = "pinned"  # an empty file in a run folder: the run is kept on top of lists
 LIVE = ("starting", "running", "paused")
+ENDED_EARLY = ("stopped", "failed", "interrupted")
 
 # An epoch's line as `to_json` writes it; a line of any other form goes through the JSON parser. The possessive ++ (what
 # is matched is never given back) makes it three times as fast. Numbers of at most 15 digits are within the parser's bounds.
@@ -60,6 +62,7 @@ class RunSummary:
     config: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     pinned: bool = False
+    resumable: bool = False  # it ended early, and there is a checkpoint to go on from
 
     @property
     def best_accuracy(self) -> float | None:
@@ -218,8 +221,9 @@ class _Tally:
 def _summary(folder: Path, tally: _Tally) -> RunSummary:
     status = tally.status(folder)
     pinned = (folder / PIN).exists()
+    resumable = status in ENDED_EARLY and has_checkpoint(folder)
     known = tally.summary
-    if known is not None and (known.status, known.pinned) == (status, pinned):
+    if known is not None and (known.status, known.pinned, known.resumable) == (status, pinned, resumable):
         return known
     started = tally.started
     config = started.config if started else read_config(folder)
@@ -241,6 +245,7 @@ def _summary(folder: Path, tally: _Tally) -> RunSummary:
         config=config,
         error=tally.ending.error if isinstance(tally.ending, RunFailed) else "",
         pinned=pinned,
+        resumable=resumable,
     )
     return tally.summary
 

@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw
 
 from noodle_tui.config import RunConfig
 from noodle_tui.evaluate import Prediction, evaluate
-from noodle_tui.events import EpochDone, Event, RunStarted
+from noodle_tui.events import EpochDone, Event, RunStarted, Saved
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.report import RunFacts, environment, model_card, write_report
+from noodle_tui.run_folder import CHECKPOINT
 
 PEOPLE = ("07F", "09F", "25M", "34M", "36M", "40M")
 CLASSES = ["sad", "happy"]
@@ -33,6 +34,9 @@ def fake_folder(save_dir: Path, name: str, state: str = "done", *, stamp: str = 
     events = _events(folder, name, config, state, n_epochs, seed, later)
     for event in events:
         recorder(event)
+    if any(isinstance(e, Saved) and e.what == "checkpoint" for e in events):
+        with open(folder / CHECKPOINT, "wb") as file:
+            file.truncate(22_400_000)  # as large as one is, and nothing in it
     if report:
         _write_report(folder, name, config, [e for e in events if isinstance(e, EpochDone)], seed)
     return folder

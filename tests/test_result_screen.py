@@ -123,6 +123,17 @@ async def test_the_photo_is_off_until_asked_for(done: Path) -> None:
         assert photo.path is None
 
 
+async def test_a_run_that_saved_nothing_is_not_resumed(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "lr_high", "failed")
+    (folder / "checkpoint.pt").unlink()
+    async with opened(folder) as (screen, pilot, asked):
+        assert "Nothing was saved yet" in sentence(screen)
+        await pilot.press("r")
+        await pilot.pause()
+        assert asked == []
+        assert any("saved nothing" in toast.message for toast in pilot.app._notifications)
+
+
 async def test_a_run_that_failed_shows_what_there_is(tmp_path: Path) -> None:
     folder = fake_folder(tmp_path, "lr_high", "failed")
     async with opened(folder, (100, 30)) as (screen, pilot, asked):
@@ -148,6 +159,7 @@ async def test_a_run_without_any_epoch(tmp_path: Path) -> None:
     folder = fake_folder(tmp_path, "early", "interrupted")
     events = (folder / "events.jsonl").read_text().splitlines(keepends=True)
     (folder / "events.jsonl").write_text("".join(events[:5]))
+    (folder / "checkpoint.pt").unlink()
     async with opened(folder) as (screen, _, _):
         assert "No epoch was validated" in sentence(screen)
         assert "Nothing was saved yet" in sentence(screen)

@@ -12,6 +12,7 @@ from small_app import SmallApp, until
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets._footer import FooterKey
 
 from noodle_tui.events import EpochDone
 from noodle_tui.listeners.record import Recorder
@@ -147,6 +148,29 @@ async def test_enter_opens_and_keys_ask_the_app(save_dir: Path) -> None:
         assert [type(message) for message in asked[4:]] == [RunsScreen.Back]
 
 
+def toasts(pilot: Pilot[Any]) -> str:
+    return "\n".join(toast.message for toast in pilot.app._notifications)
+
+
+async def test_only_a_run_with_a_checkpoint_is_resumed_and_a_key_without_effect_says_why(save_dir: Path) -> None:
+    (save_dir / "failed_run-20261123-101501" / "checkpoint.pt").unlink()
+    async with opened(save_dir) as (screen, pilot, asked):
+        assert [run.resumable for run in screen.selection.shown] == [True, True, False, False]
+        await pilot.press("down", "down", "r")
+        assert "saved nothing" in toasts(pilot)
+        assert "c copies its options" in toasts(pilot)
+        await until(pilot, lambda: "r" not in [key.key for key in screen.query(FooterKey)])
+        await pilot.press("s", "v", "end", "r", "space", "v")
+        for why in ("nothing to stop", "No run is marked", "This run is done", "Only one run is marked"):
+            assert why in toasts(pilot)
+        await pilot.pause()
+        assert asked == []
+        assert pilot.app.screen is screen
+        (save_dir / "failed_run-20261123-101501" / "checkpoint.prev.pt").touch()
+        screen.folder_watch.look_now()
+        await until(pilot, lambda: screen.selection.shown[2].resumable)
+
+
 async def test_delete_asks_by_name_and_can_be_taken_back(save_dir: Path) -> None:
     folder = save_dir / "interrupted_run-20261123-101503"
     async with opened(save_dir) as (screen, pilot, _):
@@ -173,6 +197,7 @@ async def test_a_live_run_ticks_is_stopped_after_a_question_and_cannot_be_delete
             await pilot.press("delete")
             await pilot.pause()
             assert pilot.app.screen is screen
+            assert "stop it first" in toasts(pilot)
             Recorder(folder, print)([e for e in fake_events(40, "done") if isinstance(e, EpochDone)][24])
             await until(pilot, lambda: screen.selection.shown[0].epoch == 25)
             assert "25/40" in rows(screen)[1]

@@ -153,8 +153,8 @@ class NoodleApp(App[None]):
     def is_busy(self) -> bool:
         return self.background is not None and self.background.alive()
 
-    def start(self, config: RunConfig) -> None:
-        """Start a run in a background thread and show it."""
+    def start(self, config: RunConfig, title: str = "") -> None:
+        """Start a run in a background thread and show it. title: until it says its name itself."""
         from noodle_tui.background import BackgroundRun
 
         if self.is_busy():
@@ -162,7 +162,7 @@ class NoodleApp(App[None]):
                         title="Not started", severity="warning")
             return
         self.background = BackgroundRun(config)
-        self.action_live(config.namestr)
+        self.action_live(title or config.namestr)
 
     def show_live(self, source: "RunSource", title: str) -> None:
         from noodle_tui.tui.live import LiveScreen
@@ -218,7 +218,7 @@ class NoodleApp(App[None]):
         self.open_run(message.folder, message.status in ACTIVE)
 
     def on_runs_screen_resume(self, message: "RunsScreen.Resume") -> None:
-        self.start(RunConfig(load_dir=message.folder))
+        self.start(RunConfig(load_dir=message.folder), message.folder.name)
 
     def on_runs_screen_copy_options(self, message: "RunsScreen.CopyOptions") -> None:
         self.copy_options(message.config)
@@ -248,7 +248,7 @@ class NoodleApp(App[None]):
         self.back()
 
     def on_result_screen_resume(self, message: "ResultScreen.Resume") -> None:
-        self.start(RunConfig(load_dir=message.folder))
+        self.start(RunConfig(load_dir=message.folder), message.folder.name)
 
     def on_result_screen_copy_options(self, message: "ResultScreen.CopyOptions") -> None:
         self.copy_options(message.config)

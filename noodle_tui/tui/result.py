@@ -18,7 +18,7 @@ from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.names import printable
 from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, read_state
-from noodle_tui.tui import live_text, result_text
+from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.predict_dialog import PredictDialog
@@ -49,6 +49,7 @@ class ResultScreen(Screen[None]):
         Binding("y", "copy_path", "Copy path"),
         Binding("l", "log_scale", "Log scale", show=False),
         Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("r", "say_why_not", show=False),
     ]
 
     class Back(Message):
@@ -204,7 +205,9 @@ class ResultScreen(Screen[None]):
             case "predict":
                 return facts is not None and {MODEL, CARD} <= {name for name, _ in facts.files}
             case "resume":
-                return facts is not None and facts.state.status in ("stopped", "failed", "interrupted")
+                return facts is not None and result_text.is_resumable(facts)
+            case "say_why_not":
+                return facts is not None and not result_text.is_resumable(facts)
             case "copy_options":
                 return facts is not None and facts.state.started is not None
         return True
@@ -239,6 +242,10 @@ class ResultScreen(Screen[None]):
 
     def action_resume(self) -> None:
         self.post_message(self.Resume(self.folder))
+
+    def action_say_why_not(self) -> None:
+        if self.facts is not None:
+            self.notify(runs_text.why_not_resumed(self.facts.state.status), severity="warning", timeout=4)
 
     def action_copy_options(self) -> None:
         if self.facts is not None and self.facts.state.started is not None:

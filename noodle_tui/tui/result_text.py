@@ -10,7 +10,9 @@ from textual.content import Content
 from noodle_tui.evaluate import Prediction
 from noodle_tui.events import RunFailed, RunState, RunStopped
 from noodle_tui.names import printable
+from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
 from noodle_tui.stats import wilson_interval
+from noodle_tui.summaries import ENDED_EARLY
 from noodle_tui.tui import words
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.sheet import paragraph
@@ -50,6 +52,11 @@ def accuracy_of(facts: ResultFacts) -> tuple[int, int] | None:
     return None if best is None or best.val_correct is None else (best.val_correct, best.val_count)
 
 
+def is_resumable(facts: ResultFacts) -> bool:
+    """Whether it ended early, and has left a checkpoint to go on from."""
+    return facts.state.status in ENDED_EARLY and not {CHECKPOINT, PREVIOUS}.isdisjoint(name for name, _ in facts.files)
+
+
 def head_lines(facts: ResultFacts, width: int) -> list[Content]:
     """Name and state, the verdict in a sentence, and the interval drawn."""
     state = facts.state
@@ -64,7 +71,7 @@ def head_lines(facts: ResultFacts, width: int) -> list[Content]:
     lines += [line.stylize("bold") for line in paragraph(verdict(facts), width)]
     if (counts := accuracy_of(facts)) is not None:
         lines.append(whisker_bar(*counts, width))
-    if state.status in ("stopped", "failed", "interrupted"):
+    if state.status in ENDED_EARLY:
         lines += [line.stylize(colour) for line in paragraph(what_happened(state), width, f"{mark} ")]
         lines.append(Content.styled(how_to_go_on(facts, width), "$quiet"))
     return lines
@@ -94,9 +101,10 @@ def what_happened(state: RunState) -> str:
 
 def how_to_go_on(facts: ResultFacts, width: int) -> str:
     """With the command line where it fits."""
-    if facts.state.saved_epoch is None:
+    if not is_resumable(facts):
         return "Nothing was saved yet: copy its options to Setup (c) and start again."
-    text = f"{words.saved(facts.state.saved_epoch)}; r resumes it"
+    epoch = facts.state.saved_epoch
+    text = f"{'A checkpoint is there' if epoch is None else words.saved(epoch)}; r resumes it"
     command = f", as does noodle run --load-dir {printable(str(facts.folder))}"
     return text + command if len(text + command) <= width else text + "."
 

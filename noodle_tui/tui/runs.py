@@ -89,7 +89,7 @@ class RunsScreen(Screen[None]):
         self._trash = runs_chores.Trash(save_dir)
         self._loaded = False
         self._error = ""
-        self._picked_kind: str | None = None
+        self._picked_kind: tuple[str, bool] | None = None
         self._preview_timer: Timer | None = None
         self.folder_watch = RunWatch(save_dir)
 
@@ -184,7 +184,7 @@ class RunsScreen(Screen[None]):
     def _paint_picked(self) -> None:
         """What there is to say of the picked run: beside the list where there is room, else in two lines below it."""
         run = self.picked
-        if (kind := run and run.status) != self._picked_kind:  # the footer is rewritten only where it changes
+        if (kind := run and (run.status, run.resumable)) != self._picked_kind:  # the footer is rewritten only where it changes
             self._picked_kind = kind
             self.refresh_bindings()
         if run is None:
@@ -217,13 +217,15 @@ class RunsScreen(Screen[None]):
             case "overlay":
                 return len(self.selection.to_compare()) > 1
             case "resume":
-                return run is not None and run.status in ("stopped", "failed", "interrupted")
+                return run is not None and run.resumable
             case "stop":
                 return run is not None and run.alive
             case "delete":
                 return run is not None and not run.alive
             case "restore":
                 return self._trash.last is not None
+            case "say_why_not":
+                return run is not None and not self.check_action(str(parameters[0]), ())
         return True
 
     @on(PickList.Chosen)
@@ -300,6 +302,11 @@ class RunsScreen(Screen[None]):
     def action_resume(self) -> None:
         if run := self.picked:
             self.post_message(self.Resume(run.folder))
+
+    def action_say_why_not(self, action: str) -> None:
+        """Of a key that does nothing now, say why."""
+        if run := self.picked:
+            self.notify(runs_text.why_not(action, run, len(self.selection.to_compare())), severity="warning", timeout=4)
 
     def action_copy_options(self) -> None:
         if run := self.picked:

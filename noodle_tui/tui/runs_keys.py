@@ -21,6 +21,8 @@ BINDINGS = (
     Binding("p", "pin", "Pin"),
     Binding("y", "copy_path", "Copy path", show=False),
     Binding("escape", "back_out", "Back", show=False),
+    *(Binding(key, f"say_why_not('{action}')", show=False)  # where the same key's binding above does nothing
+      for key, action in (("r", "resume"), ("v", "overlay"), ("s", "stop"), ("delete", "delete"))),
 )
 KEYS = (
     ("Runs", (("enter", "open: live, or its result"), ("space", f"mark, up to {len(LETTERS)}; esc takes all marks back"),

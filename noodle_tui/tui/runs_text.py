@@ -12,7 +12,7 @@ from textual.content import Content
 from noodle_tui.config import options
 from noodle_tui.names import printable
 from noodle_tui.stats import wilson_interval
-from noodle_tui.summaries import RunSummary
+from noodle_tui.summaries import LIVE, RunSummary
 from noodle_tui.tui import words
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets import braille
@@ -184,6 +184,30 @@ def detail_lines(run: RunSummary) -> list[Content]:
     tail = Content.styled(f"✗ {printable(run.error)}", "$error") if run.error \
         else Content.styled(changed or "all options at their defaults", "$quiet")
     return [Content("   ").join(head), tail]
+
+
+def why_not(action: str, run: RunSummary, n_marked: int) -> str:
+    """Why an action of the Runs screen can't be done now, and what can."""
+    match action:
+        case "overlay":
+            marked = "Only one run is marked" if n_marked else "No run is marked"
+            return f"{marked}: an overlay needs two or more. space marks a run."
+        case "stop":
+            return "This run isn't going on: there is nothing to stop."
+        case "delete":
+            return "This run is going on: stop it first (s)."
+    return why_not_resumed(run.status)
+
+
+def why_not_resumed(status: str) -> str:
+    """The same of resuming a run that is in this state and has nothing that it could be resumed from."""
+    if status == "done":
+        return "This run is done: there is nothing to resume. c copies its options to Setup."
+    if status == "broken":
+        return "This run can't be read."
+    if status in LIVE:
+        return "This run is going on already: enter shows it."
+    return "This run saved nothing that it could go on from. c copies its options to Setup, for a new run."
 
 
 def empty_text(save_dir: Path, error: str) -> Content:

@@ -299,7 +299,7 @@ def run_folders(box: Box) -> list[Call]:
         for run in runs:
             json.dumps(as_json(run))
             run_as_row(run)
-            runs_text.row(run, width, "a")
+            runs_text.row(run, width, len(run.name), "a")
             runs_text.account(run, width)
             runs_text.detail_lines(run)
             draw(runs_text.curve(run), width, 10)

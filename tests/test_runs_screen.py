@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_folders import fake_folder
-from fake_runs import fake_events
+from fake_runs import STARTED_AT, fake_events
+from rich.cells import cell_len
 from small_app import SmallApp, until
 from textual.message import Message
 from textual.pilot import Pilot
@@ -19,12 +21,13 @@ from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import locked
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines
 from noodle_tui.tui.runs import RunsScreen
-from noodle_tui.tui.runs_text import SORTABLE
+from noodle_tui.tui.runs_text import SORTABLE, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.overlay import FIRST_INK, Overlay
 from noodle_tui.tui.widgets.painting import Lines
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.words import shortened
 
 
 @asynccontextmanager
@@ -60,7 +63,7 @@ def save_dir(tmp_path: Path) -> Path:
 
 
 async def test_lists_newest_first_with_counts_and_interval(save_dir: Path) -> None:
-    async with opened(save_dir, (130, 30)) as (screen, _, _):
+    async with opened(save_dir, (160, 30)) as (screen, _, _):
         names = [run.name for run in screen.selection.shown]
         assert names == ["interrupted_run", "stopped_run", "failed_run", "done_run"]
         best = screen.selection.shown[3]
@@ -78,9 +81,50 @@ async def test_at_60_columns_the_essentials_are_there(save_dir: Path) -> None:
         line = rows(screen)[4]
         assert line.startswith("    ✓ done_run")
         assert "40/40" in line
-        assert "–" in line
         detail = screen.query_one("#runs-detail", Lines).text
         assert "★" in detail
+        assert "–" in detail
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+async def test_runs_of_one_name_are_told_apart_by_their_time_and_names_are_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setattr("noodle_tui.tui.runs_text.now", lambda: datetime.fromtimestamp(STARTED_AT + 7200))
+    name = "resnet_sweep_with_lr_0.003" if width > 60 else "resnet_sweep"
+    for i in range(3):
+        fake_folder(tmp_path, name, stamp=f"20251009-10150{i}", later=3600 * i - 86400)
+    async with opened(tmp_path, (width, 24)) as (screen, _, _):
+        lines = rows(screen)[1:4]
+        for i, line in enumerate(lines):
+            assert f" {name} " in line
+            assert f"{datetime.fromtimestamp(STARTED_AT + 3600 * (2 - i) - 86400):%m-%d %H:%M}" in line
+            assert "40/40" in line
+        assert ("0.9" in lines[0]) and ("–" in lines[0] or width == 60)
+
+
+def test_when_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noodle_tui.tui.runs_text.now", lambda: datetime(2026, 1, 6, 9, 30))
+    said = [when_in_short(datetime(*day, 6, 12).timestamp()) for day in ((2026, 1, 6), (2025, 12, 30), (2025, 1, 6))]
+    assert said == ["06:12", "12-30 06:12", "2025-01-06"]
+
+
+def test_a_long_name_is_cut_in_the_middle() -> None:
+    assert shortened("person-with-a-long-name7", 14) == "person-…-name7"
+    assert shortened("short", 5) == "short"
+    assert all(cell_len(shortened("人物人物person人物", width)) <= width for width in range(12))
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+async def test_the_footer_shows_whole_keys_the_most_used_first(save_dir: Path, width: int) -> None:
+    async with opened(save_dir, (width, 24)) as (screen, pilot, _):
+        await pilot.press("space", "space")
+        await pilot.pause(0.3)
+        keys = [key for key in screen.query(FooterKey) if not key.has_class("-command-palette")]
+        assert all(key.region.right <= width for key in keys)
+        assert [key.description for key in keys][:5] == ["Open", "Mark", "Overlay", "Filter", "Resume"]
+        assert ("Help" in [key.description for key in keys]) == (width > 60)
+        assert ("Pin" in [key.description for key in keys]) == (width == 160)
 
 
 async def test_filter_as_you_type_and_say_what_is_wrong(save_dir: Path) -> None:
@@ -252,7 +296,8 @@ async def test_a_broken_run_and_a_name_with_markup_are_shown_as_they_are(tmp_pat
     async with opened(tmp_path, (140, 30)) as (screen, pilot, asked):
         text = "\n".join(rows(screen))
         assert "[red]x[[]y" in text
-        assert "? broken" in text
+        assert "? hostile" in text
+        assert "? broken" in screen.query_one("#runs-account", Sheet).text
         await pilot.press("home", "enter")
         await pilot.pause()
         assert asked == []

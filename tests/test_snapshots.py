@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,7 @@ def invented_machine(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     monkeypatch.setattr("noodle_tui.preflight.checks.preflight", invented_preflight)
     script = partial(sbatch_script, folder=HOME, python=str(HOME / ".venv/bin/python"))
     monkeypatch.setattr("noodle_tui.tui.command.sbatch_script", script)
+    monkeypatch.setattr("noodle_tui.tui.runs_text.now", lambda: datetime(2025, 10, 10, 9, 30))
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.names import printable
@@ -25,6 +25,7 @@ from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
 from noodle_tui.tui.runs_text import LETTERS
 from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.too_small import TooSmall
@@ -105,7 +106,7 @@ class RunsScreen(Screen[None]):
             yield Preview(id="runs-preview")
         yield Lines(id="runs-detail")
         yield Static(id="runs-empty")
-        yield Footer(compact=True)
+        yield KeyBar()
         yield TooSmall()
 
     def on_mount(self) -> None:
@@ -167,10 +168,10 @@ class RunsScreen(Screen[None]):
 
     def _row(self, index: int, width: int) -> Content:
         run = self.selection.shown[index]
-        return runs_text.row(run, width, self.selection.letter(run.folder))
+        return runs_text.row(run, width, self.selection.longest_name, self.selection.letter(run.folder))
 
     def _header(self, width: int) -> Content:
-        return runs_text.header(width, self.selection.sort, self.selection.reverse)
+        return runs_text.header(width, self.selection.longest_name, self.selection.sort, self.selection.reverse)
 
     def _paint_title(self) -> None:
         title = Content.styled("Runs", "bold")
@@ -255,7 +256,8 @@ class RunsScreen(Screen[None]):
         self.app.push_screen(CompareScreen(self.selection.to_compare()))
 
     def action_sort(self) -> None:
-        self.selection.sort_by_next([column for column, _ in runs_text.columns_for(self._list.size.width - 1)])
+        shown = runs_text.columns_for(self._list.size.width - 1, self.selection.longest_name)
+        self.selection.sort_by_next([column for column, _ in shown])
         self._refill()
 
     def action_reverse(self) -> None:
@@ -264,7 +266,7 @@ class RunsScreen(Screen[None]):
 
     @on(PickList.HeaderClicked)
     def _header_clicked(self, message: PickList.HeaderClicked) -> None:
-        column = runs_text.column_at(message.x, self._list.size.width)
+        column = runs_text.column_at(message.x, self._list.size.width, self.selection.longest_name)
         if column is self.selection.sort:
             self.action_reverse()
         elif column is not None and column.key is not None:

@@ -4,21 +4,21 @@ from textual.binding import Binding
 
 from noodle_tui.tui.runs_text import LETTERS
 
-BINDINGS = (
+BINDINGS = (  # the most used first: the footer leaves out the last ones where it has no room
     Binding("enter", "open", "Open"),
     Binding("space", "mark", "Mark"),
     Binding("v", "overlay", "Overlay"),
     Binding("slash", "filter", "Filter", key_display="/"),
-    Binding("o", "sort", "Sort"),
-    Binding("O", "reverse", "Reverse", show=False),
     Binding("r", "resume", "Resume"),
     Binding("s", "stop", "Stop"),
     Binding("c", "copy_options", "To Setup"),
-    Binding("delete", "delete", "Delete", key_display="del"),
     Binding("u", "restore", "Undo delete"),
     Binding("question_mark", "help", "Help", key_display="?"),
     Binding("n", "new_run", "New"),
+    Binding("delete", "delete", "Delete", key_display="del"),
+    Binding("o", "sort", "Sort"),
     Binding("p", "pin", "Pin"),
+    Binding("O", "reverse", "Reverse", show=False),
     Binding("y", "copy_path", "Copy path", show=False),
     Binding("escape", "back_out", "Back", show=False),
     *(Binding(key, f"say_why_not('{action}')", show=False)  # where the same key's binding above does nothing

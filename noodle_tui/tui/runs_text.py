@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,16 @@ from noodle_tui.tui.widgets.drawing import VALIDATION, Band, Curve, Picture
 from noodle_tui.tui.widgets.sheet import paragraph
 
 LETTERS = "abcdefgh"  # of the marked runs, here and in the overlay
+LONG_AGO = timedelta(days=300)  # a day and a month alone could be of last year
 GUTTER = 3  # cells before the first column: the mark's letter, the pin, a space
 
 
 @dataclass(frozen=True)
 class Column:
     name: str
-    width: int  # 0 takes what is left
+    widths: tuple[int, ...]  # from the narrowest, at which it is always shown (0: it isn't), to the widest
     text: Callable[[RunSummary, int], Content]  # (run, width)
     key: Callable[[RunSummary], Any] | None  # what sorting by it compares; None can't be sorted by
-    needed_at: int = 0  # shown where the table is at least this wide
     right: bool = False
     descending: bool = False  # the order that is useful first
 
@@ -79,8 +80,8 @@ def _duration(run: RunSummary, _: int) -> Content:
     return Content.styled(words.duration(run.seconds) if run.started else "–", "$quiet")
 
 
-def _started(run: RunSummary, _: int) -> Content:
-    return Content.styled(when(run.started), "$quiet")
+def _started(run: RunSummary, width: int) -> Content:
+    return Content.styled(when(run.started) if width >= 16 else when_in_short(run.started), "$quiet")
 
 
 def when(seconds: float | None) -> str:
@@ -88,59 +89,80 @@ def when(seconds: float | None) -> str:
     return "–" if seconds is None else datetime.fromtimestamp(seconds).isoformat(" ", "minutes")
 
 
+def when_in_short(seconds: float | None) -> str:
+    """The same in 11 cells: 10:15 if it was today, 11-23 10:15, 2025-11-23 if it is long ago."""
+    if seconds is None:
+        return "–"
+    then, today = datetime.fromtimestamp(seconds), now()
+    if then.date() == today.date():
+        return f"{then:%H:%M}"
+    return f"{then:%m-%d %H:%M}" if abs(today - then) < LONG_AGO else f"{then:%Y-%m-%d}"
+
+
+def now() -> datetime:
+    return datetime.now()
+
+
 COLUMNS = (
-    Column("state", 14, _state, lambda run: list(MARKS).index(run.status), needed_at=76),
-    Column("", 2, _state, None, needed_at=-76),
-    Column("name", 0, lambda run, _: Content(printable(run.name)), lambda run: run.name.casefold()),
-    Column("epochs", 10, _epochs, lambda run: run.epoch, right=True, descending=True),
-    Column("best", 7, _accuracy, lambda run: -1.0 if run.best_accuracy is None else run.best_accuracy, right=True,
+    Column("state", (2, 14), _state, lambda run: list(MARKS).index(run.status)),
+    Column("name", (0,), lambda run, width: Content(words.shortened(printable(run.name), width + 1)),
+           lambda run: run.name.casefold()),
+    Column("started", (13, 18), _started, lambda run: run.started or 0.0, right=True, descending=True),
+    Column("epochs", (10,), _epochs, lambda run: run.epoch, right=True, descending=True),
+    Column("best", (7,), _accuracy, lambda run: -1.0 if run.best_accuracy is None else run.best_accuracy, right=True,
            descending=True),
-    Column("correct", 9, _counts, None, right=True, needed_at=70),
-    Column("95%", 10, _interval, lambda run: -1.0 if run.interval is None else run.interval[0], right=True,
+    Column("correct", (0, 9), _counts, None, right=True),
+    Column("95%", (0, 10), _interval, lambda run: -1.0 if run.interval is None else run.interval[0], right=True,
            descending=True),
-    Column(" accuracy", 16, _spark, None, needed_at=92),
-    Column(" curve", 10, _spark, None, needed_at=-92),
-    Column("time", 9, _duration, lambda run: run.seconds, right=True, needed_at=96, descending=True),
-    Column("started", 18, _started, lambda run: run.started or 0.0, right=True, needed_at=106, descending=True),
+    Column(" curve", (0, 10, 16), _spark, None),
+    Column("time", (0, 9), _duration, lambda run: run.seconds, right=True, descending=True),
 )
+GROWTH = ("95%", "correct", "state", " curve", "time", "started", " curve")  # who gets its next width first
 SORTABLE = [column for column in COLUMNS if column.key is not None]
 NEWEST = next(column for column in SORTABLE if column.name == "started")
 
 
-def columns_for(width: int) -> list[tuple[Column, int]]:
-    """The columns that fit, each with its width; a negative `needed_at` marks those for tables narrower than that."""
-    shown = [c for c in COLUMNS if (width >= c.needed_at if c.needed_at >= 0 else width < -c.needed_at)]
-    rest = max(width - GUTTER - sum(c.width for c in shown), 8)
-    return [(c, c.width or rest) for c in shown]
+@lru_cache(16)
+def columns_for(width: int, longest: int) -> tuple[tuple[Column, int], ...]:
+    """The columns that fit, each with its width. Names, the longest of which has `longest` cells, have precedence."""
+    columns = {column.name: column for column in COLUMNS}
+    widths = {name: column.widths[0] for name, column in columns.items()}
+    for name in GROWTH:
+        grown = {**widths, name: next(w for w in columns[name].widths if w > widths[name])}
+        if width - GUTTER - sum(grown.values()) >= min(longest + 2, width // 2):
+            widths = grown
+    widths["name"] = max(width - GUTTER - sum(widths.values()), 8)
+    return tuple((column, widths[name]) for name, column in columns.items() if widths[name])
 
 
-def header(width: int, sort: Column, reverse: bool) -> Content:
+def header(width: int, longest: int, sort: Column, reverse: bool) -> Content:
     """The columns' names; an arrow says which one the rows are sorted by, and which way. `width`: of the whole line."""
     cells = [Content(" " * (GUTTER + 1))]
-    for column, room in columns_for(width - 1):
+    for column, room in columns_for(width - 1, longest):
+        title = column.name if room > 2 else ""
         if column is sort:
-            name = Content.styled(f"{column.name} {'▾' if reverse else '▴'}", "$primary bold")
+            name = Content.styled(f"{title} {'▾' if reverse else '▴'}".lstrip(), "$primary bold")
         else:
-            name = Content.styled(column.name, "$quiet")
+            name = Content.styled(title, "$quiet")
         cells.append(_cell(name, room, column.right))
     return Content("").join(cells)
 
 
-def column_at(x: int, width: int) -> Column | None:
+def column_at(x: int, width: int, longest: int) -> Column | None:
     """The column of the header at cell x."""
     start = GUTTER + 1
-    for column, room in columns_for(width - 1):
+    for column, room in columns_for(width - 1, longest):
         if start <= x < start + room:
             return column
         start += room
     return None
 
 
-def row(run: RunSummary, width: int, letter: str) -> Content:
+def row(run: RunSummary, width: int, longest: int, letter: str) -> Content:
     """One run as a line. `letter`: that of a marked run."""
     gutter = Content.assemble((letter or " ", "$accent bold"), ("▴" if run.pinned else " ", "$accent"), " ")
     cells = [_cell(column.text(run, room - 2 if room > 2 else 2), room, column.right)
-             for column, room in columns_for(width)]
+             for column, room in columns_for(width, longest)]
     return Content("").join([gutter, *cells])
 
 

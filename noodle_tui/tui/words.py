@@ -51,6 +51,23 @@ def end_of(path: str, width: int) -> str:
     return f"…{end}"
 
 
+def shortened(text: str, width: int) -> str:
+    """A name in at most `width` cells. It is cut in the middle, person-…-name7: names mostly differ at their end."""
+    if cell_len(text) <= width:
+        return text
+    tail = max(width - 1, 0) // 2
+    return f"{_start(text, width - 1 - tail)}…{_start(text[::-1], tail)[::-1]}" if width > 0 else ""
+
+
+def _start(text: str, width: int) -> str:
+    """As much of a text as has room in `width` cells."""
+    for i, char in enumerate(text):
+        width -= cell_len(char)
+        if width < 0:
+            return text[:i]
+    return text
+
+
 def saved(epoch: int) -> str:
     """Where a run's checkpoint stands: after whole epochs, or in the first."""
     return f"Saved up to epoch {epoch}" if epoch else "Saved within the first epoch"

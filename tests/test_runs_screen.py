@@ -14,6 +14,7 @@ from small_app import SmallApp, until
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.widgets import Static
 from textual.widgets._footer import FooterKey
 
 from noodle_tui.events import EpochDone
@@ -133,16 +134,47 @@ async def test_filter_as_you_type_and_say_what_is_wrong(save_dir: Path) -> None:
         assert [run.name for run in screen.selection.shown] == ["failed_run", "done_run"]
         await pilot.press(*" acc>")
         assert [run.name for run in screen.selection.shown] == ["failed_run", "done_run"]
-        assert "a value is missing" in screen.query_one("#runs-title", Lines).text
+        error = screen.query_one("#runs-query-error", Static)
+        assert "a value is missing" in str(error.content)
         await pilot.press(*"2")
         assert screen.selection.shown == []
+        assert "no run fits" in screen.query_one("#runs-account", Sheet).text
         assert "no run fits" in screen.query_one("#runs-detail", Lines).text
         await pilot.press(*["backspace"] * 6)
         await pilot.press(*" -done x", *"y:")
-        assert "no such key" in screen.query_one("#runs-title", Lines).text
+        assert "no such key" in str(error.content)
         await pilot.press("escape")
+        assert not error.display
         assert len(screen.selection.shown) == 4
         assert screen.query_one(PickList).has_focus
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+async def test_what_is_wrong_with_a_filter_is_said_whole(save_dir: Path, width: int) -> None:
+    async with opened(save_dir, (width, 24)) as (screen, pilot, _):
+        await pilot.press("slash", *"foo:bar")
+        await pilot.pause()
+        error = screen.query_one("#runs-query-error", Static)
+        shown = " ".join(strip.text.strip() for strip in error.render_lines(error.size.region))
+        assert "foo: no such key; there are name" in shown
+        assert "e.g. cfg.lr" in shown
+        said = screen.query_one("#runs-account", Sheet).text if width == 160 else screen.query_one("#runs-detail", Lines).text
+        assert "interrupted_run" in said
+
+
+async def test_while_a_filter_is_typed_the_footer_says_what_leads_out_of_it(save_dir: Path) -> None:
+    def footer() -> list[str]:
+        return [key.description for key in screen.query(FooterKey) if not key.has_class("-command-palette")]
+
+    async with opened(save_dir, (80, 24)) as (screen, pilot, _):
+        await pilot.press("slash", *"done")
+        await until(pilot, lambda: footer() == ["Keep it, to the list", "No filter"])
+        await pilot.press("enter")
+        await until(pilot, lambda: "Open" in footer())
+        assert len(screen.selection.shown) == 1
+        await pilot.press("slash", "escape")
+        assert screen.query_one(PickList).has_focus
+        assert len(screen.selection.shown) == 4
 
 
 async def test_sorts_by_column_and_turns_round(save_dir: Path) -> None:

@@ -34,6 +34,12 @@ PREVIEW_AT = 130  # cells of width from which the picked run's account has room 
 PREVIEW_AFTER = 0.12  # seconds: a picked run is drawn once the cursor rests
 
 
+class Query(Input):
+    """The filter's line. While it is typed in, the footer says what leads out of it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.QUERY_BINDINGS]
+
+
 class RunsScreen(Screen[None]):
     """The list of runs. It reads the folders in a thread every two seconds, and repaints what changed."""
 
@@ -98,9 +104,10 @@ class RunsScreen(Screen[None]):
         yield Lines(id="runs-title")
         with Horizontal(id="runs-filter"):
             yield Static("/", id="runs-filter-sign")
-            query = Input(placeholder="filter: words, status:done, acc>0.9, cfg.lr>=1e-3, -test", id="runs-query", compact=True)
+            query = Query(placeholder="filter: words, status:done, acc>0.9, cfg.lr>=1e-3, -test", id="runs-query", compact=True)
             query.cursor_blink = False
             yield query
+        yield Static(id="runs-query-error")
         with Horizontal(id="runs-body"):
             yield PickList(id="runs-list")
             yield Preview(id="runs-preview")
@@ -174,12 +181,8 @@ class RunsScreen(Screen[None]):
         return runs_text.header(width, self.selection.longest_name, self.selection.sort, self.selection.reverse)
 
     def _paint_title(self) -> None:
-        title = Content.styled("Runs", "bold")
-        if error := self.selection.query_error:  # it has the whole line
-            detail = Content.styled(f"! {printable(error)}", "$warning")
-        else:
-            title += Content.styled(f"  {printable(str(self.save_dir))}", "$quiet")
-            detail = Content.styled(self.selection.count_in_words() if self._loaded else "reading …", "$quiet")
+        title = Content.assemble(("Runs", "bold"), (f"  {printable(str(self.save_dir))}", "$quiet"))
+        detail = Content.styled(self.selection.count_in_words() if self._loaded else "reading …", "$quiet")
         self.query_one("#runs-title", Lines).show(headed_rule(title, max(self.size.width - 2, 1), detail))
 
     def _paint_picked(self) -> None:
@@ -189,9 +192,10 @@ class RunsScreen(Screen[None]):
             self._picked_kind = kind
             self.refresh_bindings()
         if run is None:
-            hint = "no run fits this filter; esc takes it away" if self.selection.runs else ""
+            unfit = bool(self.selection.runs) and not self.selection.query_error
+            hint = "no run fits this filter; esc takes it away" if unfit else ""
             self.query_one("#runs-detail", Lines).show(Content.styled(hint, "$quiet"))
-            self.query_one(Preview).clear()
+            self.query_one(Preview).clear(hint)
         elif self.has_class("-preview"):
             self.query_one(Preview).show(run)
         else:
@@ -208,6 +212,8 @@ class RunsScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows: those that do something now."""
         run = self.picked if self.is_mounted else None
+        if isinstance(self.focused, Query) and action in runs_keys.ACTIONS:  # its letters are typed
+            return action == "back_out"
         match action:
             case "open" | "mark" | "copy_path" | "pin":
                 return run is not None
@@ -279,6 +285,9 @@ class RunsScreen(Screen[None]):
     @on(Input.Changed, "#runs-query")
     def _filter(self, message: Input.Changed) -> None:
         self.selection.filter(message.value)
+        error = self.query_one("#runs-query-error", Static)
+        error.update(Content(f"! {printable(self.selection.query_error)}"))
+        error.display = bool(self.selection.query_error)
         self._refill()
 
     @on(Input.Submitted, "#runs-query")

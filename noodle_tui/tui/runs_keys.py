@@ -24,6 +24,11 @@ BINDINGS = (  # the most used first: the footer leaves out the last ones where i
     *(Binding(key, f"say_why_not('{action}')", show=False)  # where the same key's binding above does nothing
       for key, action in (("r", "resume"), ("v", "overlay"), ("s", "stop"), ("delete", "delete"))),
 )
+ACTIONS = {binding.action.partition("(")[0] for binding in BINDINGS}
+QUERY_BINDINGS = (
+    Binding("enter", "submit", "Keep it, to the list"),
+    Binding("escape", "screen.back_out", "No filter", key_display="esc"),
+)
 KEYS = (
     ("Runs", (("enter", "open: live, or its result"), ("space", f"mark, up to {len(LETTERS)}; esc takes all marks back"),
               ("v", "overlay the marked runs, compare options"), ("p", "pin on top, or unpin"),

@@ -9,7 +9,7 @@ from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import runs_text
 from noodle_tui.tui.widgets.drawing import Picture
 from noodle_tui.tui.widgets.plot import Plot
-from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.widgets.sheet import Sheet, paragraph
 
 
 class Preview(Vertical):
@@ -24,6 +24,6 @@ class Preview(Vertical):
         self.query_one(Plot).show(
             Content.styled("validation accuracy", "bold"), [Content.styled("± 95%", "$quiet")], runs_text.curve(run))
 
-    def clear(self) -> None:
-        self.query_one(Sheet).show(lambda width: [])
+    def clear(self, hint: str) -> None:
+        self.query_one(Sheet).show(lambda width: paragraph(hint, width) if hint else [])
         self.query_one(Plot).show(Content(""), [Content("")], Picture())

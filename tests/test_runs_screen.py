@@ -20,6 +20,7 @@ from textual.widgets._footer import FooterKey
 from noodle_tui.events import EpochDone
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import locked
+from noodle_tui.summaries import RunSummary, summarise
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.runs_text import SORTABLE, when_in_short
@@ -374,6 +375,56 @@ async def test_marked_runs_are_overlaid_with_letters_and_their_options_compared(
         assert plot.cells.char.tolist() != before
         await pilot.press("escape", "escape")
         assert pilot.app.screen is screen
+
+
+@pytest.fixture
+def two_runs(tmp_path: Path) -> list[RunSummary]:
+    name = "resnet_sweep_with_a_long_name_lr_0.003"
+    return [summarise(fake_folder(tmp_path, name, state, stamp=f"20261123-10150{i}", seed=i))
+            for i, state in enumerate(("done", "failed"))]
+
+
+@asynccontextmanager
+async def overlaid(runs: list[RunSummary], size: tuple[int, int]) -> AsyncIterator[tuple[CompareScreen, Pilot[Any]]]:
+    screen = CompareScreen(runs)
+    async with SmallApp(screen).run_test(size=size) as pilot:
+        await until(pilot, lambda: all(state.ended for state in screen.states))
+        yield screen, pilot
+
+
+async def test_an_overlay_shows_true_peaks_until_smoothing_is_asked_for(two_runs: list[RunSummary]) -> None:
+    async with overlaid(two_runs, (160, 50)) as (screen, _):
+        line = screen._line(0, "accuracy")
+        assert line is not None
+        assert screen.states[0].best is not None
+        assert line.y.max() == screen.states[0].best.val_accuracy
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+async def test_the_cursor_reads_values_and_the_states_are_whole_in_every_width(two_runs: list[RunSummary], width: int) -> None:
+    async with overlaid(two_runs, (width, 24)) as (screen, pilot):
+        legend = screen.query_one("#compare-runs", Sheet)
+        lines = legend.text.splitlines()
+        assert "✓ done" in lines[0]
+        assert "✗ failed" in lines[1]
+        assert all("★ 0." in line for line in lines)
+        assert all(("lr_0.003" in line) for line in lines)
+        await pilot.press("left")
+        lines = legend.text.splitlines()
+        assert "epoch 40: loss 0." in lines[0]
+        assert "accuracy 0." in lines[0]
+        assert all(len(line) <= width - 2 for line in lines)
+
+
+async def test_runs_on_other_photos_are_warned_of(two_runs: list[RunSummary]) -> None:
+    async with overlaid(two_runs, (80, 24)) as (screen, _):
+        assert "different photos" not in screen.query_one("#compare-runs", Sheet).text
+    events = two_runs[1].folder / "events.jsonl"
+    events.write_text(events.read_text().replace('"fingerprint": "9f3c"', '"fingerprint": "77aa"'))
+    async with overlaid(two_runs, (80, 24)) as (screen, _):
+        first = screen.query_one("#compare-runs", Sheet).text.splitlines()[0]
+        assert first.startswith("! validated on different photos (a/b)")
+        assert len(first) <= 78
 
 
 def test_differing_options() -> None:

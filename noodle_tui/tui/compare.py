@@ -12,11 +12,10 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import Event, RunState
+from noodle_tui.events import DataReady, Event, RunState
 from noodle_tui.names import printable
 from noodle_tui.run_folder import Follower, mark_interrupted
 from noodle_tui.summaries import RunSummary
@@ -27,12 +26,14 @@ from noodle_tui.tui.runs_text import LETTERS, in_words
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.dialogs import Help
 from noodle_tui.tui.widgets.drawing import Picture
+from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.overlay import Line, Overlay
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 LOOK_EVERY = 2.0  # seconds between two looks at the runs
+BOTH_AT = 92  # cells of width from which a run's line has its best epoch and values
 NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
 
 KEYS = (
@@ -75,7 +76,7 @@ class CompareScreen(Screen[None]):
         self.states = [RunState() for _ in self.runs]
         self.curves = [Curves() for _ in self.runs]
         self.errors = [""] * len(self.runs)
-        self.view = View(smoothing=0.6)  # raw lines of several runs hide each other
+        self.view = View()  # not smoothed: a smooth curve's peaks are lower than those in the table
         self.phase = "val"
         self._left = Flag()
 
@@ -87,7 +88,7 @@ class CompareScreen(Screen[None]):
         with VerticalScroll(id="compare-below"):
             yield Sheet(id="compare-runs")
             yield Sheet(id="compare-options")
-        yield Footer(compact=True)
+        yield KeyBar()
         yield TooSmall()
 
     def on_mount(self) -> None:
@@ -160,7 +161,7 @@ class CompareScreen(Screen[None]):
         detail = f"│ epoch {self.view.cursor}" if self.view.cursor is not None else f"{len(self.runs)} runs"
         self.query_one("#compare-title", Lines).show(
             headed_rule(Content.styled("Overlay", "bold"), max(self.size.width - 2, 1), Content.styled(detail, "$quiet")))
-        self.query_one("#compare-runs", Sheet).show(lambda width: [self._legend(i, width) for i in range(len(self.runs))])
+        self.query_one("#compare-runs", Sheet).show(self._legends)
 
     def _line(self, i: int, what: str) -> Line | None:
         x, y = self.curves[i].column("epoch"), self.curves[i].column(f"{self.phase}_{what}")
@@ -169,22 +170,40 @@ class CompareScreen(Screen[None]):
             x, y = x[measured], y[measured]
         return Line(i, LETTERS[i], x, smooth(y, self.view.smoothing)) if len(x) else None
 
-    def _legend(self, i: int, width: int) -> Content:
-        """a ━ name ✓ done   ★ 0.958 23/24 0.80–0.99 epoch 12   loss 0.31 acc 0.92 (at the cursor, or the last)"""
+    def _legends(self, width: int) -> list[Content]:
+        """A line a run: a ━ name ✓ done   ★ 0.958  23/24  0.80–0.99   epoch 12: loss 0.31  accuracy 0.92
+
+        The values are those at the cursor, or the last. A narrow window has them in the best epoch's place, at the cursor.
+        """
+        numbers = range(len(self.runs))
+        columns = [[self._best(i) for i in numbers], [self._values(i) for i in numbers]]
+        if width < BOTH_AT:
+            columns = columns[:1] if self.view.cursor is None else columns[1:]
+        rooms = [max(map(len, column)) for column in columns]
+        tails = ["".join(f"  {text:<{room}}" for text, room in zip(row, rooms, strict=True))
+                 for row in zip(*columns, strict=True)]
+        room = width - sum(rooms) - 2 * len(rooms)
+        room = min(room, max(self._head(i, room).cell_length for i in numbers))
+        warning = on_other_photos([state.data for state in self.states])
+        lines = [Content.styled(warning, "$warning")] if warning else []
+        for i in numbers:
+            tail = (f"  {printable(self.errors[i])}", "$error") if self.errors[i] else (tails[i], "$foreground")
+            lines.append(Content.assemble(self._head(i, room).truncate(room, pad=True), tail))
+        return lines
+
+    def _head(self, i: int, width: int) -> Content:
+        """a ━ name  ✓ done"""
         run, state = self.runs[i], self.states[i]
         status = state.status if state.started else run.status
         mark, colour = MARKS[status]
-        head = Content.assemble((f"{LETTERS[i]} ━ ", self._colour(i)), printable(run.name),
-                                (f"  {mark} {status}", colour))
-        if self.errors[i]:
-            return Content.assemble(head, (f"  {self.errors[i]}", "$error"))
-        best = state.best
-        middle = "not validated yet" if best is None else \
-            f"★ {words.number(best.val_accuracy)}  {best.val_correct}/{best.val_count}  {words.interval(best.val_interval)}"
-        cells = [head.truncate(34, ellipsis=True, pad=True), Content(middle.ljust(32))]
-        if width >= 92:
-            cells.append(Content.styled(self._values(i), "$quiet"))
-        return Content("  ").join(cells)
+        name = words.shortened(printable(run.name), max(width - len(status) - 8, 4))
+        return Content.assemble((f"{LETTERS[i]} ━ ", self._colour(i)), name, (f"  {mark} {status}", colour))
+
+    def _best(self, i: int) -> str:
+        best = self.states[i].best
+        if best is None:
+            return "not validated yet"
+        return f"★ {words.number(best.val_accuracy)}  {best.val_correct}/{best.val_count}  {words.interval(best.val_interval)}"
 
     def _values(self, i: int) -> str:
         curves = self.curves[i]
@@ -241,6 +260,18 @@ class CompareScreen(Screen[None]):
 
     def action_help(self) -> None:
         self.app.push_screen(Help("Overlay: keys", KEYS))
+
+
+def on_other_photos(data: Sequence[DataReady | None]) -> str:
+    """A warning where the runs (as far as they have told) weren't validated on the same photos; "" where they were."""
+    groups: dict[tuple[str, tuple[int, ...]], str] = {}
+    for letter, one in zip(LETTERS, data, strict=False):
+        if one is not None:
+            key = (one.fingerprint, tuple(one.val_counts))
+            groups[key] = groups.get(key, "") + letter
+    if len(groups) < 2:
+        return ""
+    return f"! validated on different photos ({'/'.join(groups.values())}): accuracies can't be compared"
 
 
 def _known(value: float) -> str:

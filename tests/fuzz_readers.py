@@ -45,6 +45,7 @@ from noodle_tui.summaries import Summaries, as_json, pin
 from noodle_tui.trash import move_to_trash
 from noodle_tui.trash import restore as take_back
 from noodle_tui.tui import live_text, result_text, runs_text
+from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.result import read_facts
 from noodle_tui.tui.sources import FolderSource
@@ -338,13 +339,14 @@ def result(box: Box) -> list[Call]:
         facts = read_facts(folder)
         result_text.head_lines(facts, width)
         result_text.distrust_lines(facts, width)
+        result_text.distrust_lines(facts, width, brief=True)
         result_text.file_lines(facts, width)
         result_text.mistake_header(facts.classes)
         for mistake in facts.mistakes:
             result_text.mistake_row(mistake, facts.classes, width)
             assert not Path(mistake.path).is_absolute() and ".." not in Path(mistake.path).parts
         if facts.report is not None:
-            result_text.confusion_lines(facts.report, width)
+            confusion_lines(facts.report, width)
             result_text.scores_line(facts.report, width)
             for key in ("per_class", "per_person", "per_level"):
                 result_text.bar_lines(facts.report["result"][key], width)

@@ -1,6 +1,7 @@
 """The Result screen on real run folders: verdict, doubts, bars, mistakes, photo, prediction."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,9 +19,17 @@ from textual.widgets import Digits, Static
 from noodle_tui.evaluate import Prediction
 from noodle_tui.report import read_report
 from noodle_tui.stats import wilson_interval
+from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result import ResultScreen, read_facts
-from noodle_tui.tui.result_text import bar_lines, confusion_lines, mistake_header, mistake_row, size_in_words, whisker_bar
+from noodle_tui.tui.result_text import (
+    bar_lines,
+    big_number,
+    mistake_header,
+    mistake_row,
+    size_in_words,
+    whisker_bar,
+)
 from noodle_tui.tui.widgets.dialogs import Help
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.photo import Photo
@@ -77,14 +86,16 @@ def test_the_mistakes_stand_below_their_headings() -> None:
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
 async def test_the_verdict_is_on_top_with_counts_and_interval(done: Path, size: tuple[int, int]) -> None:
     overall = read_report(done)["result"]["overall"]
-    async with opened(done, size) as (screen, _, _):
-        assert screen.query_one(Digits).value == f"{overall['accuracy']:.3f}"
+    async with opened(done, size) as (screen, pilot, _):
+        assert screen.query_one(Digits).value == f"{overall['accuracy']:.2f}"
         flat = " ".join(sentence(screen).split())
         assert f"({overall['correct']}/{overall['count']}, 95% interval {overall['low']:.2f} to" in flat
         assert "✓ done" in flat
         assert screen.query_one(Digits).region.y == 0
         page = screen.query_one("#result-page").region
         assert page.height >= 8
+        if size[1] < 34:
+            await pilot.press("d")
         assert "6 of 6 people in the validation set are also in training" in " ".join(sheet(screen, "distrust").split())
 
 
@@ -272,19 +283,75 @@ def test_bars_fit_their_width_whatever_the_names() -> None:
     assert "\x1b" not in lines[2].plain
 
 
-@pytest.mark.parametrize("k", [2, 4, 7, 40])
+@pytest.mark.parametrize("k", [2, 4, 7, 40, 100])
 def test_the_confusion_matrix_fits_and_its_shade_grows_with_the_share(k: int) -> None:
     matrix = [[9 if i == j else i % 2 for j in range(k)] for i in range(k)]
     report = {"classes": [f"class {i}" for i in range(k)], "result": {"confusion": matrix}}
     lines = confusion_lines(report, 76)
     assert all(line.cell_length <= 76 for line in lines)
-    assert ("more classes" in lines[-1].plain) == (k == 40)
+    assert ("more classes" in lines[-1].plain) == (k == 100)
+    assert sum(line.plain.count("9") for line in lines if "class" in line.plain and "answer" not in line.plain) >= min(k, 60)
     if k == 2:
         assert "9  100%" in lines[2].plain
         assert "1   10%" in lines[5].plain
         styles = {line.plain[span.start:span.end].strip(): str(span.style) for line in lines for span in line.spans}
         assert "on $primary 90%" in styles["9  100%"]
         assert "on $primary 16%" in styles["1   10%"]
+
+
+def confusion(names: list[str], count: int, width: int) -> list[str]:
+    matrix = [[count if i == j else (i + j) % 2 for j in range(len(names))] for i in range(len(names))]
+    return [line.plain for line in confusion_lines({"classes": names, "result": {"confusion": matrix}}, width)]
+
+
+def test_many_classes_have_numbers_above_the_columns_and_before_the_rows_and_none_is_missing() -> None:
+    lines = confusion([f"person-with-a-long-name{i}" for i in range(1, 31)], 12, 76)
+    blocks = "\n".join(lines).split("\n\n")
+    heads = [number for block in blocks for number in block.splitlines()[0].partition("answer")[2].split()]
+    assert heads == [str(i) for i in range(1, 31)]
+    for block in blocks:
+        rows = block.splitlines()[1:]
+        assert [row.split()[0] for row in rows] == heads
+        assert len({row[: len(row) - len(row.lstrip())] + row.split()[1] for row in rows}) == 30
+
+
+def test_seven_classes_end_below_each_other_under_their_whole_names() -> None:
+    lines = confusion(["sad", "happy", "angry", "fear", "disgust", "calm", "none"], 12, 72)
+    assert lines[0].split()[-7:] == ["sad", "happy", "angry", "fear", "disgust", "calm", "none"]
+    ends = [[match.end() for match in re.finditer(r"\S+", line[14:])] for line in lines]
+    assert all(len(row) == 7 for row in ends)
+    assert all(row == ends[0] for row in ends)
+
+
+def test_long_names_of_people_are_told_apart() -> None:
+    counts = [{"name": f"person-with-a-rather-long-name{i}", "correct": 1, "count": 2, "accuracy": 0.5} for i in range(9)]
+    assert len({line.plain for line in bar_lines(counts, 60)}) == 9
+    classes = [count["name"] for count in counts]
+    row = mistake_row(Prediction("val/x.jpg", "x", None, 3, 7, (0.1,) * 3 + (0.2,) + (0.05,) * 3 + (0.3, 0.05)), classes, 76)
+    assert "name3 → " in row.plain
+    assert "name7" in row.plain
+
+
+@pytest.mark.parametrize(("correct", "count", "text"), [
+    (52, 60, "0.87"), (60, 60, "1.00"), (0, 60, "0.00"), (99, 100, "0.99"), (199, 200, "0.995"),
+    (9999, 10000, "0.999"), (4800, 5000, "0.960")])
+def test_the_big_number_is_as_exact_as_its_interval(correct: int, count: int, text: str) -> None:
+    assert big_number(correct, count) == text
+
+
+async def test_in_a_low_window_doubts_are_a_line_each_until_d_opens_them(done: Path) -> None:
+    async with opened(done) as (screen, pilot, _):
+        n = len(read_report(done)["distrust"])
+        page = screen.query_one("#result-page")
+        assert len(sheet(screen, "distrust").splitlines()) == n + 1
+        assert screen.query_one("#result-confusion").region.bottom <= page.region.bottom
+        await pilot.press("d")
+        await pilot.pause()
+        assert len(sheet(screen, "distrust").splitlines()) > n + 1
+        assert "…" not in sheet(screen, "distrust")
+        await pilot.resize_terminal(160, 50)
+        await until(pilot, lambda: not screen.check_action("doubts", ()))
+        assert "…" not in sheet(screen, "distrust")
 
 
 def test_mistakes_keep_the_end_of_a_long_path_and_escape_what_is_not_text() -> None:

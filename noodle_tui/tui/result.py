@@ -11,7 +11,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Digits, Footer
+from textual.widgets import Digits
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
@@ -20,10 +20,12 @@ from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, read_state
 from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
+from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result_text import KEYS, ResultFacts
 from noodle_tui.tui.widgets.dialogs import Help
+from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.photo import Photo
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.plot import Plot
@@ -31,6 +33,7 @@ from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 COLUMNS_AT = 120  # cells of width from which the page has two columns
+WHOLE_AT = 34  # lines of a window from which doubts are written out; app.py's -tall
 MOST_ROWS = 12  # of mistakes in sight
 
 
@@ -46,9 +49,10 @@ class ResultScreen(Screen[None]):
         Binding("p", "predict", "Predict"),
         Binding("r", "resume", "Resume"),
         Binding("c", "copy_options", "To Setup"),
+        Binding("d", "doubts", "Distrust"),
+        Binding("question_mark", "help", "Help", key_display="?"),
         Binding("y", "copy_path", "Copy path"),
         Binding("l", "log_scale", "Log scale", show=False),
-        Binding("question_mark", "help", "Help", key_display="?"),
         Binding("r", "say_why_not", show=False),
     ]
 
@@ -82,6 +86,7 @@ class ResultScreen(Screen[None]):
         self.facts: ResultFacts | None = None
         self.view = View()
         self._curves = Curves()
+        self._doubts_in_full = False
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="result-head"):
@@ -99,7 +104,7 @@ class ResultScreen(Screen[None]):
                     yield Plot(id="result-loss")
                     yield Plot(id="result-accuracy")
                 yield Sheet(id="result-files")
-        yield Footer(compact=True)
+        yield KeyBar()
         yield TooSmall()
 
     def on_mount(self) -> None:
@@ -113,6 +118,8 @@ class ResultScreen(Screen[None]):
         has_report = self.facts is None or self.facts.report is not None
         self.set_class(self.size.width >= COLUMNS_AT and has_report, "-columns")
         self.set_class(not has_report, "-bare")
+        self._fill_distrust()
+        self.refresh_bindings()
 
     @work(thread=True, exclusive=True, group="read")
     def _read(self) -> None:
@@ -141,11 +148,10 @@ class ResultScreen(Screen[None]):
         report = facts.report
         counts = result_text.accuracy_of(facts)
         digits = self.query_one("#result-digits", Digits)
-        digits.update(f"{counts[0] / max(counts[1], 1):.3f}" if counts else "")
+        digits.update(result_text.big_number(*counts) if counts else "")
         digits.set_class(counts is not None, "-known")
         self._sheet("sentence").show(lambda width: result_text.head_lines(facts, width))
-        title = "what to distrust" if report else "report"
-        self._sheet("distrust").show(lambda width: result_text.distrust_lines(facts, width), title)
+        self._fill_distrust()
         self._fill_report(report)
         self._fill_mistakes(facts)
         self._paint_curves(facts)
@@ -157,6 +163,19 @@ class ResultScreen(Screen[None]):
     def _sheet(self, name: str) -> Sheet:
         return self.query_one(f"#result-{name}", Sheet)
 
+    @property
+    def _is_low(self) -> bool:
+        """Whether doubts written out would push the confusion matrix out of the window."""
+        return self.size.height < WHOLE_AT
+
+    def _fill_distrust(self) -> None:
+        if (facts := self.facts) is None:
+            return
+        brief = self._is_low and not self._doubts_in_full
+        title, can_open = "what to distrust" if facts.report else "report", self.check_action("doubts", ())
+        detail = Content.styled(f"d: in {'full' if brief else 'brief'}" if can_open else "", "$quiet")
+        self._sheet("distrust").show(lambda width: result_text.distrust_lines(facts, width, brief), title, detail)
+
     def _fill_report(self, report: dict[str, Any] | None) -> None:
         for name in ("confusion", "classes", "people", "levels"):
             self._sheet(name).display = report is not None
@@ -164,7 +183,7 @@ class ResultScreen(Screen[None]):
             return
         result, quiet = report["result"], "0 to 1, ├─┤ 95%"
         self._sheet("confusion").show(
-            lambda width: [*result_text.confusion_lines(report, width), Content(""), *result_text.scores_line(report, width)],
+            lambda width: [*confusion_lines(report, width), Content(""), *result_text.scores_line(report, width)],
             "confusion", Content.styled("rows sum to 100%", "$quiet"))
         for name, key, title in (("classes", "per_class", "recall per class"), ("people", "per_person", "per person"),
                                  ("levels", "per_level", "per morph level")):
@@ -204,6 +223,8 @@ class ResultScreen(Screen[None]):
                 return facts is not None and bool(facts.mistakes)
             case "predict":
                 return facts is not None and {MODEL, CARD} <= {name for name, _ in facts.files}
+            case "doubts":
+                return self._is_low and facts is not None and facts.report is not None and bool(facts.report["distrust"])
             case "resume":
                 return facts is not None and result_text.is_resumable(facts)
             case "say_why_not":
@@ -233,6 +254,12 @@ class ResultScreen(Screen[None]):
         data_dir = facts.state.started.config.get("data_dir", "") if facts.state.started else ""
         photo.show(Path(str(data_dir)) / facts.mistakes[self._mistakes.cursor].path)
         self.call_after_refresh(self._sheet("mistakes-title").scroll_visible, top=True, animate=False)
+
+    def action_doubts(self) -> None:
+        """What to distrust in full, or a line a sentence again."""
+        self._doubts_in_full = not self._doubts_in_full
+        self._fill_distrust()
+        self.query_one("#result-page").scroll_home(animate=False)
 
     def action_predict(self) -> None:
         self.app.push_screen(PredictDialog(self.folder))

@@ -21,6 +21,7 @@ Part = str | Content | tuple[str, str]
 
 KEYS = (
     ("The result", (("↑ ↓", "scroll (page up, page down, home, end)"), ("tab", "the worst mistakes, and back"),
+                    ("d", "in a low window: what to distrust, in full or in brief"),
                     ("space", "the picked mistake's photo in the terminal: on, off"),
                     ("l", "loss on a linear or a logarithmic scale"))),
     ("The run", (("p", "predict: a file or a folder with this model"), ("r", "resume a run that ended early"),
@@ -55,6 +56,16 @@ def accuracy_of(facts: ResultFacts) -> tuple[int, int] | None:
 def is_resumable(facts: ResultFacts) -> bool:
     """Whether it ended early, and has left a checkpoint to go on from."""
     return facts.state.status in ENDED_EARLY and not {CHECKPOINT, PREVIOUS}.isdisjoint(name for name, _ in facts.files)
+
+
+def big_number(correct: int, count: int) -> str:
+    """The accuracy with no more digits than its interval is said with; only all right is 1.00, only all wrong 0.00."""
+    low, high = wilson_interval(correct, count)
+    digits = 2 if high - low >= 0.05 else 3
+    accuracy, step = correct / max(count, 1), 10.0**-digits
+    if 0 < correct < count:
+        accuracy = min(max(accuracy, step), 1 - step)
+    return f"{accuracy:.{digits}f}"
 
 
 def head_lines(facts: ResultFacts, width: int) -> list[Content]:
@@ -109,8 +120,8 @@ def how_to_go_on(facts: ResultFacts, width: int) -> str:
     return text + command if len(text + command) <= width else text + "."
 
 
-def distrust_lines(facts: ResultFacts, width: int) -> list[Content]:
-    """What the report says to distrust, or why there is no report."""
+def distrust_lines(facts: ResultFacts, width: int, brief: bool = False) -> list[Content]:
+    """What the report says to distrust, or why there is no report. brief: a line a sentence, cut where it is longer."""
     if facts.report is None:
         if facts.state.status != "done":
             return [Content.styled("none: it is written when a run is done", "$quiet")]
@@ -118,6 +129,9 @@ def distrust_lines(facts: ResultFacts, width: int) -> list[Content]:
     sentences = facts.report["distrust"]
     if not sentences:
         return [Content.styled("nothing that the numbers could tell", "$quiet")]
+    if brief:
+        return [Content.assemble(("! ", "$warning bold"), printable(sentence)).truncate(width, ellipsis=True)
+                for sentence in sentences]
     return [line for sentence in sentences for line in paragraph(printable(sentence), width, "! ", "$warning bold")]
 
 
@@ -151,51 +165,11 @@ def bar_lines(counts: Sequence[dict[str, Any]], width: int) -> list[Content]:
     numbers = max(len(f"{c['correct']}/{c['count']}") for c in counts)
     lines = []
     for c in counts:
-        name = Content(printable(c["name"])).truncate(name_width, ellipsis=True, pad=True)
+        name = Content(words.shortened(printable(c["name"]), name_width)).truncate(name_width, pad=True)
         figures = f"  {c['correct']}/{c['count']}".rjust(numbers + 2)
         lines.append(Content.assemble(name, (figures, "$quiet"), (f"  {words.number(c['accuracy'])}  ", "bold"),
                                       whisker_bar(c["correct"], c["count"], width - name_width - numbers - 11)))
     return lines
-
-
-# The confusion matrix -------------------------------------------------------------------------------------------------
-
-
-def confusion_lines(report: dict[str, Any], width: int) -> list[Content]:
-    """Rows are true classes, columns answers; counts and each row's percent, on a shade of one colour."""
-    classes, matrix = [printable(name) for name in report["classes"]], report["result"]["confusion"]
-    name_width = min(max(len(name) for name in [*classes, "true ╲ answer"]), max(width // 4, 8))
-    n_shown, cell = _cells(len(classes), max(len(str(n)) for row in matrix for n in row), width - name_width - 1)
-    thick = n_shown <= 4
-    head: list[Part] = [Content.styled("true ╲ answer", "$quiet").truncate(name_width, ellipsis=True, pad=True), " "]
-    head += [(Content(name).truncate(cell - 1, ellipsis=True).plain.center(cell), "$quiet") for name in classes[:n_shown]]
-    lines = [Content.assemble(*head)]
-    for i, row in enumerate(matrix[:n_shown]):
-        cells = [_confusion_cell(n, sum(row), i == j, cell) for j, n in enumerate(row[:n_shown])]
-        label = Content.styled(classes[i], "bold").truncate(name_width, ellipsis=True, pad=True)
-        padding = [Content.assemble(" " * (name_width + 1), *(Content.styled(" " * cell, shade) for _, shade in cells))]
-        middle = [Content.assemble(label, " ", *(text for text, _ in cells))]
-        lines += padding + middle + padding if thick else middle
-    if n_shown < len(classes):
-        lines.append(Content.styled(f"… {len(classes) - n_shown} more classes: see report.md", "$quiet"))
-    return lines
-
-
-def _cells(n_classes: int, digits: int, room: int) -> tuple[int, int]:
-    """(classes that fit, cells a column): with percent where there is room, without where there isn't."""
-    for wanted in (max(digits + 9, 16), digits + 7, digits + 2):
-        if n_classes * wanted <= room:
-            return n_classes, wanted
-    return max(1, min(n_classes, room // (digits + 2))), digits + 2
-
-
-def _confusion_cell(n: int, total: int, right: bool, width: int) -> tuple[Content, str]:
-    share = n / total if total else 0.0
-    shade = f"on $primary {round(8 + 82 * share)}%" if n else "on $surface"
-    ink = "$quiet" if n == 0 else "$background" if share > 0.5 else "$foreground"
-    percent = f"  {share:4.0%}" if width >= len(str(n)) + 7 else ""
-    style = f"{ink} {'bold ' if right else ''}{shade}"
-    return Content.styled(f"{n}{percent}".center(width), style), shade
 
 
 def scores_line(report: dict[str, Any], width: int) -> list[Content]:
@@ -217,10 +191,10 @@ def mistake_header(classes: Sequence[str]) -> Content:
 
 def mistake_row(mistake: Prediction, classes: Sequence[str], width: int) -> Content:
     """0.97  sad → happy   val/sad/34M_Ne_to_Sa_C08.JPG; of a long path the end is kept."""
-    answer = f"{printable(classes[mistake.true])} → {printable(classes[mistake.predicted])}"
     room = _classes_width(classes)
+    true, predicted = (words.shortened(printable(classes[i]), (room - 4) // 2) for i in (mistake.true, mistake.predicted))
     file = words.end_of(printable(mistake.path), max(width - room - 8, 8))
-    answered = Content(answer).truncate(room - 1, ellipsis=True, pad=True)
+    answered = Content(f"{true} → {predicted}").truncate(room - 1, ellipsis=True, pad=True)
     return Content.assemble((f" {mistake.confidence:.3f} ", "bold"), answered,
                             " ", (file, "$quiet"))
 

@@ -80,6 +80,8 @@ def test_from_setup_to_result(app, tmp_path):
     terminal.press("enter")
     terminal.until("confusion", "best so far", "so far")
     terminal.press("esc")
+    terminal.until("To go on: noodle run")
+    terminal.press("d")
     terminal.until("What will happen")
     terminal.press("f5")
     terminal.until(folder.name[:12])

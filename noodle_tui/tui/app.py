@@ -175,11 +175,10 @@ class NoodleApp(App[None]):
 
         self.push_screen(RunsScreen(save_dir))
 
-    def show_result(self, folder: Path, instead: bool = False) -> None:
-        """`instead`: in place of the screen that is shown."""
+    def show_result(self, folder: Path) -> None:
         from noodle_tui.tui.result import ResultScreen
 
-        (self.switch_screen if instead else self.push_screen)(ResultScreen(folder))
+        self.push_screen(ResultScreen(folder))
 
     def open_run(self, folder: Path, alive: bool) -> None:
         if alive:
@@ -239,10 +238,10 @@ class NoodleApp(App[None]):
             self.back()
 
     def on_live_screen_show_result(self, message: "LiveScreen.ShowResult") -> None:
-        self.show_result(Path(message.folder), instead=True)
+        self.show_result(Path(message.folder))
 
     def on_live_screen_resume(self, message: "LiveScreen.Resume") -> None:
-        self.start(RunConfig(load_dir=Path(message.folder)))
+        self.start(RunConfig(load_dir=Path(message.folder)), Path(message.folder).name)
 
     def on_result_screen_back(self) -> None:
         self.back()

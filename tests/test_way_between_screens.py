@@ -1,16 +1,20 @@
 """The app: from screen to screen and back, and the command palette."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
 from fake_folders import fake_folder
 from small_app import until
 
+from noodle_tui.tui import compare, result_text, runs_keys
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.result import ResultScreen
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.sources import FolderSource
+from noodle_tui.tui.widgets.pick_list import PickList
 
 
 async def test_out_of_a_result_the_way_leads_to_where_it_was_opened(tmp_path: Path) -> None:
@@ -31,3 +35,32 @@ async def test_out_of_a_result_the_way_leads_to_where_it_was_opened(tmp_path: Pa
         await until(pilot, lambda: isinstance(app.screen, ResultScreen))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+
+
+async def test_the_palette_lists_each_action_once() -> None:
+    app = NoodleApp(recall_last=False)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.screen is app.setup)
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert titles.count("Quit") == 1
+        assert titles.count("Help") == 1
+        assert "Start" in titles
+
+
+async def test_the_palette_does_what_the_focused_widget_can(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        fake_folder(tmp_path, name)
+    app = NoodleApp(first=RunsScreen(tmp_path))
+    async with app.run_test() as pilot:
+        runs = app.screen
+        assert isinstance(runs, RunsScreen)
+        await until(pilot, lambda: len(runs.selection.shown) == 2)
+        await pilot.press("slash", *"one")
+        commands = {command.title: command.callback for command in app.get_system_commands(runs)}
+        commands["Keep it, to the list"]()
+        await until(pilot, lambda: isinstance(runs.focused, PickList))
+
+
+@pytest.mark.parametrize("keys", [compare.KEYS, result_text.KEYS, runs_keys.KEYS])
+def test_every_help_says_how_to_quit(keys: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> None:
+    assert any(key == "ctrl+q" and "quit" in text for _, group in keys for key, text in group)

@@ -9,6 +9,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -318,11 +319,12 @@ class NoodleApp(App[None]):
         if self.background is not None:
             yield SystemCommand("Live", "The run that was started here", self.action_live)
         if not isinstance(screen, ModalScreen):
-            for _, binding, enabled, _ in screen.active_bindings.values():
-                if enabled and binding.description and binding.action != "command_palette":
-                    action = binding.action
+            bindings = {binding.action: (node, binding) for node, binding, enabled, _ in screen.active_bindings.values()
+                        if enabled and binding.description}  # an action with several keys is one entry
+            for action, (node, binding) in bindings.items():
+                if action not in ("command_palette", "leave"):  # Quit stands at the end
                     yield SystemCommand(binding.description, f"key {self.get_key_display(binding)}",
-                                        lambda action=action: self.call_later(screen.run_action, action))
+                                        partial(self.call_later, self.run_action, action, node))
         yield SystemCommand("Theme", "Dark, light and other colours", self.action_change_theme)
         yield SystemCommand("Quit", "Leave; a run that is going on may be left running", self.action_leave)
 

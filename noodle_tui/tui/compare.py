@@ -24,7 +24,7 @@ from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, smooth
 from noodle_tui.tui.runs_text import LETTERS, in_words
 from noodle_tui.tui.status import MARKS
-from noodle_tui.tui.widgets.dialogs import Help
+from noodle_tui.tui.widgets.dialogs import ANYWHERE, Help
 from noodle_tui.tui.widgets.drawing import Picture
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.overlay import Line, Overlay
@@ -40,7 +40,7 @@ KEYS = (
     ("The curves", (("t", "validation or training"), ("← →", "read the values at an epoch"), ("l", "loss on a log scale"),
                     ("m", "smoothing: off, light, strong"), ("+ -", "the last half of the epochs, twice as many"),
                     ("0", "all epochs"))),
-    ("Anywhere", (("esc", "back to the runs, or put the cursor away"), ("↑ ↓", "scroll the table"), ("?", "this help"))),
+    ("Anywhere", (("esc", "back to the runs, or put the cursor away"), ("↑ ↓", "scroll the table"), *ANYWHERE)),
 )  # fmt: skip
 
 

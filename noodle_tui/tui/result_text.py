@@ -15,6 +15,7 @@ from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import ENDED_EARLY
 from noodle_tui.tui import words
 from noodle_tui.tui.status import MARKS
+from noodle_tui.tui.widgets.dialogs import ANYWHERE
 from noodle_tui.tui.widgets.sheet import paragraph
 
 Part = str | Content | tuple[str, str]
@@ -26,7 +27,7 @@ KEYS = (
                     ("l", "loss on a linear or a logarithmic scale"))),
     ("The run", (("p", "predict: a file or a folder with this model"), ("r", "resume a run that ended early"),
                  ("c", "copy its options to Setup"), ("y", "copy the folder's path"))),
-    ("Anywhere", (("esc", "back"), ("ctrl+p", "command palette"), ("?", "this help"))),
+    ("Anywhere", (("esc", "back"), *ANYWHERE)),
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from textual.binding import Binding
 
 from noodle_tui.tui.runs_text import LETTERS
+from noodle_tui.tui.widgets.dialogs import ANYWHERE
 
 BINDINGS = (  # the most used first: the footer leaves out the last ones where it has no room
     Binding("enter", "open", "Open"),
@@ -39,5 +40,5 @@ KEYS = (
                   ("", "status:done  acc>0.9  cfg.lr>=1e-3  epoch<5"), ("esc", "no filter"),
                   ("o", "sort by the next column (or click on it)"), ("O", "the other way round"),
                   ("↑ ↓", "move (page up, page down, home, end)"))),
-    ("Anywhere", (("ctrl+p", "command palette"), ("?", "this help"))),
+    ("Anywhere", ANYWHERE),
 )  # fmt: skip

@@ -13,6 +13,10 @@ from textual.widgets import Button, Static
 
 from noodle_tui.tui.widgets.painting import clean
 
+ANYWHERE = (  # keys of every screen, for its help
+    ("ctrl+p", "command palette"), ("ctrl+q", "quit; asks first if a run goes on here"), ("?", "this help"),
+)  # fmt: skip
+
 
 class Question(ModalScreen[bool]):
     """Yes or no. The safe answer has the focus; escape gives it too."""

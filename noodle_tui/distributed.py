@@ -39,8 +39,8 @@ PATIENCE = timedelta(days=1)  # others wait for rank 0's rejig; a rank that dies
 AGREE_EVERY = {"cpu": 1, "cuda": 16}  # steps between two agreements: each is a round trip over gloo, 0.1 ms on one node
 GRACE = 25  # seconds from torchrun's SIGTERM; it kills after 30
 STOPPED = "stopped"  # the word that a rank leaves when it was asked to stop
-DIED = ("another process of this run died without a word (torchrun says which): what was saved last is in the run folder; "
-        "pick it up with --load-dir")
+DIED = ("another process of this run ended without saying why (torchrun says which): what was saved last is in the run "
+        "folder; pick it up with --load-dir")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError, one_line
 from noodle_tui.events import EpochDone, from_json
+from noodle_tui.names import number_of
 from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
@@ -120,8 +121,8 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     stored = {key: value for key, value in content["config"].items() if key in known}
     before = make_config(stored)
     if "n_epochs" in given.model_fields_set and given.n_epochs < content["epoch"]:
-        raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {content['epoch']} epochs already; give "
-                         "more, or leave the option out")
+        raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {number_of(content['epoch'], 'epoch')} "
+                         "already; give more, or leave the option out")
     warnings = [warning] if warning else []
     changed = {name: getattr(given, name) for name in sorted(given.model_fields_set - NOT_COMPARED)
                if getattr(given, name) != getattr(before, name)}

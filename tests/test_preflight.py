@@ -306,7 +306,7 @@ def test_a_run_to_pick_up_brings_its_options(finished: FinishedRun) -> None:
 
 
 def test_nothing_is_left_of_a_finished_run(finished: FinishedRun) -> None:
-    assert "all 3 epochs" in said(preflight(RunConfig(load_dir=finished.folder)), "warning", "n_epochs")
+    assert "run's 3 epochs" in said(preflight(RunConfig(load_dir=finished.folder)), "warning", "n_epochs")
 
 
 def test_an_option_that_would_make_it_another_run(finished: FinishedRun) -> None:

@@ -19,6 +19,7 @@ from textual.widgets import Digits, Static
 from noodle_tui.evaluate import Prediction
 from noodle_tui.report import read_report
 from noodle_tui.stats import wilson_interval
+from noodle_tui.summaries import summarise
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result import ResultScreen, read_facts
@@ -30,6 +31,7 @@ from noodle_tui.tui.result_text import (
     size_in_words,
     whisker_bar,
 )
+from noodle_tui.tui.runs_text import account
 from noodle_tui.tui.widgets.dialogs import Help
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.photo import Photo
@@ -104,6 +106,7 @@ async def test_all_parts_of_the_report_are_there(done: Path) -> None:
     async with opened(done, (160, 50)) as (screen, _, _):
         confusion = sheet(screen, "confusion")
         assert all(str(n) in confusion for row in result["confusion"] for n in row)
+        assert "always answering the most frequent class 0." in " ".join(confusion.split())
         assert f"balanced accuracy {result['balanced_accuracy']:.3f}" in confusion
         for name, key in (("classes", "per_class"), ("people", "per_person"), ("levels", "per_level")):
             text = sheet(screen, name)
@@ -132,6 +135,15 @@ async def test_the_photo_is_off_until_asked_for(done: Path) -> None:
         await pilot.press("enter")
         assert not photo.display
         assert photo.path is None
+
+
+async def test_one_epoch_is_not_epochs_and_a_killed_run_says_so(tmp_path: Path) -> None:
+    async with opened(fake_folder(tmp_path, "short", n_epochs=1)) as (screen, _, _):
+        assert "1 epoch in" in sentence(screen)
+    folder = fake_folder(tmp_path, "killed", "interrupted")
+    assert "1 epoch  " in account(summarise(tmp_path / "short-20261123-101500"), 60)[0].plain
+    async with opened(folder) as (screen, _, _):
+        assert "its process was killed" in " ".join(sentence(screen).split())
 
 
 async def test_a_run_that_saved_nothing_is_not_resumed(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from noodle_tui import disk
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import NoodleError, StopRun, one_line
+from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
 from noodle_tui.preflight import estimate
 from noodle_tui.preflight.estimate import GIB
@@ -134,7 +135,8 @@ def _look_at_load_dir(result: Preflight) -> Preflight:
     result = result.with_findings(*(Finding("warning", "load_dir", text) for text in run.warnings))
     if run.epoch >= run.config.n_epochs:
         result = result.with_findings(Finding(
-            "warning", "n_epochs", f"all {run.config.n_epochs} epochs of this run are done: ask for more to train on"))
+            "warning", "n_epochs",
+            f"nothing is left of this run's {number_of(run.config.n_epochs, 'epoch')}: ask for more to train on"))
     return replace(result, config=run.config, resumed_at=run.epoch)
 
 

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from noodle_tui.evaluate import Prediction
 from noodle_tui.events import RunFailed, RunState, RunStopped
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import ENDED_EARLY
@@ -76,7 +76,7 @@ def head_lines(facts: ResultFacts, width: int) -> list[Content]:
     name = printable(state.started.name if state.started else facts.folder.name)
     parts: list[Part] = [(name, "bold"), (f"  {mark} {state.status}", f"{colour} bold")]
     if state.ended is not None:
-        parts.append((f"  {state.epoch} epochs in {words.duration(state.ended.seconds)}", "$quiet"))
+        parts.append((f"  {number_of(state.epoch, 'epoch')} in {words.duration(state.ended.seconds)}", "$quiet"))
     if state.model is not None:
         parts.append((f"  {printable(state.model.device_name or state.model.device)} {state.model.precision}", "$quiet"))
     lines = [Content.assemble(*parts)]
@@ -108,7 +108,7 @@ def what_happened(state: RunState) -> str:
             return f"failed after {at}: {printable(error)}"
         case RunStopped(reason=reason):
             return f"stopped after {at}: {printable(reason)}"
-    return f"interrupted after {at}: the process is gone without a word"
+    return f"interrupted after {at}: its process was killed, or the machine went down"
 
 
 def how_to_go_on(facts: ResultFacts, width: int) -> str:
@@ -176,7 +176,7 @@ def bar_lines(counts: Sequence[dict[str, Any]], width: int) -> list[Content]:
 def scores_line(report: dict[str, Any], width: int) -> list[Content]:
     """The other scores, as many lines as they need."""
     result = report["result"]
-    scores = [("always the commonest class", result["majority"]["accuracy"]),
+    scores = [("always answering the most frequent class", result["majority"]["accuracy"]),
               ("balanced accuracy", result["balanced_accuracy"]), ("ROC AUC", result["roc_auc"]),
               ("log loss", result["log_loss"]), ("Brier", result["brier"]), ("calibration error", result["calibration_error"])]
     text = "   ".join(f"{name} {words.number(value)}" for name, value in scores if value is not None)

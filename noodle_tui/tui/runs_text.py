@@ -11,7 +11,7 @@ import numpy as np
 from textual.content import Content
 
 from noodle_tui.config import options
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import LIVE, RunSummary
 from noodle_tui.tui import words
@@ -185,7 +185,7 @@ def account(run: RunSummary, width: int) -> list[Content]:
     mark, colour = MARKS[run.status]
     state = f"{mark} {run.status}"
     if run.n_epochs:
-        state += f" at epoch {run.epoch} of {run.n_epochs}" if run.status != "done" else f", {run.n_epochs} epochs"
+        state += f" at epoch {run.epoch} of {run.n_epochs}" if run.status != "done" else f", {number_of(run.n_epochs, 'epoch')}"
     lines = [Content.assemble((state, f"{colour} bold"), (f"  {words.duration(run.seconds)}", "$quiet"))]
     lines += best_lines(run)
     if run.error:

@@ -37,6 +37,19 @@ async def test_out_of_a_result_the_way_leads_to_where_it_was_opened(tmp_path: Pa
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
 
+async def test_a_resumed_run_is_shown_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fake_folder(tmp_path, "run", "stopped")
+    titles: list[str] = []
+    monkeypatch.setattr("noodle_tui.background.BackgroundRun", lambda config: None)
+    monkeypatch.setattr(NoodleApp, "action_live", lambda self, title: titles.append(title))
+    app = NoodleApp(first=RunsScreen(tmp_path))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.selection.shown))
+        await pilot.press("r")
+        await until(pilot, lambda: bool(titles))
+        assert titles == [folder.name]
+
+
 async def test_the_palette_lists_each_action_once() -> None:
     app = NoodleApp(recall_last=False)
     async with app.run_test() as pilot:

@@ -184,7 +184,7 @@ class ResultScreen(Screen[None]):
         result, quiet = report["result"], "0 to 1, ├─┤ 95%"
         self._sheet("confusion").show(
             lambda width: [*confusion_lines(report, width), Content(""), *result_text.scores_line(report, width)],
-            "confusion", Content.styled("rows sum to 100%", "$quiet"))
+            "confusion", Content.styled("shade and %: of the row", "$quiet"))
         for name, key, title in (("classes", "per_class", "recall per class"), ("people", "per_person", "per person"),
                                  ("levels", "per_level", "per morph level")):
             self._sheet(name).show(lambda width, key=key: result_text.bar_lines(result[key], width), title,

@@ -64,6 +64,10 @@ def test_from_setup_to_result(app, tmp_path):
     terminal.until("ready")
     terminal.press("ctrl+r")
     terminal.until(*going_on(300))
+    terminal.press("f5")  # the others, while it goes on
+    terminal.until("Runs")
+    terminal.press("enter")
+    terminal.until(*going_on(300))
     terminal.press("s")
     terminal.until("Stop this run?")
     terminal.press("y")

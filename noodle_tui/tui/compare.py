@@ -55,7 +55,7 @@ class CompareScreen(Screen[None]):
         Binding("t", "phase", "Train/val"),
         Binding("l", "log_scale", "Log scale"),
         Binding("m", "smooth", "Smooth"),
-        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("question_mark,f1", "help", "Help", key_display="?"),
         Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
         Binding("minus", "zoom(-1)", "Zoom out", show=False),
         Binding("0", "zoom(0)", "All epochs", show=False),

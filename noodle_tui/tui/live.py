@@ -9,12 +9,12 @@ from typing import ClassVar
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
@@ -23,11 +23,13 @@ from noodle_tui.events import Message as LogMessage
 from noodle_tui.tui import live_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
+from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.sources import RunSource
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
+from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.painting import Lines, clean, headed_rule
 from noodle_tui.tui.widgets.plot import Plot
 from noodle_tui.tui.widgets.sparkline import load_line
@@ -39,19 +41,6 @@ MACHINE_EVERY = 3.0  # seconds between two looks at the GPU
 LOADS = 20  # looks that are drawn: the last minute
 EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds up a key for long
 
-KEYS = (
-    ("The run", (("s", "stop and save; asks first"), ("p", "pause after the current batch, or go on"),
-                 ("d", "detach: the run goes on; of one that was started here the app ends"),
-                 ("enter", "its result, once it has ended"), ("r", "resume it, where it was stopped or died"),
-                 ("c", "copy the run folder's path"), ("i", "all its options, and where it runs"))),
-    ("The curves", (("← →", "read the values at an epoch; or click"), ("esc", "put the cursor away"),
-                    ("l", "loss on a linear or a logarithmic scale"), ("m", "smoothing: off, light, strong"),
-                    ("+ -", "the last half of the epochs, twice as many"), ("0", "all epochs"),
-                    ("f", "curves alone, without table and log"))),
-    ("Table and log", (("tab", "from one to the other"), ("↑ ↓", "older, newer; page up, page down, home, end"))),
-    ("Anywhere", (("ctrl+p", "command palette"), ("?", "this help"))),
-)  # fmt: skip
-
 
 class LiveScreen(Screen[None]):
     """A run's stage, curves, epochs and log. Repaints what changed, at most once a second; idle it writes nothing."""
@@ -59,27 +48,7 @@ class LiveScreen(Screen[None]):
     CSS_PATH: ClassVar = ["live.tcss", "widgets/plot.tcss"]
     is_current = only_on_top
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "result", "Result"),
-        Binding("r", "resume_run", "Resume"),
-        Binding("s", "stop", "Stop & save"),
-        Binding("p", "pause", "Pause"),
-        Binding("p", "resume", "Go on"),
-        Binding("d", "detach", "Detach"),
-        Binding("d", "close", "Close"),
-        Binding("question_mark,f1", "help", "Help", key_display="?"),
-        Binding("l", "log_scale", "Log y"),
-        Binding("m", "smooth", "Smooth"),
-        Binding("f", "full", "Full"),
-        Binding("i", "overview", "Info"),
-        Binding("c", "copy", "Copy", show=False),
-        Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
-        Binding("minus", "zoom(-1)", "Zoom out", show=False),
-        Binding("0", "zoom(0)", "All epochs", show=False),
-        Binding("left", "cursor(-1)", "Cursor left", show=False),
-        Binding("right", "cursor(1)", "Cursor right", show=False),
-        Binding("escape", "no_cursor", "No cursor", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = list(BINDINGS)
 
     class Detach(Message):
         """She wants to leave; the run goes on."""
@@ -145,7 +114,7 @@ class LiveScreen(Screen[None]):
         with Vertical(id="below"):
             yield EpochTable(id="epochs")
             yield EventLog(id="log")
-        yield Footer(compact=True)
+        yield KeyBar()
         yield TooSmall()
 
     def on_mount(self) -> None:

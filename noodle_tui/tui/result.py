@@ -50,7 +50,7 @@ class ResultScreen(Screen[None]):
         Binding("r", "resume", "Resume"),
         Binding("c", "copy_options", "To Setup"),
         Binding("d", "doubts", "Distrust"),
-        Binding("question_mark", "help", "Help", key_display="?"),
+        Binding("question_mark,f1", "help", "Help", key_display="?"),
         Binding("y", "copy_path", "Copy path"),
         Binding("l", "log_scale", "Log scale", show=False),
         Binding("r", "say_why_not", show=False),

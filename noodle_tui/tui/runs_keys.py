@@ -14,7 +14,7 @@ BINDINGS = (  # the most used first: the footer leaves out the last ones where i
     Binding("s", "stop", "Stop"),
     Binding("c", "copy_options", "To Setup"),
     Binding("u", "restore", "Undo delete"),
-    Binding("question_mark", "help", "Help", key_display="?"),
+    Binding("question_mark,f1", "help", "Help", key_display="?"),
     Binding("n", "new_run", "New"),
     Binding("delete", "delete", "Delete", key_display="del"),
     Binding("o", "sort", "Sort"),

@@ -2,6 +2,8 @@
 
 from textual.binding import Binding
 
+from noodle_tui.tui.widgets.dialogs import ANYWHERE
+
 BINDINGS = (
     Binding("ctrl+r", "start", "Start"),
     Binding("f1,question_mark", "help", "Help", key_display="f1"),
@@ -23,5 +25,5 @@ KEYS = (
                     ("f4", "demo: draw people who don't exist, fill the form in for them"), ("f5", "the runs in save dir"),
                     ("f6", "this form as a command line and as a Slurm script"), ("f7", "sample photos, here in the terminal"),
                     ("f8", "all options back to their defaults"), ("f9", "look at folders and device again"))),
-    ("Anywhere", (("ctrl+p", "command palette"), ("f1 ?", "this help"))),
+    ("Anywhere", ANYWHERE),
 )  # fmt: skip

@@ -14,7 +14,7 @@ from textual.widgets import Button, Static
 from noodle_tui.tui.widgets.painting import clean
 
 ANYWHERE = (  # keys of every screen, for its help
-    ("ctrl+p", "command palette"), ("ctrl+q", "quit; asks first if a run goes on here"), ("?", "this help"),
+    ("ctrl+p", "command palette"), ("ctrl+q", "quit; asks first if a run goes on here"), ("? f1", "this help"),
 )  # fmt: skip
 
 

@@ -143,8 +143,8 @@ def make_train_step(
     def train_step(number: int) -> None:
         step(batches.inputs(number))
 
-    if device.torch_device.type != "cuda" or world.size > 1:
-        return train_step  # what fits into main memory is not tried out: that may cost the process its life
+    if pool is None or world.size > 1:  # no GPU of its own: what fits into main memory isn't tried out, it may cost a life
+        return train_step
     fits = trial(model, data, config, device, lambda copy: predict_logits(copy, val_pixels[:EVAL_BATCH], device))
     return watched(train_step, fits, n, config.batch_size, config.input_size, device)
 

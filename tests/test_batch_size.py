@@ -7,11 +7,16 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import MakeConfig
+from test_fit import CONFIG, DATA, network
+from torch import nn
 
-from noodle_tui.batch_size import largest_that_fits, watched
+from noodle_tui.batch_size import largest_that_fits, trial, watched
 from noodle_tui.card import holders_in_words, others_of, others_on_card
+from noodle_tui.checkpoint import new_session
+from noodle_tui.control import Control
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, full_memory
+from noodle_tui.fit import fit, predict_logits
 
 CPU = Device(torch.device("cpu"), "a card of the test", "fp32")
 N = 137  # two batches of 64 and a last one of 9
@@ -142,3 +147,46 @@ def test_a_machine_whose_memory_is_full_says_so_in_a_line(config_for: MakeConfig
                           timeout=120)
     assert done.stdout.startswith("this machine's memory is full: try a smaller --batch-size"), done.stdout + done.stderr
     assert done.stdout.count("\n") == 1
+
+
+class Hungry(nn.Module):
+    """The test's network, with a memory that holds the activations of so many images."""
+
+    def __init__(self, room: int):
+        super().__init__()
+        self.network, self.room = network(), room
+        self.seen: list[int] = []
+
+    def __deepcopy__(self, memo: object) -> "Hungry":
+        copied = Hungry(self.room)
+        copied.seen = self.seen
+        return copied
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.seen.append(len(images) if self.training else -len(images))
+        if self.training and len(images) > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+        return self.network(images)
+
+
+@pytest.mark.parametrize("room", [0, 1, 3, 7])
+def test_what_fits_is_found_by_doing_the_kinds_of_step_of_an_epoch(room: int) -> None:
+    model = Hungry(room)
+    config = CONFIG.model_copy(update={"batch_size": 8})
+    fits = trial(model, DATA, config, CPU, lambda copy: predict_logits(copy, DATA.val.pixels.stacked()[:1], CPU))
+    assert largest_that_fits(fits, 8) == room
+    model.seen.clear()
+    if room == 7:
+        assert fits(7)
+        assert model.seen == [7, 6, -1]  # a full batch of 20 images, the last one, and the validation
+        assert fits(5)
+        assert model.seen[3:] == [5, -1]  # all batches are full
+
+
+def test_a_fit_that_finds_no_room_says_what_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way of the training loop, as on a GPU but for the GPU."""
+    card = Device(torch.device("cpu"), "a card of the test", "fp32")
+    monkeypatch.setattr("noodle_tui.fit.graph_pool", lambda device: "a GPU's")
+    session = new_session(Hungry(5), CONFIG.lr, CONFIG.momentum, card.torch_device)
+    with pytest.raises(NoodleError, match=r"--batch-size 8: .* of a card of the test; the largest batch that fits now is 5$"):
+        fit(session, DATA, CONFIG, card, emit=lambda event: None, control=Control(), save=lambda session: None)

@@ -37,9 +37,11 @@ def largest_that_fits(fits: Fits, too_many: int) -> int:
     return largest
 
 
-def watched(train_step: TrainStep, fits: Fits, n: int, batch_size: int, input_size: int, device: Device) -> TrainStep:
+def watched(
+    train_step: TrainStep, release: Callable[[], None], fits: Fits, n: int, batch_size: int, input_size: int, device: Device
+) -> TrainStep:
     """`train_step` of an epoch of `n` images, but where the GPU's memory is full at its first call, or at the first for the
-    epoch's last and smaller batch: NoodleError with the largest batch that `fits`.
+    epoch's last and smaller batch: NoodleError with the largest batch that `fits`, once `release` has let go of its batches.
 
     A later step that finds the memory full was robbed by somebody else: torch's error is passed on.
     """
@@ -60,6 +62,7 @@ def watched(train_step: TrainStep, fits: Fits, n: int, batch_size: int, input_si
             said = one_line(error)
             # leaving this block lets go of the error, and so of the tensors in the failed step's frames
         del train_step  # and this of its graphs
+        release()
         raise NoodleError(too_large(batch_size, input_size, largest_that_fits(fits, min(batch_size, n)), said, device))
 
     return step

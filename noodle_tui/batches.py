@@ -37,6 +37,9 @@ class HostBatches:
         crops, labels = self.crop(self.rows(step))
         return crops.to(self._device), labels.to(self._device)
 
+    def release(self) -> None:
+        """Let go of what is held for coming batches. `inputs` may be asked no more."""
+
     def rows(self, step: int) -> slice:
         """Which places of the epoch's order make up batch `step`."""
         return self._world.batch(step, self._batch_size, len(self._split.pixels))
@@ -77,7 +80,7 @@ class PrefetchBatches:
         self._begun: dict[int, list[Future[None]]] = {}  # step to its crops
         self._in_use: Slot | None = None
         self._pool = ThreadPoolExecutor(available_cpus(), thread_name_prefix="crop")
-        self._copies = side_stream(self._device)
+        self._copies = side_stream(self._device, "crops")
         if self._copies is not None:
             self._copies.wait_stream(torch.cuda.current_stream(self._device))  # the slots were allocated on that one
 
@@ -99,6 +102,11 @@ class PrefetchBatches:
         self._in_use = self._slots[step % SLOTS]
         rows = self._host.rows(step)
         return self._copy(self._in_use, rows.stop - rows.start)
+
+    def release(self) -> None:
+        self._forget()
+        self._slots.clear()
+        self._in_use = None
 
     def _begin(self, step: int) -> list[Future[None]]:
         """Have the crops of batch `step` made, in as many parts as there are processors."""
@@ -151,7 +159,7 @@ class DeviceBatches:
         # float16 makes the products several times as fast on a GPU; fp32 is for exactness
         self._dtype = torch.float16 if device.bf16 and self._device.type == "cuda" else torch.float32
         self._normalised = torch.bfloat16 if device.bf16 else torch.float32  # what the network's first layer takes
-        self._side = side_stream(self._device)
+        self._side = side_stream(self._device, "crops")
         self._epoch = 0
         self._drawn: tuple[int, Tensor, Tensor] | None = None  # an epoch, its order and its crops
         self._begun: tuple[int, int, list[Tensor]] | None = None  # an epoch, a step in it, and its inputs
@@ -172,6 +180,9 @@ class DeviceBatches:
         else:
             self._begin(self._epoch + 1, 0)
         return inputs
+
+    def release(self) -> None:
+        self._begun = None
 
     def _begin(self, epoch: int, step: int) -> None:
         """Have a batch cropped, after what the device was asked for until now and beside what it will be."""

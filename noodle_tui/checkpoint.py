@@ -21,6 +21,7 @@ from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import EpochDone
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS, has_checkpoint
+from noodle_tui.weights import Origin
 
 VERSION = 1
 COMET_KEY = re.compile(r"[0-9a-zA-Z]{0,50}")  # it becomes part of a file's name
@@ -50,6 +51,8 @@ class Session:
     totals: Tensor  # [2], on the device: summed loss and correct count of the unfinished epoch's batches
     fingerprint: str = ""  # of the data it was trained on
     order: str = ""  # fingerprint of their names in order: it decides which photos make up a batch
+    weights_digest: str = ""  # SHA-256 of the file that training started from
+    origin: Origin | None = None  # the run that this came from, where one is known
     place: str = ""  # on a GPU: of the photos' pixels, which decides how crops are rounded, see Dataset.place
     comet_key: str = ""  # the Comet experiment to go on in
     times: int = 0  # how often it was picked up again
@@ -78,6 +81,7 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "optimizer": copied(session.optimizer.state_dict()),
         "fingerprint": session.fingerprint,
         "order": session.order,
+        "start": {"digest": session.weights_digest, **(asdict(session.origin) if session.origin else {})},
         "place": session.place,
         "comet_key": session.comet_key,
         "times": session.times,
@@ -199,8 +203,20 @@ def restore(session: Session, content: dict[str, Any]) -> None:
         session.times = content["times"] + 1
         session.fingerprint, session.order = content["fingerprint"], content["order"]
         session.comet_key = content["comet_key"]
+        session.weights_digest, session.origin = _start(content.get("start", {}))
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise NoodleError(f"the checkpoint doesn't fit this model: {one_line(error)[:160]}") from None
+
+
+def _start(stored: Any) -> tuple[str, Origin | None]:
+    """What training started from: digest and origin of a weights file. Checkpoints did not always tell. ValueError where it
+    makes no sense."""
+    digest, run = stored.get("digest", ""), stored.get("run")
+    origin = None if run is None else Origin(run, stored["input_size"], stored["fingerprint"])
+    texts = [digest] if origin is None else [digest, origin.run, origin.fingerprint]
+    if not all(isinstance(text, str) for text in texts) or (origin and not isinstance(origin.input_size, int)):
+        raise ValueError("what it started from makes no sense")
+    return digest, origin
 
 
 def _best(stored: dict[str, Any], model: nn.Module) -> Best:

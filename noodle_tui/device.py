@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import torch
@@ -48,9 +49,12 @@ def make_current(device: Device) -> None:
 
 
 @cache
-def side_stream(device: torch.device) -> torch.cuda.Stream | None:
-    """A CUDA stream for what goes on beside the training, the same one each time: for each that it meets, cuBLAS keeps tens of
-    MiB for good. None off CUDA."""
+def side_stream(device: torch.device, purpose: Literal["crops", "capture"]) -> torch.cuda.Stream | None:
+    """A CUDA stream beside the one that trains, the same one each time for a purpose; None off CUDA.
+
+    For each stream torch gives cuBLAS tens of MiB to work in, for good: hence no new ones. And what a graph captured on one
+    works in that stream's, wherever it is replayed: hence one of their own for crops, which are made while graphs run.
+    """
     return torch.cuda.Stream(device) if device.type == "cuda" else None
 
 

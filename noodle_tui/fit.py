@@ -146,7 +146,7 @@ def make_train_step(
     if pool is None or world.size > 1:  # no GPU of its own: what fits into main memory isn't tried out, it may cost a life
         return train_step
     fits = trial(model, data, config, device, lambda copy: predict_logits(copy, val_pixels[:EVAL_BATCH], device))
-    return watched(train_step, fits, n, config.batch_size, config.input_size, device)
+    return watched(train_step, batches.release, fits, n, config.batch_size, config.input_size, device)
 
 
 def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:

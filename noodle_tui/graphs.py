@@ -55,7 +55,8 @@ def graph_pool(device: torch.device) -> Pool | None:
 def capture(work: Callable[[], Result], pool: Pool | None = None) -> tuple[torch.cuda.CUDAGraph, Result]:
     """`work` as a graph on the current CUDA device, and what it returned. It is done a few times before: libraries allocate
     and choose then."""
-    side, before = side_stream(torch.device("cuda", torch.cuda.current_device())), torch.cuda.current_stream()
+    device, before = torch.device("cuda", torch.cuda.current_device()), torch.cuda.current_stream()
+    side = side_stream(device, "capture")
     assert side is not None
     side.wait_stream(before)
     with torch.cuda.stream(side):

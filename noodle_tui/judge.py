@@ -11,7 +11,6 @@ from noodle_tui.job import Job
 from noodle_tui.loading import Loaded
 from noodle_tui.report import RunFacts, environment, options_as_used, write_report
 from noodle_tui.stage import stage
-from noodle_tui.weights import digest_of, origin_of
 
 if TYPE_CHECKING:
     from noodle_tui.saving import Saver
@@ -28,8 +27,8 @@ def known_facts(job: Job, loaded: Loaded) -> RunFacts:
         train_counts=data.train.counts(n), val_counts=data.val.counts(n), train_people=data.train.people,
         val_people=data.val.people, unknown_people=sum(s.person is None for s in data.train.samples + data.val.samples),
         split_by=made.get("split_by"), split_seed=made.get("seed"), twins=data.twins, skipped=data.skipped,
-        fingerprint=data.fingerprint, weights=config.weights, origin=origin_of(config.weights),
-        weights_digest=digest_of(config.weights),
+        fingerprint=data.fingerprint, weights=config.weights, origin=loaded.session.origin,
+        weights_digest=loaded.session.weights_digest,
         device=str(device.torch_device), device_name=device.name, precision=device.precision, environment=environment(),
         started=started, finished=started, seconds=0.0, resumed=job.before.times if job.before else 0,
     )

@@ -17,7 +17,7 @@ from noodle_tui.meanwhile import Meanwhile
 from noodle_tui.names import printable
 from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.stage import stage
-from noodle_tui.weights import fetch_imagenet, origin_of, other_size
+from noodle_tui.weights import digest_of, fetch_imagenet, origin_of, other_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -126,6 +126,7 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
     with stage("weights", "loading the network", job.emit) as progress:
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
+        session.weights_digest, session.origin = digest_of(config.weights), origin_of(config.weights)
         session.place = data.place if device.torch_device.type == "cuda" else ""
         if before:
             before.check_data(session.fingerprint, session.order)
@@ -139,9 +140,8 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
                               "the same")
     job.emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else config.weights,
                         device=str(device.torch_device), device_name=device.name, precision=device.precision))
-    origin = None if before else origin_of(config.weights)
-    if origin and origin.input_size != config.input_size:
-        job.emit(Message(level="warning", text=other_size(origin, config.input_size)))
+    if not before and session.origin and session.origin.input_size != config.input_size:
+        job.emit(Message(level="warning", text=other_size(session.origin, config.input_size)))
     if before and before.place == "gpu" and data.place == "host":
         job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
                          "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))

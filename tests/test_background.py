@@ -14,6 +14,7 @@ from noodle_tui.background import NICENESS, BackgroundRun
 from noodle_tui.card import has_card
 from noodle_tui.config import RunConfig
 from noodle_tui.events import EpochDone, Event, RunStarted, RunState, StageProgress
+from noodle_tui.tui.launch import _where_it_stands
 from noodle_tui.tui.sources import BackgroundSource
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="niceness is a thread's on Linux only")
@@ -68,3 +69,10 @@ def test_progress_that_is_older_than_its_epochs_end_is_not_told(config_for: Make
 @pytest.mark.skipif(not sys.platform.startswith("linux") or Path("/proc/driver/nvidia").exists(), reason="there may be a card")
 def test_no_card_without_a_driver() -> None:
     assert not has_card()
+
+
+def test_a_run_that_is_stopped_before_it_trains_is_not_said_to_be_saved(config_for: MakeConfig, runs_dir: Path) -> None:
+    background = BackgroundRun(config_for(runs_dir))
+    background.control.stop()
+    background.join()
+    assert _where_it_stands(background) == "The run is stopped; it had not learnt anything yet."

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -45,14 +46,16 @@ def test_a_first_step_that_finds_the_memory_full_says_what_fits() -> None:
     def step(_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB\nand more")
 
-    train_step = watched(step, lambda n: n <= 50, N, 64, 224, CPU)
+    release = Mock()
+    train_step = watched(step, release, lambda n: n <= 50, N, 64, 224, CPU)
     with pytest.raises(NoodleError) as raised:
         train_step(0)
+    assert release.call_count == 1
     assert str(raised.value) == ("--batch-size 64: a step of training doesn't fit into the memory of a card of the test; the "
                                  "largest batch that fits now is 50")
     with pytest.raises(NoodleError, match=r"not even a single image of --input-size 224 fits \(OutOfMemoryError: CUDA out of "
                                           r"memory. Tried to allocate 20 GiB\): choose another --device"):
-        watched(step, lambda n: False, N, 64, 224, CPU)(0)
+        watched(step, Mock(), lambda n: False, N, 64, 224, CPU)(0)
 
 
 def test_an_epochs_last_batch_is_watched_too() -> None:
@@ -60,7 +63,7 @@ def test_an_epochs_last_batch_is_watched_too() -> None:
         if number == 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    train_step = watched(step, lambda n: n <= 50, N, 64, 224, CPU)
+    train_step = watched(step, Mock(), lambda n: n <= 50, N, 64, 224, CPU)
     train_step(0)
     train_step(1)
     with pytest.raises(NoodleError, match=r"--batch-size 64: .* the largest batch that fits now is 50$"):
@@ -75,7 +78,7 @@ def test_a_broken_capture_counts_as_what_broke_it() -> None:
             raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
 
     with pytest.raises(NoodleError, match=r"fits now is 1$"):
-        watched(step, lambda n: n == 1, N, 64, 224, CPU)(0)
+        watched(step, Mock(), lambda n: n == 1, N, 64, 224, CPU)(0)
 
 
 def test_other_errors_and_later_steps_are_passed_on() -> None:
@@ -85,7 +88,7 @@ def test_other_errors_and_later_steps_are_passed_on() -> None:
         if (error := errors.pop(0)) is not None:
             raise error
 
-    train_step = watched(step, lambda n: True, N, 64, 224, CPU)
+    train_step = watched(step, Mock(), lambda n: True, N, 64, 224, CPU)
     train_step(0)
     with pytest.raises(torch.OutOfMemoryError):  # somebody else has taken the memory since
         train_step(1)
@@ -94,7 +97,7 @@ def test_other_errors_and_later_steps_are_passed_on() -> None:
         raise RuntimeError("shapes differ")
 
     with pytest.raises(RuntimeError, match="shapes differ"):
-        watched(broken, lambda n: True, N, 64, 224, CPU)(0)
+        watched(broken, Mock(), lambda n: True, N, 64, 224, CPU)(0)
 
 
 def test_who_holds_how_much_of_a_card() -> None:

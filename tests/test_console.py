@@ -2,12 +2,13 @@
 
 import io
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from fake_runs import fake_events
 from terminal import Terminal
 
-from noodle_tui.events import EpochDone, Message, StageProgress
+from noodle_tui.events import EpochDone, Message, RunStarted, RunStopped, Saved, StageProgress
 from noodle_tui.listeners.console import ConsoleListener, clock
 
 
@@ -79,3 +80,12 @@ def test_of_a_run_that_is_picked_up_after_its_end_everything_is_said_at_once():
         console(event)
     lines = out.getvalue().splitlines()
     assert lines[-1] == "! the disk is full" and "· upload it" in lines
+
+
+def test_a_stop_says_whether_anything_is_saved():
+    started, stop = fake_events(4, "running")[0], RunStopped(reason="asked", seconds=1.0)
+    assert isinstance(started, RunStarted)
+    assert printed([started, stop])[-1] == "stopped: asked; nothing had been learnt yet"
+    saved = Saved(what="checkpoint", file="checkpoint.pt", epoch=0)
+    assert printed([started, saved, stop])[-1] == "stopped: asked; all is saved"
+    assert printed([replace(started, resumed_at=2), stop])[-1] == "stopped: asked; all is saved"

@@ -29,7 +29,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
 from noodle_tui.decode import decode_file, decode_in_batches, nvjpeg
-from noodle_tui.device import Device, make_current, pick_device, release_memory
+from noodle_tui.device import Device, make_current, pick_device, release_memory, side_stream
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import DataReady, Event, ModelReady
 from noodle_tui.fit import fit, repeated_forward
@@ -138,6 +138,15 @@ def test_nvjpeg_decodes_what_pillow_decodes_and_leaves_it_the_rest(tmp_path: Pat
         exact = decode_file(path)
         assert image.digest == exact.digest
         assert (image.pixels.cpu().float() - exact.pixels.float()).abs().mean() < 1.5  # grey levels
+
+
+def test_crops_and_graphs_have_streams_of_their_own() -> None:
+    """What is captured on a stream works in that stream's cuBLAS workspace, wherever it is replayed."""
+    place = gpu("bf16").torch_device
+    crops, captures = side_stream(place, "crops"), side_stream(place, "capture")
+    assert crops is not None and captures is not None
+    streams = {crops.cuda_stream, captures.cuda_stream, torch.cuda.current_stream(place).cuda_stream}
+    assert len(streams) == 3 and side_stream(place, "crops") is crops
 
 
 def test_crops_made_beside_training_are_those_made_alone(device: Device) -> None:

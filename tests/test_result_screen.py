@@ -316,6 +316,14 @@ def confusion(names: list[str], count: int, width: int) -> list[str]:
     return [line.plain for line in confusion_lines({"classes": names, "result": {"confusion": matrix}}, width)]
 
 
+def test_wide_letters_stand_below_their_heads() -> None:
+    names = ["幸せな顔", "悲しい顔", "怒った顔", "驚いた顔", "普通の顔"]
+    for width in (60, 76, 120):
+        lines = confusion_lines({"classes": names, "result": {"confusion": [[3] * 5] * 5}}, width)
+        assert max(line.cell_length for line in lines) <= width
+        assert len({line.cell_length for line in lines}) == 1
+
+
 def test_many_classes_have_numbers_above_the_columns_and_before_the_rows_and_none_is_missing() -> None:
     lines = confusion([f"person-with-a-long-name{i}" for i in range(1, 31)], 12, 76)
     blocks = "\n".join(lines).split("\n\n")

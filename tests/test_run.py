@@ -1,6 +1,7 @@
 """Whole runs on drawn faces: what they leave, that they repeat, and that stopping or killing them loses nothing."""
 
 import csv
+import hashlib
 import json
 import os
 import resource
@@ -187,6 +188,22 @@ def wait_for(what: Any, seconds: float = 120) -> None:
     while not what():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.02)
+
+
+def test_what_a_run_started_from_is_known_after_it_changed(
+    finished: FinishedRun, copy_of_finished: Path, config_for: MakeConfig, runs_dir: Path, tmp_path: Path
+) -> None:
+    """The other run may have gone on since, and trained another model."""
+    weights = copy_of_finished / "model.pth"
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+    control = Control()
+    config = config_for(runs_dir / "child", load_dir=weights, n_epochs=2, save_every=1)
+    stopped = run(config, [lambda event: control.stop() if isinstance(event, EpochDone) else None], control)
+    weights.unlink()  # the copy's files are links
+    weights.write_bytes(b"another")
+    (copy_of_finished / "model.json").unlink()
+    training = read_report(run(RunConfig(load_dir=stopped.folder)).folder)["training"]
+    assert (training["weights_sha256"], training["weights_run"]) == (digest, copy_of_finished.name)
 
 
 def test_a_run_that_was_killed_and_picked_up(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:

@@ -23,7 +23,7 @@ from noodle_tui.run_folder import locked
 from noodle_tui.summaries import RunSummary, summarise
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines
 from noodle_tui.tui.runs import RunsScreen
-from noodle_tui.tui.runs_text import SORTABLE, when_in_short
+from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.overlay import FIRST_INK, Overlay
 from noodle_tui.tui.widgets.painting import Lines
@@ -173,7 +173,9 @@ async def test_while_a_filter_is_typed_the_footer_says_what_leads_out_of_it(save
         await pilot.press("enter")
         await until(pilot, lambda: "Open" in footer())
         assert len(screen.selection.shown) == 1
-        await pilot.press("slash", "escape")
+        await pilot.press("slash", "f1")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Help))
+        await pilot.press("escape", "escape")
         assert screen.query_one(PickList).has_focus
         assert len(screen.selection.shown) == 4
 
@@ -432,3 +434,9 @@ def test_differing_options() -> None:
     assert differing_options(configs) == [("seed", ["1", "2"]), ("comet", ["yes", "–"])]
     assert "none" in option_lines([], 80)[0].plain
     assert all(line.cell_length <= 60 for line in option_lines([("classes", ["x" * 90] * 8)], 60))
+
+
+@pytest.mark.parametrize("width", [57, 79, 99, 119, 159])
+def test_columns_never_take_more_than_there_is(width: int) -> None:
+    for longest in (1, 2, 8, 30, 200):
+        assert sum(room for _, room in columns_for(width, longest)) <= width - GUTTER, longest

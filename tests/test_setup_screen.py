@@ -309,6 +309,7 @@ async def test_what_the_look_finds_wrong_keeps_start_away() -> None:
     ("put them back there: noodle rejig --undo --stimuli a --data-dir b", "put them back there: f3, with stimuli a data dir b"),
     ("only noodle run --headless opens the debugger", "only noodle run --headless opens the debugger"),
     ("a/--mode/b is a folder", "a/--mode/b is a folder"),
+    ("/home/noodle demo/sorted and noodle rejig/ are folders", "/home/noodle demo/sorted and noodle rejig/ are folders"),
 ])  # fmt: skip
 def test_the_app_says_fields_and_keys_where_the_command_line_says_flags(said: str, shown: str) -> None:
     assert in_fields(said) == shown

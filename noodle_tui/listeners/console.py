@@ -21,6 +21,7 @@ from noodle_tui.events import (
     RunFailed,
     RunStarted,
     RunStopped,
+    Saved,
     StageProgress,
     StageStarted,
     to_json,
@@ -43,7 +44,7 @@ class ConsoleListener:
         self._console = Console(file=self._out, markup=False, highlight=False, emoji=False, soft_wrap=True)
         self._bar = StageBar(self._console) if self._console.is_terminal and not self._console.is_dumb_terminal else None
         self._silent = False
-        self._ended = False
+        self._ended = self._saved = False
         self._last_words: list[str] = []  # said after the run's end, e.g. how to upload an archive
 
     def __call__(self, event: Event) -> None:
@@ -93,6 +94,9 @@ class ConsoleListener:
             return
         if isinstance(event, StageStarted) and self._bar is not None:
             return  # the bar says it
+        self._saved = self._saved or isinstance(event, Saved) or (isinstance(event, RunStarted) and event.resumed_at > 0)
+        if isinstance(event, RunStopped):
+            line += "; all is saved" if self._saved else "; nothing had been learnt yet"
         if isinstance(event, RunStarted):  # a run that is followed may be picked up after its end
             self._say_last_words()
         self._ended = isinstance(event, ENDINGS) or (self._ended and not isinstance(event, RunStarted))
@@ -184,7 +188,7 @@ def in_words(event: Event) -> str:
         case Resumed():
             return "goes on"
         case RunStopped():
-            return f"stopped: {event.reason}; all is saved"
+            return f"stopped: {event.reason}"
         case RunFailed():
             return ""  # the command line prints its error
     return ""

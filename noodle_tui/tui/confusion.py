@@ -29,10 +29,10 @@ class _Layout:
 
     def aligned(self, text: str) -> str:
         """A head or a count. With percent it stands in the middle; counts alone end below each other."""
-        if self.percent:
-            return text.center(self.cell)
-        blank = int(self.cell >= max(self.digits, *map(cell_len, self.heads)) + 2)  # behind it, where there is room
-        return text.rjust(self.cell - blank) + " " * blank
+        room = max(self.cell - cell_len(text), 0)
+        behind = int(self.cell >= max(self.digits, *map(cell_len, self.heads)) + 2)  # a blank, where there is room
+        behind = room // 2 if self.percent else min(behind, room)
+        return " " * (room - behind) + text + " " * behind
 
     def label(self, text: str, style: str) -> Content:
         return Content.styled(words.shortened(text, self.label_width), style).truncate(self.label_width + 1, pad=True)

@@ -115,10 +115,13 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
 def _where_it_stands(run: "BackgroundRun") -> str:
     """The last words on a run that was stopped: they stay in the terminal when the app has left it."""
     from noodle_tui.events import ENDINGS, RunFailed, RunStopped
+    from noodle_tui.run_folder import has_checkpoint
 
     ending = next((event for event in reversed(run.events) if isinstance(event, ENDINGS)), None)
     if isinstance(ending, RunFailed):
         return f"The run failed: {ending.error}"
+    if isinstance(ending, RunStopped) and (run.folder is None or not has_checkpoint(run.folder)):
+        return "The run is stopped; it had not learnt anything yet."
     if isinstance(ending, RunStopped):
         return f"The run is stopped and saved. Go on with it: noodle run --load-dir {run.folder}"
     return f"The run is done: {run.folder}"

@@ -76,7 +76,7 @@ def head_lines(facts: ResultFacts, width: int) -> list[Content]:
     name = printable(state.started.name if state.started else facts.folder.name)
     parts: list[Part] = [(name, "bold"), (f"  {mark} {state.status}", f"{colour} bold")]
     if state.ended is not None:
-        parts.append((f"  {number_of(state.epoch, 'epoch')} in {words.duration(state.ended.seconds)}", "$quiet"))
+        parts.append((f"  {number_of(state.epoch, 'epoch')} in {words.duration(state.seconds)}", "$quiet"))
     if state.model is not None:
         parts.append((f"  {printable(state.model.device_name or state.model.device)} {state.model.precision}", "$quiet"))
     lines = [Content.assemble(*parts)]

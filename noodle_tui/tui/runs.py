@@ -213,7 +213,7 @@ class RunsScreen(Screen[None]):
         """Which keys the footer shows: those that do something now."""
         run = self.picked if self.is_mounted else None
         if isinstance(self.focused, Query) and action in runs_keys.ACTIONS:  # its letters are typed
-            return action == "back_out"
+            return action in ("back_out", "help")
         match action:
             case "open" | "mark" | "copy_path" | "pin":
                 return run is not None

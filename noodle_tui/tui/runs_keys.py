@@ -29,6 +29,7 @@ ACTIONS = {binding.action.partition("(")[0] for binding in BINDINGS}
 QUERY_BINDINGS = (
     Binding("enter", "submit", "Keep it, to the list"),
     Binding("escape", "screen.back_out", "No filter", key_display="esc"),
+    Binding("f1", "screen.help", "Help", show=False),
 )
 KEYS = (
     ("Runs", (("enter", "open: live, or its result"), ("space", f"mark, up to {len(LETTERS)}; esc takes all marks back"),

@@ -129,7 +129,7 @@ def columns_for(width: int, longest: int) -> tuple[tuple[Column, int], ...]:
     widths = {name: column.widths[0] for name, column in columns.items()}
     for name in GROWTH:
         grown = {**widths, name: next(w for w in columns[name].widths if w > widths[name])}
-        if width - GUTTER - sum(grown.values()) >= min(longest + 2, width // 2):
+        if width - GUTTER - sum(grown.values()) >= max(min(longest + 2, width // 2), 8):
             widths = grown
     widths["name"] = max(width - GUTTER - sum(widths.values()), 8)
     return tuple((column, widths[name]) for name, column in columns.items() if widths[name])

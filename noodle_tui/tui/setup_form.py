@@ -215,7 +215,7 @@ SPOKEN = {"--class sad=_Sa_ --class happy=_Ha_": "sad=_Sa_, happy=_Ha_",
 def in_fields(text: str) -> str:
     """A sentence of the command line as the app says it: fields for flags, keys for commands."""
     for command, instead in SPOKEN.items():
-        text = text.replace(command, instead)
+        text = re.sub(rf"(?<![\w/.]){re.escape(command)}(?![\w/])", instead, text)  # not within a path
     fields = {option.flag: label_of(option.name) for option in options()}
     return re.sub(r"(?<!\S)([(`'\"]?)--([a-z][a-z-]*)", lambda flag: flag[1] + fields.get(flag[2], f"--{flag[2]}"), text)
 

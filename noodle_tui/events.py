@@ -287,12 +287,12 @@ class RunState:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time to the last epoch at the pace of the last ten, or of the batches of the first; None before the first batch and
-        after the end."""
+        """Time to the last epoch at the pace of the last ten since the last start, or of the batches of the first one; None
+        before the first batch and after the end."""
         done = self.stage_done / self.stage_total if self.stage == "train" and self.stage_total else 0.0
-        if self.ended or not (self.epochs or done):
+        recent = [epoch for epoch in self.epochs[-10:] if self.started is None or epoch.epoch > self.started.resumed_at]
+        if self.ended or not (recent or done):
             return None
-        recent = self.epochs[-10:]
         pace = sum(e.seconds for e in recent) / len(recent) if recent else (self.last_time - self.stage_began) / done
         return max(self.n_epochs - self.epoch - done, 0) * pace
 
@@ -337,6 +337,7 @@ class RunState:
     def _start(self, event: RunStarted) -> None:
         """A run that is picked up again starts a second time: what it hadn't saved is done anew."""
         self.started, self.status, self.ended, self.error = event, "running", None, ""
+        self.stage, self.stage_text, self.stage_done, self.stage_total = "", "", 0, None
         self.epochs = [e for e in self.epochs if e.epoch <= event.resumed_at]
         self.best = next((e for e in reversed(self.epochs) if e.is_best), None)
 

@@ -63,7 +63,7 @@ def fit(
         model.train()
         batches.start_epoch(epoch)
         for step in range(first_step, n_steps):
-            wait_between_batches(session.epoch, control, emit)
+            began += wait_between_batches(session.epoch, control, emit)
             train_step(step)
             session.step = step + 1
             progress(session.step)
@@ -71,7 +71,7 @@ def fit(
         # validate
         totals = [world.sum(session.totals)]
         if is_due(epoch, config.test_every, config.n_epochs):
-            wait_between_batches(session.epoch, control, emit)
+            began += wait_between_batches(session.epoch, control, emit)
             world.take_buffers(model)
             logits = predict_logits(model, val_pixels, device, control, world, forward)
             totals.append(count(logits, val_labels).to(session.totals.dtype))
@@ -154,13 +154,16 @@ def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:
     return epoch % every == 0 or epoch == last or (first and epoch == 1)
 
 
-def wait_between_batches(epoch: int, control: Control | SharedControl, emit: Emit) -> None:
-    """Where a stop or a pause takes effect: StopRun, or a wait for the end of the pause."""
+def wait_between_batches(epoch: int, control: Control | SharedControl, emit: Emit) -> float:
+    """Where a stop or a pause takes effect: StopRun, or a wait for the end of the pause. The seconds that it lasted."""
     control.check()
-    if control.pause_requested:
-        emit(Paused(epoch=epoch))
-        control.wait_while_paused()
-        emit(Resumed(epoch=epoch))
+    if not control.pause_requested:
+        return 0.0
+    began = time.perf_counter()
+    emit(Paused(epoch=epoch))
+    control.wait_while_paused()
+    emit(Resumed(epoch=epoch))
+    return time.perf_counter() - began
 
 
 def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) -> tuple[float, int]:

@@ -11,7 +11,8 @@ from textual.screen import Screen
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.themes import THEMES, variables_for
 
-KEY_NAMES = ("up", "down", "tab", "shift+tab", "enter", "ctrl+r")
+KEY_NAMES = ("up", "down", "left", "tab", "shift+tab", "enter", "home", "delete", "backspace", "ctrl+a", "ctrl+k", "ctrl+r",
+             "ctrl+u")
 
 
 class SmallApp(App[None]):

@@ -125,6 +125,14 @@ def test_without_a_command_the_help_is_printed(tmp_path):
     assert "Usage: noodle [OPTIONS] COMMAND" in usage and "\\n" not in usage and "..." not in commands
 
 
+def test_the_app_has_a_help_of_its_own(tmp_path):
+    app = Path(sys.executable).with_name("noodle-tui")
+    done = subprocess.run([app, "--help"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.lstrip().startswith("Usage: noodle-tui [OPTIONS]")
+    wrong = subprocess.run([app, "--n_epochs", "0"], cwd=tmp_path, capture_output=True, text=True)
+    assert wrong.returncode == 2 and wrong.stderr.startswith("noodle-tui: --n-epochs: 0 is out of bounds")
+
+
 def test_commands_and_options_are_completed(tmp_path):
     for words, at, wanted in (("noodle ru", 1, {"run", "runs"}), ("noodle run --split", 2, {"--split-by", "--split_by"})):
         done = noodle(cwd=tmp_path, env={**os.environ, "_NOODLE_COMPLETE": "complete_bash", "COMP_WORDS": words,

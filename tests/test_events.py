@@ -116,6 +116,11 @@ def test_the_time_that_is_left_counts_down_with_the_batches():
     assert (state.stage_done, state.seconds_left) == (0, pytest.approx(20))  # not the batches of the last one
     state.apply(batches(5, 115.0))
     assert state.seconds_left == pytest.approx(15)
+    state.apply(started(resumed_at=1))  # perhaps on another machine
+    assert state.seconds_left is None
+    state.apply(StageStarted(stage="train", text="training", total=3, time=200.0))
+    state.apply(batches(5, 201.0))
+    assert state.seconds_left == pytest.approx(3)
 
 
 def test_the_time_of_a_run_that_was_picked_up_is_that_of_all_its_parts():

@@ -1,5 +1,6 @@
 """The training loop, on a small network and drawn noise: its numbers against a loop written plainly here."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -289,11 +290,12 @@ def test_a_pause_is_said_and_ends(tmp_path: Path) -> None:
 
     def go_on(event: Event) -> None:
         if isinstance(event, Paused):
-            request_resume(tmp_path)
+            threading.Timer(1.0, request_resume, [tmp_path]).start()
 
     result = fitted(control=control, listeners=[go_on])
     assert [type(e) for e in result.events if isinstance(e, Paused | Resumed)] == [Paused, Resumed]
     assert len(result.epochs) == 3
+    assert all(e.seconds < 0.9 for e in result.epochs)  # the pause is no time of training
 
 
 def test_a_session_that_has_had_its_epochs_is_left_alone() -> None:

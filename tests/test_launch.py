@@ -14,7 +14,7 @@ import pytest
 from terminal import Terminal
 from test_cli import wait_for_epoch
 
-from noodle_tui.run_folder import is_alive, list_runs, read_state, request_stop
+from noodle_tui.run_folder import is_alive, list_runs, read_config, read_state, request_stop
 
 APP = [sys.executable, "-c", "from noodle_tui.tui.launch import main; main()"]
 SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--batch-size", "8"]
@@ -91,6 +91,17 @@ def test_from_setup_to_result(app, tmp_path):
     terminal.until(folder.name[:12])
     terminal.press("q")
     assert terminal.ended() == 0
+
+
+def test_options_that_are_given_are_not_mixed_with_those_of_the_last_time(app, tmp_path):
+    for options, momentum in ((["--momentum", "0.5"], 0.5), ([], 0.9)):
+        terminal = app("--n-epochs", "1", *options)
+        terminal.until("ready")
+        terminal.press("ctrl+r")
+        terminal.until("✓ done")
+        terminal.press("ctrl+q")
+        assert terminal.ended() == 0
+        assert read_config(list_runs(tmp_path / "weights")[0])["momentum"] == momentum
 
 
 def test_quitting_by_a_stop_says_where_the_run_stands(app, tmp_path):

@@ -137,10 +137,11 @@ def test_a_folder_that_may_not_be_looked_into_is_an_error_at_its_option(tmp_path
 
 
 def test_unreadable_photos_stop_a_run_unless_they_may_be_left_out(own_data_dir: Path, tmp_path: Path) -> None:
-    next((own_data_dir / "train" / "sad").iterdir()).write_bytes(b"\xff\xd8 no photo")
+    photo = next((own_data_dir / "train" / "sad").iterdir())
+    photo.write_bytes(b"\xff\xd8 no photo")
     config = options(tmp_path, rejig_data=False, data_dir=own_data_dir)
     result = preflight(config)
-    assert "1 image(s) can't be read" in said(result, "error", "skip_bad_images")
+    assert f"1 image(s) can't be read (train/sad/{photo.name}): mend" in said(result, "error", "skip_bad_images")
     lenient = preflight(config.model_copy(update={"skip_bad_images": True}))
     assert lenient.errors == ()
     assert "1 image(s) can't be read" in said(lenient, "warning", "skip_bad_images")

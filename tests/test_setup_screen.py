@@ -322,6 +322,35 @@ async def test_what_is_not_known_yet_is_said_to_be_looked_up() -> None:
     assert lines[:3] == [[name, "being looked up …"] for name in ("model", "device", "time")]
 
 
+@pytest.mark.parametrize(("before", "keys", "after"), [
+    ("8", ("ctrl+u", "1", "5"), "15"), ("15", ("backspace", "6"), "16"), ("19", ("backspace", "backspace", "3", "3"), "33"),
+    ("7", ("ctrl+a", "ctrl+k", "4", "4"), "44"), ("12", ("left", "0"), "102"), ("12", ("home", "delete", "3"), "32"),
+])
+async def test_editing_keys_and_letters_of_one_burst_keep_their_order(before: str, keys: tuple[str, ...], after: str) -> None:
+    async with opened({**SMALL, "n_epochs": before}) as (pilot, screen, _):
+        field = editor(screen, "n_epochs")
+        field.focus()
+        await pilot.pause()
+        burst(pilot, *keys)
+        await until(pilot, lambda: field.value == after)  # type: ignore[union-attr]
+
+
+async def test_runs_can_be_looked_at_while_a_field_is_wrong() -> None:
+    async with opened({**SMALL, "n_epochs": "many"}) as (pilot, _, app):
+        await pilot.press("f5")
+        await pilot.pause()
+        assert [type(message) for message in app.asked] == [SetupScreen.OpenRuns]
+
+
+async def test_what_was_mended_meanwhile_is_looked_at_again(place: Path) -> None:
+    async with opened({**SMALL, "data_dir": "later"}) as (pilot, screen, _):
+        await until(pilot, lambda: "is missing" in text_of(screen, "#facts"))
+        command = [sys.executable, "-m", "noodle_tui", "rejig", "--data-dir", "later", "--mode", "copy"]
+        subprocess.run(command, cwd=place, check=True, capture_output=True)
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "is missing" not in text_of(screen, "#facts"))
+
+
 async def test_start_posts_the_config() -> None:
     async with opened({**SMALL, "rejig_data": True}) as (pilot, _, app):
         await pilot.press("ctrl+r")
@@ -429,7 +458,7 @@ async def test_rejig_only_shows_its_plan_first() -> None:
     ("move", 0, 3, "3 photos in b go back to where they came from. The others in b are rearranged. f3 puts all of them back."),
 ])  # fmt: skip
 def test_a_rejig_in_words(mode: Any, new: int, leaving: int, words: str) -> None:
-    photos = Photos((), ("sad",), (4,), (4,), 2, 2, 2, 2, "needed", new, leaving, (), 0.0, ())
+    photos = Photos((), ("sad",), (4,), (4,), 2, 2, 2, 2, "needed", new, leaving, (), (), 0.0, ())
     assert rejig_in_words(RunConfig(stimuli=Path("a"), data_dir=Path("b"), mode=mode), photos) == words
 
 

@@ -1,7 +1,7 @@
 """The `noodle` and `noodle-tui` commands: thin. What they do is imported where it is used, so that `noodle --help` is quick."""
 
 import sys
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -26,11 +26,11 @@ COMMANDS = {  # in the order of the help
     "verify-resume": verify_resume_command,
 }
 
+CONTEXT = {  # --n_epochs is --n-epochs
+    "token_normalize_func": lambda name: name.replace("_", "-"), "help_option_names": ["-h", "--help"]}
 app = typer.Typer(
-    name="noodle", add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    name="noodle", add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None, context_settings=CONTEXT,
     help="Fine-tune a face classifier from the terminal. `noodle-tui` opens the app; `noodle run --headless` is for scripts.",
-    # --n_epochs is --n-epochs
-    context_settings={"token_normalize_func": lambda name: name.replace("_", "-"), "help_option_names": ["-h", "--help"]},
 )
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
@@ -53,11 +53,16 @@ def main() -> NoReturn:
 
 def main_tui() -> NoReturn:
     """`noodle-tui [any run flag]`: the same as `noodle run` without --headless."""
-    call(["run", *sys.argv[1:]], name="noodle-tui")
+    call(sys.argv[1:], "noodle-tui", "run")
 
 
-def call(arguments: list[str], name: str = "noodle") -> NoReturn:
-    """Run the command line; errors become one line on stderr and an exit code."""
+def call(arguments: list[str], name: str = "noodle", only: str = "") -> NoReturn:
+    """Run the command line of the program `name`, all of it or that of one command; errors become one line on stderr and an
+    exit code."""
     open_closed_streams()
     print_everything()
-    sys.exit(exit_code(lambda: app(arguments, prog_name=name, standalone_mode=False), name, "--debug" in arguments))
+    command: Any = typer.main.get_command(app)
+    if only:
+        command = command.commands[only]
+        command.context_settings = CONTEXT
+    sys.exit(exit_code(lambda: command(arguments, prog_name=name, standalone_mode=False), name, "--debug" in arguments))

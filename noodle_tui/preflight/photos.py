@@ -8,7 +8,7 @@ from typing import Literal
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import number_of
+from noodle_tui.names import number_of, printable
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.rejig import RejigPlan, plan_for, read_manifest
@@ -17,6 +17,7 @@ from noodle_tui.samples import SPLITS, find_samples
 from noodle_tui.stats import wilson_interval
 
 FEW_PHOTOS, FEW_PEOPLE = 20, 5  # in validation: below these an accuracy says little
+NAMED = 3  # broken photos
 EXAMPLES = 3  # photos of each class that can be shown
 # The options that decide about photos. `skip_bad_images` is among them: it makes an error of a remark.
 DECIDES = ("stimuli", "data_dir", "rejig_data", "classes", "val_fraction", "split_by", "person", "mode", "seed",
@@ -38,6 +39,7 @@ class Photos:
     rejig: Literal["off", "done", "needed"]
     new: int  # photos that rejig would take into the data folder
     leaving: int  # and that it would put back
+    broken: tuple[str, ...]  # a few of those in the data folder that can't be read
     skipped: tuple[tuple[str, int], ...]  # reason and how many files, the most frequent first
     photo_bytes: float  # of a decoded photo, the mean of a few
     examples: tuple[tuple[str, Path], ...]  # class and file of a few photos, to be shown if she asks
@@ -60,7 +62,8 @@ class Photos:
         if broken and self.rejig != "needed":
             level = "warning" if config.skip_bad_images else "error"
             way_out = "they are left out" if config.skip_bad_images else "mend or remove them, or switch on skip bad images"
-            found.append(Finding(level, "skip_bad_images", f"{broken} image(s) can't be read: {way_out}"))
+            named = ", ".join(map(printable, self.broken)) + (", …" if broken > len(self.broken) else "")
+            found.append(Finding(level, "skip_bad_images", f"{broken} image(s) can't be read ({named}): {way_out}"))
         found.append(self._how_well_known())
         if self.rejig == "off" and config.stimuli.is_dir() and set(class_tokens(config.classes)) != set(self.classes):
             found.append(Finding("info", "classes", f"the data folder's own classes count: {', '.join(self.classes)}"))
@@ -108,6 +111,7 @@ def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int],
         rejig="needed",
         new=plan.new,
         leaving=plan.leaving,
+        broken=(),
         skipped=skipped,
         photo_bytes=photo_bytes(here),
         examples=_examples([(file.label, path) for file, path in zip(plan.files, here, strict=True)]),
@@ -140,6 +144,7 @@ def _of_folder(
         rejig=rejig,
         new=0,
         leaving=0,
+        broken=tuple(sorted(broken)[:NAMED]),
         skipped=skipped + tuple(Counter(broken.values()).most_common()),
         photo_bytes=photo_bytes([s.path for s in usable["train"]]),
         examples=_examples([(names[s.label], s.path) for s in usable["train"] + usable["val"]]),

@@ -329,7 +329,10 @@ class NoodleApp(App[None]):
         yield SystemCommand("Quit", "Leave; a run that is going on may be left running", self.action_leave)
 
     def action_runs(self) -> None:
-        self.home()
+        from noodle_tui.tui.live import LiveScreen
+
+        if not isinstance(self.screen, LiveScreen):  # from there esc leads back to it
+            self.home()
         self.show_runs(self._save_dir())
 
     def action_live(self, title: str = "run") -> None:

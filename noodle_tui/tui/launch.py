@@ -90,7 +90,7 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     draw_in_utf8()
     # Textual writes to stderr; the app belongs on stdout, whatever stderr is redirected to
     sys.__stderr__ = LastingStream(sys.stdout)  # type: ignore[misc,assignment]
-    app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last)
+    app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last and not values)
     app.run(mouse=mouse)
     run = app.background
     if run is not None and run.control.stop_requested and (run.alive() or app.return_code == EXIT_STOPPED):
@@ -107,7 +107,7 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     leave_session()
     with contextlib.suppress(BrokenPipeError), os.fdopen(tells, "w") as pipe:  # nobody hears it after a hang-up
         pipe.write(f"The run goes on without this terminal (process {os.getpid()}).\n"
-                   f"See it again with `noodle-tui` or `noodle watch {run.folder or ''}`.\n")
+                   f"See it again with `noodle watch {run.folder or ''}`.\n")
     run.join()
     return 0
 

@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from noodle_tui.errors import NoodleError, StopRun, one_line
 from noodle_tui.names import printable
 from noodle_tui.tui import words
+from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.pick_list import PickList
 
@@ -56,7 +57,7 @@ class PredictDialog(ModalScreen[None]):
         with Vertical(id="predict-box") as box:
             box.border_title = "predict"
             box.border_subtitle = "enter asks the model   tab completes, then the answers   esc closes"
-            path = Input(placeholder="a photo, or a folder of photos", id="predict-path", compact=True)
+            path = LineInput(placeholder="a photo, or a folder of photos", id="predict-path", compact=True)
             path.cursor_blink = False
             yield path
             yield Static(id="predict-note")

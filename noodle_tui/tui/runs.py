@@ -26,6 +26,7 @@ from noodle_tui.tui.runs_selection import Selection
 from noodle_tui.tui.runs_text import LETTERS
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.key_bar import KeyBar
+from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.too_small import TooSmall
@@ -34,7 +35,7 @@ PREVIEW_AT = 130  # cells of width from which the picked run's account has room 
 PREVIEW_AFTER = 0.12  # seconds: a picked run is drawn once the cursor rests
 
 
-class Query(Input):
+class Query(LineInput):
     """The filter's line. While it is typed in, the footer says what leads out of it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.QUERY_BINDINGS]

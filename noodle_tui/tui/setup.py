@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Button, Footer
+from textual.widgets import Button
 
 from noodle_tui.config import RunConfig
 from noodle_tui.names import printable
@@ -26,6 +26,7 @@ from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
 from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.setup_values import Values
+from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.option_field import OptionInput, as_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.too_small import HEIGHT, WIDTH, TooSmall
@@ -104,7 +105,7 @@ class SetupScreen(Screen[None]):
             yield self.panel
         yield Lines(id="hint")
         yield Bar(id="bar")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar(show_command_palette=False)
         yield TooSmall()
 
     def on_mount(self) -> None:
@@ -196,7 +197,7 @@ class SetupScreen(Screen[None]):
             self._mark({finding.option: finding.text for finding in message.result.errors if finding.option})
         self._paint()
         if self.panel.is_settled and self._start_wanted:
-            self.action_start()
+            self._start()
 
     # -- from what is known to the screen -----------------------------------------------------------------------------
 
@@ -247,7 +248,7 @@ class SetupScreen(Screen[None]):
             case "rejig_only":
                 done = self.result is not None and self.result.photos is not None and self.result.photos.rejig == "done"
                 return self.values.config is not None and not done
-            case "command" | "runs":
+            case "command":
                 return self.values.config is not None
             case "photos":
                 return self.result is not None and self.result.photos is not None
@@ -258,8 +259,15 @@ class SetupScreen(Screen[None]):
         await self.run_action(str(event.button.id))
 
     def action_start(self) -> None:
-        """Start; once the look has ended, if one is under way. Where something is to be mended, go there."""
+        """Start. What a look found wrong may be mended by now, a photo or a disk: look again."""
         self._catch_up()
+        was_wrong = self.panel.has_errors and not self.values.problems
+        self._start()
+        if was_wrong:
+            self.look_again()
+
+    def _start(self) -> None:
+        """Start; once the look has ended, if one is under way. Where something is to be mended, go there."""
         if self._has_errors():
             self._go_to_what_is_wrong()
         elif self.values.config is not None and self.panel.is_settled and self.panel.is_fresh:
@@ -272,6 +280,7 @@ class SetupScreen(Screen[None]):
             self._paint()
 
     def _go_to_what_is_wrong(self) -> None:
+        self.panel.scroll_home(animate=False)
         troubles = [finding.option for finding in self.result.errors] if self.result else []
         for name in self.values.problems or troubles:
             if name in self.form.editors:
@@ -294,7 +303,7 @@ class SetupScreen(Screen[None]):
         elif not self.panel.is_settled or result is None:
             self.notify("Still looking at the photos.")
         elif result.photos is None:
-            self.action_start()  # goes to what is to be mended
+            self._start()  # goes to what is to be mended
         elif await self.app.push_screen_wait(Question(
                 "Sort the photos?", rejig_in_words(config, result.photos), yes="Sort them (y)", no="Leave them (n)")):
             self.post_message(self.RejigOnly(config))
@@ -355,8 +364,12 @@ class SetupScreen(Screen[None]):
             self.post_message(self.Demo())
 
     def action_runs(self) -> None:
-        if self.values.config is not None:
-            self.post_message(self.OpenRuns(self.values.config.save_dir))
+        config = self.values.config
+        self.post_message(self.OpenRuns(config.save_dir if config is not None else self._save_dir_shown()))
+
+    def _save_dir_shown(self) -> Path:
+        """What stands in the form while another field is wrong."""
+        return Path(str(self.given.get("save_dir") or RunConfig.model_fields["save_dir"].default))
 
     def action_look_again(self) -> None:
         self.look_again()

@@ -11,11 +11,12 @@ PALETTE = 12  # cells of the command palette's key, at the right of wide windows
 class KeyBar(Footer):
     """Whole keys only: the last ones that find no room are left to the help, so a screen names the most used first."""
 
-    def __init__(self) -> None:
-        super().__init__(compact=True)
+    def __init__(self, show_command_palette: bool = True) -> None:
+        super().__init__(compact=True, show_command_palette=show_command_palette)
 
     def compose(self) -> ComposeResult:
-        room = self.screen.size.width - (PALETTE if self.screen.has_class("-wide") else 0)
+        palette = self.show_command_palette and self.screen.has_class("-wide")
+        room = self.screen.size.width - (PALETTE if palette else 0)
         for key in super().compose():
             if key.has_class("-command-palette") or _cells(key) <= room:
                 room -= _cells(key) + 1

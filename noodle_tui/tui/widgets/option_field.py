@@ -9,6 +9,7 @@ from textual.widgets import Input
 
 from noodle_tui.config import Option
 from noodle_tui.tui.widgets.choice import Choice
+from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.words import end_of
 
 if TYPE_CHECKING:  # imported when the first path is come to
@@ -19,7 +20,7 @@ SWITCH = ("off", "on")
 TAKES_A_FILE = {"weights", "load_dir"}
 
 
-class OptionInput(Input):
+class OptionInput(LineInput):
     """A line to type in. Empty, it stands for the base value (the default, or the picked-up run's), which is shown faintly.
 
     There right or end take the base value over, to be changed.

@@ -1,0 +1,19 @@
+"""A line to type in that takes its keys in the order in which they were pressed."""
+
+from textual import events
+from textual.widgets import Input
+
+# What each editing key does; enter is whoever asks for the line's.
+EDITING = {key: binding.action for binding in Input.BINDINGS for key in binding.key.split(",")  # type: ignore[union-attr]
+           if binding.action != "submit"}  # type: ignore[union-attr]
+
+
+class LineInput(Input):
+    """Textual's, but for bursts of keys, as slow lines deliver them: Textual gives letters to the field at once and looks
+    editing keys up later, so that of ctrl+u 1 5 nothing would be left."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        if action := EDITING.get(event.key):
+            event.stop()
+            event.prevent_default()  # Input's own _on_key, which would come next
+            await self.run_action(action)

@@ -329,8 +329,10 @@ class RunState:
                 self.log.append(event)
             case Paused():
                 self.status = "paused"
+                self.log.append(Message(level="info", text=f"paused after epoch {event.epoch}", time=event.time))
             case Resumed():
                 self.status = "running"
+                self.log.append(Message(level="info", text="goes on", time=event.time))
             case RunDone() | RunStopped() | RunFailed():
                 self._end(event)
 

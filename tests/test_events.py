@@ -100,6 +100,7 @@ def test_a_whole_run_folds_into_its_state():
     state.apply(Paused(epoch=2))
     assert state.status == "paused"
     state.apply(Resumed(epoch=2))
+    assert [entry.text for entry in state.log[-2:] if isinstance(entry, Message)] == ["paused after epoch 2", "goes on"]
     state.apply(RunDone(best_epoch=1, best_correct=5, best_count=8, seconds=4.0))
     assert (state.status, state.seconds_left) == ("done", None)
 

@@ -81,14 +81,6 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def last_words(folder: Path) -> list[str]:
-    """`closing_lines` of a run that is done, or why there are none."""
-    try:
-        return closing_lines(folder)
-    except NoodleError as error:
-        return [str(error)]
-
-
 def follow(folder: Path, log_every: int, as_json: bool) -> int:
     """Print a run's events from its beginning until its process is gone. The run's own exit code; NoodleError if it failed or
     died."""
@@ -103,7 +95,7 @@ def follow(folder: Path, log_every: int, as_json: bool) -> int:
             if alive:
                 time.sleep(FOLLOW_EVERY)
         if isinstance(state.ended, RunDone) and not as_json:
-            for line in last_words(folder):
+            for line in closing_lines(folder):
                 console.say(line)
     finally:
         console.close()

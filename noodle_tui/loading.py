@@ -126,13 +126,14 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
     with stage("weights", "loading the network", job.emit) as progress:
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
-        session.weights_digest, session.origin = digest_of(config.weights), origin_of(config.weights)
         session.place = data.place if device.torch_device.type == "cuda" else ""
         if before:
             before.check_data(session.fingerprint, session.order)
             restore(session, before.content)
             for group in session.optimizer.param_groups:
                 group.update(lr=config.lr, momentum=config.momentum)
+        else:
+            session.weights_digest, session.origin = digest_of(config.weights), origin_of(config.weights)
         if world.rank > 0:
             session.totals.zero_()  # rank 0 has the sum of all
         if world.from_rank_0((session.fingerprint, session.order)) != (session.fingerprint, session.order):

@@ -14,7 +14,7 @@ from fake_stimuli import ODD_NAMES, TOKENS, draw, draw_seed_like, error_of, make
 from PIL import Image
 
 from noodle_tui.errors import StopRun
-from noodle_tui.rejig import apply_rejig, manifest_by_target, plan_in_words, read_manifest, undo_rejig
+from noodle_tui.rejig import apply_rejig, manifest_by_target, plan_in_words, read_manifest, rejig_options, undo_rejig
 
 
 @pytest.fixture
@@ -298,3 +298,15 @@ def test_a_disk_that_fills_up_leaves_nothing_half_done(stimuli, data):
     assert "File too large" in answer.stdout, answer.stderr
     assert answer.stdout.count("\n") == 1
     assert sorted(p.name for p in data.parent.iterdir()) == ["stimuli"]
+
+
+def test_how_a_data_folder_was_made_is_known_afterwards(stimuli, data):
+    assert rejig_options(data) is None
+    rejig(stimuli, data, mode="copy", split_by="person", val_fraction=0.3)
+    made = rejig_options(data)
+    assert made is not None
+    assert (made["mode"], made["split_by"], made["val_fraction"], made["seed"]) == ("copy", "person", 0.3, 42)
+    assert sorted(made["classes"]) == ["happy=_Ha_", "sad=_Sa_"]
+    file = data / "rejig.json"
+    file.write_text(file.read_text().replace('"split_by": "person"', '"split_by": "moon"').replace('"seed": 42', '"seed": "x"'))
+    assert not {"split_by", "seed"} & (rejig_options(data) or made).keys()

@@ -221,5 +221,3 @@ def clock(seconds: float) -> str:
     hours, rest = divmod(whole, 3600)
     minutes, secs = divmod(rest, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {secs} s"
-
-

@@ -99,5 +99,3 @@ def same_photo(one: str, other: str) -> bool:
         return False
     filecmp.clear_cache()
     return filecmp.cmp(one, other, shallow=False)
-
-

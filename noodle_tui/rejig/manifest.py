@@ -70,6 +70,8 @@ def rejig_options(data_dir: Path) -> dict[str, Any] | None:
         made = _read_options(data_dir / JSON_NAME)
     except (ValueError, OSError, RecursionError) as error:
         raise NoodleError(f"{printable(str(data_dir / JSON_NAME))} is broken: {printable(str(error))[:200]}") from None
+    if made.get("split_by") not in ("file", "person"):  # of a later version, or of anybody
+        made.pop("split_by", None)
     tokens = made.get("tokens")
     if isinstance(tokens, dict):
         made["classes"] = [f"{name}={token}" for name, token in tokens.items()]

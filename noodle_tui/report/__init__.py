@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from noodle_tui.atomic import write_atomic
+from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction
 from noodle_tui.names import printable
 from noodle_tui.report.as_json import read_report, report_json
@@ -32,8 +33,11 @@ def write_report(folder: Path, facts: RunFacts, evaluation: Evaluation, predicti
 
 
 def closing_lines(folder: Path) -> list[str]:
-    """The console's last words of a run that is done: the verdict, where the files are, what to distrust. Plain text, one line
-    each. NoodleError if its report can't be read."""
-    report = read_report(folder)
+    """The console's last words of a run that is done: the verdict, where the files are, what to distrust, or why its report
+    can't be read. Plain text, one line each."""
+    try:
+        report = read_report(folder)
+    except NoodleError as error:
+        return [str(error)]
     files = f"model {folder / MODEL}, report {folder / 'report.md'}"
     return [printable(line) for line in (report["verdict"], files, *(f"distrust: {one}" for one in report["distrust"]))]

@@ -11,8 +11,8 @@ from textual.screen import Screen
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.themes import THEMES, variables_for
 
-KEY_NAMES = ("up", "down", "left", "tab", "shift+tab", "enter", "home", "delete", "backspace", "ctrl+a", "ctrl+k", "ctrl+r",
-             "ctrl+u")
+KEY_NAMES = ("up", "down", "left", "right", "tab", "shift+tab", "enter", "home", "end", "delete", "backspace",
+             "ctrl+a", "ctrl+k", "ctrl+r", "ctrl+u")
 
 
 class SmallApp(App[None]):

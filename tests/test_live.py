@@ -13,7 +13,6 @@ from fake_runs import FOLDER, ReplaySource, fake_events
 from measure_bytes import measure
 from small_app import until
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Event, Message, Paused, Resumed, RunStarted, RunState, RunStopped, Saved, StageStarted
@@ -27,6 +26,7 @@ from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.plot import Plot
+from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.widgets.sparkline import load_line
 from noodle_tui.tui.widgets.too_small import TooSmall
 
@@ -287,9 +287,9 @@ async def test_help_lists_every_key():
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(pilot.app.screen, Help)
-        text = pilot.app.screen.query_one(Static).visual  # the keys as they stand there
+        text = pilot.app.screen.query_one(Sheet).text
         for key in ("s ", "p ", "d ", "r ", "c ", "l ", "m ", "+ -", "0 ", "f ", "i ", "← →", "esc", "tab", "ctrl+p"):
-            assert f"  {key}" in str(text)
+            assert f"  {key}" in text
         await pilot.press("escape")
         await pilot.pause()
         assert pilot.app.screen is screen
@@ -488,7 +488,7 @@ async def test_the_options_of_a_run_and_where_it_runs():
         await pilot.press("i")
         await pilot.pause()
         assert isinstance(pilot.app.screen, Help)
-        text = str(pilot.app.screen.query_one(Static).visual)
+        text = pilot.app.screen.query_one(Sheet).text
         started = screen.state.started
         assert started is not None
         for name in started.config:

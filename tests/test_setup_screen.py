@@ -231,13 +231,23 @@ async def test_up_down_and_enter_go_from_field_to_field() -> None:
 async def test_keys_that_come_all_at_once_go_where_they_would_one_by_one() -> None:
     async with opened({"weights": "none", "rejig_data": True, "n_epochs": "3"}) as (pilot, screen, app):
         editor(screen, "n_epochs").focus()
-        burst(pilot, "0", "tab", "16", "enter", "0.05", "down", "cpu", "up", "5", "shift+tab", "7", "ctrl+r")
+        burst(pilot, "30", "tab", "16", "enter", "0.05", "down", "cpu", "up", "end", "5", "shift+tab", "right", "7", "ctrl+r")
         await until(pilot, lambda: bool(app.asked))
         message = app.asked[0]
         assert isinstance(message, SetupScreen.Start)
         config = message.config
         assert (config.n_epochs, config.batch_size, config.lr) == (30, 167, 0.055)
         assert screen.given["device"] == "cpu"
+
+
+async def test_typing_replaces_what_a_field_holds_but_after_end_goes_on_from_it() -> None:
+    async with opened({**SMALL, "n_epochs": "40", "data_dir": "/photos"}) as (pilot, screen, _):
+        for name, keys, value in [("n_epochs", ("8", "0"), "80"), ("n_epochs", ("end", "0"), "800"), ("data_dir", ("x",), "x"),
+                                  ("data_dir", ("right", "y"), "xy")]:
+            editor(screen, "batch_size").focus()
+            editor(screen, name).focus()
+            await pilot.press(*keys)
+            assert editor(screen, name).value == value
 
 
 async def test_reset_asks_first() -> None:
@@ -323,8 +333,8 @@ async def test_what_is_not_known_yet_is_said_to_be_looked_up() -> None:
 
 
 @pytest.mark.parametrize(("before", "keys", "after"), [
-    ("8", ("ctrl+u", "1", "5"), "15"), ("15", ("backspace", "6"), "16"), ("19", ("backspace", "backspace", "3", "3"), "33"),
-    ("7", ("ctrl+a", "ctrl+k", "4", "4"), "44"), ("12", ("left", "0"), "102"), ("12", ("home", "delete", "3"), "32"),
+    ("8", ("ctrl+u", "1", "5"), "15"), ("15", ("end", "backspace", "6"), "16"), ("19", ("backspace", "3", "3"), "33"),
+    ("7", ("ctrl+a", "ctrl+k", "4", "4"), "44"), ("12", ("end", "left", "0"), "102"), ("12", ("home", "delete", "3"), "32"),
 ])
 async def test_editing_keys_and_letters_of_one_burst_keep_their_order(before: str, keys: tuple[str, ...], after: str) -> None:
     async with opened({**SMALL, "n_epochs": before}) as (pilot, screen, _):

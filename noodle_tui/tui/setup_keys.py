@@ -19,7 +19,7 @@ BINDINGS = (
 )
 KEYS = (
     ("The form", (("tab ↑ ↓", "from field to field (enter goes on, too)"), ("← → space", "choose"),
-                  ("→ end", "in an empty field: take the faint default over, to change it"),
+                  ("typing", "replaces what a field holds; after → or end it goes on from that, or from a faint default"),
                   ("^o", "browse for a folder or a file"), ("empty", "a field without text means its default"))),
     ("What to do", (("^r", "start"), ("f2", "only sort the photos (rejig)"), ("f3", "put sorted photos back"),
                     ("f4", "demo: draw people who don't exist, fill the form in for them"), ("f5", "the runs in save dir"),

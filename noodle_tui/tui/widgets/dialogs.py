@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
 from noodle_tui.tui.widgets.painting import clean
+from noodle_tui.tui.widgets.sheet import Sheet, paragraph
 
 ANYWHERE = (  # keys of every screen, for its help
     ("ctrl+p", "command palette"), ("ctrl+q", "quit; asks first if a run goes on here"), ("? f1", "this help"),
@@ -59,18 +60,19 @@ class Help(ModalScreen[None]):
         with VerticalScroll(classes="dialog") as dialog:
             dialog.border_title = Content(self._title).markup
             dialog.border_subtitle = "esc closes"
-            yield Static(self._keys())
+            sheet = Sheet()
+            sheet.show(self._lines)
+            yield sheet
 
-    def _keys(self) -> Content:
+    def _lines(self, width: int) -> list[Content]:
         lines: list[Content] = []
         room = max(12, *(len(key) + 2 for _, keys in self._groups for key, _ in keys))
         for name, keys in self._groups:
-            lines += [Content.styled(name, "bold"), *(_line(key, text, room) for key, text in keys), Content("")]
-        return Content("\n").join(lines[:-1])
-
-
-def _line(key: str, text: str, room: int) -> Content:
-    return Content.assemble((f"  {key:<{room}}", "$footer-key-foreground bold"), text)
+            lines.append(Content.styled(name, "bold"))
+            for key, text in keys:
+                lines += paragraph(text, width, f"  {key:<{room}}", "$footer-key-foreground bold")
+            lines.append(Content(""))
+        return lines[:-1]
 
 
 class Choice(ModalScreen[str]):

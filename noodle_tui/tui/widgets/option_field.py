@@ -27,7 +27,7 @@ class OptionInput(LineInput):
     """
 
     def __init__(self, option: Option):
-        super().__init__(id=f"option-{option.name}", compact=True, select_on_focus=False)
+        super().__init__(id=f"option-{option.name}", compact=True)
         self.option = option
         self.base = ""
         self.completion: PathCompletion | None = None  # of a path

@@ -200,6 +200,7 @@ def test_log_scale_ticks():
 def test_epoch_ticks_and_labels():
     assert epoch_ticks(1, 40, 5) == (1, 10, 20, 30, 40)
     assert epoch_ticks(1, 3, 5) == (1, 2, 3)
+    assert epoch_ticks(1, 12, 2) == (1, 10, 12)
     assert [label(v, 0.25) for v in (0.25, 0.5)] == ["0.25", "0.50"]
     assert label(0.00002, 0.00001) == "2e-5"
 

@@ -144,14 +144,16 @@ def _draw_labels(cells: Cells, inside: Cells, axes: Axes) -> None:
         _write(cells, row, LABEL_WIDTH - 1 - len(text), text)
         inside.char[row, 1::2] = "·"
         inside.ink[row, 1::2] = GRID
-    free_from = 0  # labels of the x axis never touch each other
-    for tick in axes.x.ticks:
+    first, *between, last = axes.x.ticks
+    free = np.ones(cells.char.shape[1], dtype=bool)  # labels of the x axis never touch each other
+    for tick in (first, last, *between):
         text = str(int(tick))
         start = LABEL_WIDTH + axes.column(tick) - len(text) // 2
-        start = max(LABEL_WIDTH, min(start, cells.char.shape[1] - len(text)))
-        if start >= free_from:
+        start = max(LABEL_WIDTH, min(start, len(free) - len(text)))
+        room = free[start - 2:start + len(text) + 2]
+        if room.all():
             _write(cells, axes.height, start, text)
-            free_from = start + len(text) + 2
+            room[:] = False
 
 
 def _write(cells: Cells, row: int, column: int, text: str) -> None:

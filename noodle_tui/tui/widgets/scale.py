@@ -67,9 +67,9 @@ def log_scale(low: float, high: float, n_ticks: int) -> Scale:
 
 
 def epoch_ticks(low: int, high: int, n_ticks: int) -> tuple[int, ...]:
-    """Whole epochs to label: round numbers between the first and the last epoch shown, and the first."""
+    """Whole epochs to label: the first and the last epoch shown, and round numbers between them."""
     step = max(1, round(nice_step(max(high - low, 1), n_ticks, (1, 2, 5))))
-    return tuple(sorted({low, *range(ceil(low / step) * step, high + 1, step)} - {0}))
+    return tuple(sorted({low, high, *range(ceil(low / step) * step, high + 1, step)} - {0}))
 
 
 def label(value: float, step: float) -> str:

@@ -1,13 +1,12 @@
 """A run in a thread of this process. The thread belongs to no app: it outlives the screen that started it."""
 
-import contextlib
 import os
 import sys
 import threading
 import time
 from pathlib import Path
 
-from noodle_tui.card import has_card
+from noodle_tui.card import has_card, leave_card
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, one_line
@@ -46,11 +45,7 @@ class BackgroundRun:
         except BaseException as error:  # noqa: BLE001 - the thread's last word; a run that had begun has said it already
             if not (self.events and isinstance(self.events[-1], ENDINGS)):
                 self._listen(RunFailed(error=one_line(error), seconds=0.0))
-        if "torch" in sys.modules:  # it may have failed before
-            from noodle_tui.device import release_memory
-
-            with contextlib.suppress(RuntimeError):  # a GPU that failed fails again; the run has said so
-                release_memory()  # the app may stay open for days
+        leave_card()
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, StageProgress):

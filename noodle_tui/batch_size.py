@@ -13,7 +13,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.dataset import Dataset, Split
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, full_memory, one_line
-from noodle_tui.graphs import graph_pool
+from noodle_tui.graphs import graphs_on
 from noodle_tui.step import make_step
 
 TrainStep = Callable[[int], None]  # of a batch's number in its epoch
@@ -105,12 +105,15 @@ def _rehearse(
 ) -> None:
     session = new_session(model.train(), lr=0.0, momentum=0.9, device=device.torch_device)
     batches = make_batches(split, config.batch_size, config.seed, config.input_size, device)
-    step = make_step(model, session.optimizer, session.totals, device, full=config.batch_size,
-                     pool=graph_pool(device.torch_device))
-    batches.start_epoch(1)
-    step(batches.inputs(0))
-    whole, rest = divmod(len(split.samples), config.batch_size)
-    if rest > 1:  # batch norm refuses a single small photo: a run in such batches says so before it begins
-        step(batches.inputs(whole))
-    validate(model)
-    session.totals.cpu()  # when it has been done
+    try:
+        step = make_step(model, session.optimizer, session.totals, device, full=config.batch_size,
+                         graphs=graphs_on(device.torch_device, lambda event: None))
+        batches.start_epoch(1)
+        step(batches.inputs(0))
+        whole, rest = divmod(len(split.samples), config.batch_size)
+        if rest > 1:  # batch norm refuses a single small photo: a run in such batches says so before it begins
+            step(batches.inputs(whole))
+        validate(model)
+        session.totals.cpu()  # when it has been done
+    finally:
+        batches.release()

@@ -2,7 +2,9 @@
 of our own would cost half a GiB.
 """
 
+import contextlib
 import os
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, TypeVar
@@ -67,6 +69,15 @@ def holders_in_words(others: list[tuple[int, int | None]]) -> str:
                       for pid, used in others[:NAMED])
     rest = others[NAMED:]
     return f"shared: {named}" + (f", {len(rest)} more {sum(u or 0 for _, u in rest) / GIB:.1f} GiB" if rest else "")
+
+
+def leave_card() -> None:
+    """Let go of what torch keeps of a GPU's memory for later: an app may stay open for days. Without importing torch."""
+    if "torch" in sys.modules:
+        from noodle_tui.device import release_memory
+
+        with contextlib.suppress(RuntimeError):  # a GPU that failed fails again; whoever used it has said so
+            release_memory()
 
 
 def _ask(device: Any, question: Callable[[Any, Any], Answer]) -> Answer | None:

@@ -27,33 +27,39 @@ class Device:
 
 
 def pick_device(wanted: str, precision: str) -> Device:
-    """The device for --device and --precision. UsageError if it isn't there."""
+    """The device for --device and --precision. UsageError if it isn't there. Changes nothing: see `set_up`."""
     device = torch.device(_best() if wanted == "auto" else wanted)
     if device.type == "cuda":
         device = _check_cuda(device)
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: this machine has no Apple GPU that torch can use; try --device auto")
-    if device.type == "cpu" and "OMP_NUM_THREADS" not in os.environ:  # who sets it (batch systems do) knows better
-        torch.set_num_threads(available_cpus())
     bf16 = precision == "bf16" or (precision == "auto" and computes_bf16(device))
-    if device.type == "cuda":
-        _set_up_cuda(exact=not bf16)
     return Device(device, _name(device), "bf16" if bf16 else "fp32")
 
 
-def make_current(device: Device) -> None:
-    """Have CUDA work of this thread go to `device` where nothing else names one: streams, events, graphs. Each thread starts
-    on cuda:0, where a graph of work on cuda:1 would come out empty. Nothing to do off CUDA."""
+def set_up(device: Device) -> None:
+    """Have this process compute as `device` bears it, and CUDA work of this thread go there where nothing else names a place:
+    streams, events, graphs. Each thread starts on cuda:0, where a graph of work on cuda:1 would come out empty."""
+    if "OMP_NUM_THREADS" not in os.environ:  # who sets it (batch systems do) knows better
+        torch.set_num_threads(_threads(device.torch_device))
     if device.torch_device.type == "cuda":
         torch.cuda.set_device(device.torch_device)
+        _set_up_cuda()
+
+
+def _threads(device: torch.device) -> int:
+    """Of torch, on the CPU. Where a GPU trains, photos are decoded and cropped by threads of our own, one a processor, and
+    torch would give each of them a team as large again."""
+    return 1 if device.type == "cuda" else available_cpus()
 
 
 @cache
 def side_stream(device: torch.device, purpose: Literal["crops", "capture"]) -> torch.cuda.Stream | None:
     """A CUDA stream beside the one that trains, the same one each time for a purpose; None off CUDA.
 
-    For each stream torch gives cuBLAS tens of MiB to work in, for good: hence no new ones. And what a graph captured on one
-    works in that stream's, wherever it is replayed: hence one of their own for crops, which are made while graphs run.
+    For each stream torch gives cuBLAS tens of MiB to work in: hence no new ones. What a graph captured on one works in that
+    stream's, wherever it is replayed: hence one of their own for crops, which are made while graphs run. And newer versions of
+    torch take it away when any graph of that stream goes: hence no graph goes while another of its process is still replayed.
     """
     return torch.cuda.Stream(device) if device.type == "cuda" else None
 
@@ -80,24 +86,26 @@ def _check_cuda(device: torch.device) -> torch.device:
     return torch.device("cuda", index)
 
 
-def _set_up_cuda(exact: bool) -> None:
-    """How the GPU computes, for the whole process. `exact`: all of float32's bits count."""
+def _set_up_cuda() -> None:
+    """How GPUs compute, for the whole process: the same for each run in it, since two may go on at once."""
     # the same weights from the same run, also after it was picked up: no algorithm that adds up in any order, and none that
     # is chosen by a race, which another process may decide otherwise
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
-    # TensorFloat-32 drops 13 bits of float32. torch has it on for convolutions by default, where bf16 drops more anyway; matrix
-    # products crop the photos, in float32 always
+    # TensorFloat-32 drops 13 bits of float32. torch has it on for convolutions by default. Those in bf16 never take it, and
+    # matrix products crop the photos
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torch 2.9 warns of newer names, which not all of its parts obey yet
-        torch.backends.cudnn.allow_tf32 = not exact
+        torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return "Apple GPU" if device.type == "mps" else f"CPU, {torch.get_num_threads()} threads"
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"CPU, {torch.get_num_threads() if 'OMP_NUM_THREADS' in os.environ else available_cpus()} threads"
 
 
 def computes_bf16(device: torch.device) -> bool:

@@ -8,7 +8,10 @@ EXIT_STOPPED = 130  # the exit code of a run that was stopped on request, as aft
 GPU_FULL = ("CUDA out of memory", "CUDA error: out of memory", "CUDA driver error: out of memory", "MPS backend out of memory",
             "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
             "CUDNN_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
-            "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate")
+            "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
+            # cuDNN's, when no convolution gets room to work in; it says no more where it really knows none, which no GPU that
+            # trains a smaller batch does
+            "was unable to find an engine to execute this computation")
 HOST_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "Cannot allocate memory")
 
 

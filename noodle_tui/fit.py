@@ -19,7 +19,7 @@ from noodle_tui.device import Device
 from noodle_tui.distributed import ALONE, SharedControl, World
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
-from noodle_tui.graphs import Captured, Pool, graph_pool
+from noodle_tui.graphs import Captured, Graphs, graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.step import make_shared_step, make_step
 
@@ -50,9 +50,9 @@ def fit(
     batches = make_batches(data.train, config.batch_size, config.seed, config.input_size, device, world)
     val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), device.torch_device)
     val_labels = data.val.labels.to(device.torch_device)
-    pool = graph_pool(device.torch_device)
-    train_step = make_train_step(session, data, batches, val_pixels, config, device, world, pool)
-    forward = repeated_forward(model, device, world, pool)
+    graphs = graphs_on(device.torch_device, emit) if world.size == 1 else None
+    train_step = make_train_step(session, data, batches, val_pixels, config, device, world, graphs)
+    forward = repeated_forward(model, device, graphs)
     progress = Progress(emit, total=n_steps)
 
     for epoch in range(session.epoch + 1, config.n_epochs + 1):
@@ -130,7 +130,7 @@ def check_shares(n: int, batch_size: int, world: World) -> None:
 
 def make_train_step(
     session: Session, data: Dataset, batches: Batches, val_pixels: Tensor, config: RunConfig, device: Device, world: World,
-    pool: Pool | None,
+    graphs: Graphs | None,
 ) -> TrainStep:
     """A function that trains on the epoch's batch of a number (0 is the first), in this process alone or as one of several. A
     first one that a GPU has no room for raises NoodleError with the largest batch that it has."""
@@ -138,15 +138,21 @@ def make_train_step(
     if world.size > 1:
         step = make_shared_step(session, device, world, n, config.batch_size)
     else:
-        step = make_step(model, optimizer, totals, device, full=min(config.batch_size, n), compiled=config.compile, pool=pool)
+        full = min(config.batch_size, n)
+        step = make_step(model, optimizer, totals, device, full=full, compiled=config.compile, graphs=graphs)
 
     def train_step(number: int) -> None:
         step(batches.inputs(number))
 
-    if pool is None or world.size > 1:  # no GPU of its own: what fits into main memory isn't tried out, it may cost a life
+    if graphs is None:  # no GPU of its own: what fits into main memory isn't tried out, it may cost a life
         return train_step
     fits = trial(model, data, config, device, lambda copy: predict_logits(copy, val_pixels[:EVAL_BATCH], device))
-    return watched(train_step, batches.release, fits, n, config.batch_size, config.input_size, device)
+
+    def let_go() -> None:
+        batches.release()
+        optimizer.zero_grad()
+
+    return watched(train_step, let_go, fits, n, config.batch_size, config.input_size, device)
 
 
 def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:
@@ -191,11 +197,11 @@ def plain_forward(model: nn.Module, device: Device) -> Forward:
     return forward
 
 
-def repeated_forward(model: nn.Module, device: Device, world: World, pool: Pool | None) -> Forward:
-    """The same for a validation that comes again each epoch: on CUDA as a graph, where this process trains alone. The logits
-    are good until the next call."""
+def repeated_forward(model: nn.Module, device: Device, graphs: Graphs | None) -> Forward:
+    """The same for a validation that comes again each epoch: a graph, where there are any. The logits are good until the next
+    call."""
     forward = plain_forward(model, device)
-    return Captured(forward, pool) if device.torch_device.type == "cuda" and world.size == 1 else forward
+    return Captured(forward, graphs) if graphs is not None else forward
 
 
 @torch.no_grad()

@@ -3,74 +3,123 @@ GPU waiting for Python."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
 
 from noodle_tui.device import side_stream
+from noodle_tui.errors import full_memory, one_line
+from noodle_tui.events import Emit, Message
 
 WARM_UP = 3  # runs before a capture, as torch's notes on CUDA graphs ask for
 
 Result = TypeVar("Result", Tensor, None)
 Work = Callable[[Sequence[Tensor]], Result]
-Pool = Any  # torch's own, of a private type
+
+
+@dataclass
+class Graphs:
+    """What graphs that are replayed one after another share."""
+
+    pool: Any  # torch's own, of a private type: memory, as much as the largest graph takes and not their sum
+    emit: Emit  # hears of a GPU that takes none
+    refused: bool = False
+
+
+def graphs_on(device: torch.device, emit: Emit) -> Graphs | None:
+    """For graphs on `device`; None off CUDA, where there are none."""
+    return Graphs(torch.cuda.graph_pool_handle(), emit) if device.type == "cuda" else None
+
+
+class GraphRefused(RuntimeError):
+    """The GPU, its driver or a library could not capture a graph of work that it had just done without one."""
 
 
 class Captured(Generic[Result]):
     """`work` as CUDA graphs: one for each number of images that comes by, captured when it first does.
 
-    An epoch has two at most, its full batches' and its last one's. What `work` returns is overwritten by the next call.
+    An epoch has two at most, its full batches' and its last one's. What `work` returns is overwritten by the next call. Where
+    no graph can be had that is said, and the same work is done step by step.
     """
 
     def __init__(
-        self, work: Work[Result], pool: Pool | None, rehearsal: Callable[[], AbstractContextManager[None]] = nullcontext
+        self, work: Work[Result], graphs: Graphs, rehearsal: Callable[[], AbstractContextManager[None]] = nullcontext
     ):
-        """`pool` is where the graphs' memory lies, see `graph_pool`. `rehearsal` makes a context which undoes, on the GPU,
-        what is computed in it: warming up trains, too."""
-        self._work, self._pool, self._rehearsal = work, pool, rehearsal
-        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, list[Tensor], Result]] = {}
+        """`rehearsal` makes a context which undoes, on the GPU, what is computed in it: warming up trains, too."""
+        self._work, self._graphs, self._rehearsal = work, graphs, rehearsal
+        self._ways: dict[int, Work[Result]] = {}  # by the number of images
 
     def __call__(self, inputs: Sequence[Tensor]) -> Result:
-        graph, places, result = self._graphs.get(len(inputs[0])) or self._capture(inputs)
-        for place, value in zip(places, inputs, strict=True):
-            place.copy_(value, non_blocking=True)
-        graph.replay()
-        return result
+        n = len(inputs[0])
+        if n not in self._ways:
+            self._ways[n] = self._work if self._graphs.refused else self._graph_or_work(inputs)
+        return self._ways[n](inputs)
 
-    def _capture(self, inputs: Sequence[Tensor]) -> tuple[torch.cuda.CUDAGraph, list[Tensor], Result]:
+    def _graph_or_work(self, inputs: Sequence[Tensor]) -> Work[Result]:
+        try:
+            return self._graph(inputs)
+        except GraphRefused as refused:
+            self._graphs.refused = True
+            self._graphs.emit(Message(level="warning", text=f"no CUDA graph can be captured here ({refused}): the GPU is told "
+                                      "each kernel one by one, which is slower and comes to the same"))
+            return self._work
+
+    def _graph(self, inputs: Sequence[Tensor]) -> Work[Result]:
         places = [value.clone() for value in inputs]
         with self._rehearsal():
-            graph, result = capture(lambda: self._work(places), self._pool)
-        self._graphs[len(places[0])] = graph, places, result
-        return self._graphs[len(places[0])]
+            graph, result = capture(lambda: self._work(places), self._graphs.pool)
+
+        def replay(inputs: Sequence[Tensor]) -> Result:
+            for place, value in zip(places, inputs, strict=True):
+                place.copy_(value, non_blocking=True)
+            graph.replay()
+            return result
+
+        return replay
 
 
-def graph_pool(device: torch.device) -> Pool | None:
-    """A place for the memory of several graphs that are replayed one after another, so that they take as much as the largest
-    of them and not their sum. None off CUDA, where there are no graphs."""
-    return torch.cuda.graph_pool_handle() if device.type == "cuda" else None
-
-
-def capture(work: Callable[[], Result], pool: Pool | None = None) -> tuple[torch.cuda.CUDAGraph, Result]:
+def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CUDAGraph, Result]:
     """`work` as a graph on the current CUDA device, and what it returned. It is done a few times before: libraries allocate
-    and choose then."""
+    and choose then. torch.OutOfMemoryError where there is no room; GraphRefused if it can't be captured."""
     device, before = torch.device("cuda", torch.cuda.current_device()), torch.cuda.current_stream()
     side = side_stream(device, "capture")
     assert side is not None
     side.wait_stream(before)
+    held = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):
             work()
     before.wait_stream(side)
+    _check_room(device, torch.cuda.max_memory_allocated(device) - held)
     graph = torch.cuda.CUDAGraph()
     try:
         # thread_local: the saving thread's and other threads' CUDA calls go on meanwhile
         with torch.cuda.graph(graph, pool=pool, stream=side, capture_error_mode="thread_local"):
             result = work()
+    except RuntimeError as error:
+        _broken.append(graph)
+        if full_memory(error):
+            raise
+        raise GraphRefused(one_line(error)) from error
     finally:
         torch.cuda.set_stream(before)  # a capture that fails leaves its own stream behind
     return graph, result
+
+
+# Graphs whose capture failed. torch's allocator goes on asking them about every allocation (up to 2.11: pytorch#180395), so
+# they must not go.
+_broken: list[torch.cuda.CUDAGraph] = []
+
+
+def _check_room(device: torch.device, size: int) -> None:
+    """torch.OutOfMemoryError where `size` bytes aren't free: a graph has memory of its own, as much as its work took outside.
+    Here that does no harm, but a capture that finds no room may lose the memory that it has taken."""
+    torch.cuda.synchronize(device)
+    torch.cuda.empty_cache()
+    torch.empty(size, dtype=torch.uint8, device=device)
 
 
 @contextmanager

@@ -66,10 +66,10 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
     with stage("decode", f"reading the photos in {config.data_dir}", job.emit) as progress:
         found = find_samples(config.data_dir, config.person)
         from noodle_tui.dataset import BadImages, load_dataset
-        from noodle_tui.device import make_current, pick_device
+        from noodle_tui.device import pick_device, set_up
 
         device = pick_device(own_device(config.device, job.world), config.precision)
-        make_current(device)
+        set_up(device)
         network.start(lambda progress, check: build_network(job, len(found[0]), device, progress, check))
         try:
             data = load_dataset(config.data_dir, found, config.input_size, device, skip_bad_images=config.skip_bad_images,
@@ -101,11 +101,11 @@ def build_network(
     job: Job, n_classes: int, device: "Device", progress: Callable[[int, int | None], None], check: Callable[[], None]
 ) -> "nn.Module":
     """The network, on its device. For a thread of its own. Rank 0's weights are the ones that count: the others get them."""
-    from noodle_tui.device import make_current
+    from noodle_tui.device import set_up
     from noodle_tui.model import build_model, synchronised
     from noodle_tui.step import check_compiler
 
-    make_current(device)
+    set_up(device)
     config = job.config
     weights = "none" if job.before or job.world.rank > 0 else config.weights
     model = build_model(weights, n_classes, config.seed, progress, check)

@@ -85,11 +85,12 @@ def predict(
 
     from noodle_tui.augment import central_square
     from noodle_tui.decode import BadImage, decode_in_threads
-    from noodle_tui.device import pick_device
+    from noodle_tui.device import pick_device, set_up
     from noodle_tui.fit import predict_logits
     from noodle_tui.weights import load_state_dict
 
     target = pick_device(device, card.precision)
+    set_up(target)
     model = resnet18(num_classes=len(card.classes))
     try:
         model.load_state_dict(load_state_dict(weights))

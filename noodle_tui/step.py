@@ -15,19 +15,19 @@ from noodle_tui.checkpoint import Session
 from noodle_tui.device import Device
 from noodle_tui.distributed import World
 from noodle_tui.errors import UsageError, one_line
-from noodle_tui.graphs import Captured, Pool, undone
+from noodle_tui.graphs import Captured, Graphs, undone
 
 Step = Callable[[Sequence[Tensor]], None]
 
 
 def make_step(
     model: nn.Module, optimizer: torch.optim.SGD, totals: Tensor, device: Device, *, full: int, compiled: bool = False,
-    pool: Pool | None = None,
+    graphs: Graphs | None = None,
 ) -> Step:
     """A function that trains on a batch, its images and labels, and adds its summed loss and correct count to `totals` [2].
 
-    `full` is the number of images in each batch but an epoch's last: compiled code is made for this size alone. `pool` is
-    for the memory of its graphs. It never waits for the device: whoever reads `totals` does.
+    `full` is the number of images in each batch but an epoch's last: compiled code is made for this size alone. `graphs`:
+    the step becomes CUDA graphs there. It never waits for the device: whoever reads `totals` does.
     """
     network = compile_network(model) if compiled else model
 
@@ -42,8 +42,8 @@ def make_step(
         totals[0] += loss.detach() * len(labels)
         totals[1] += (logits.argmax(1) == labels).sum()
 
-    if device.torch_device.type == "cuda":
-        return Captured(step, pool, lambda: undone([*model.state_dict().values(), totals], optimizer))
+    if graphs is not None:
+        return Captured(step, graphs, lambda: undone([*model.state_dict().values(), totals], optimizer))
     return step
 
 

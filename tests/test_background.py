@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import FinishedRun, MakeConfig
 
 from noodle_tui import background
@@ -42,7 +43,12 @@ def test_only_a_run_that_needs_all_cores_stands_back(
     assert seen == [NICENESS if nice else before]
 
 
-def test_a_run_that_is_picked_up_tells_its_past_too(finished: FinishedRun, tmp_path: Path) -> None:
+def test_a_run_that_is_picked_up_tells_its_past_too_and_leaves_the_card(
+    finished: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[str] = []
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: left.append("memory"))
     folder = tmp_path / finished.folder.name
     shutil.copytree(finished.folder, folder)
     background = BackgroundRun(RunConfig(load_dir=folder, n_epochs=4))
@@ -50,6 +56,7 @@ def test_a_run_that_is_picked_up_tells_its_past_too(finished: FinishedRun, tmp_p
     state = RunState.fold(BackgroundSource(background).read())
     assert [e.epoch for e in state.epochs] == [1, 2, 3, 4]
     assert state.status == "done" and state.started is not None and state.started.resumed_at == 3
+    assert left, "the app may stay open for days"
 
 
 def test_progress_that_is_older_than_its_epochs_end_is_not_told(config_for: MakeConfig, runs_dir: Path) -> None:

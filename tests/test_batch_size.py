@@ -18,6 +18,7 @@ from noodle_tui.control import Control
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, full_memory
 from noodle_tui.fit import fit, predict_logits
+from noodle_tui.graphs import Graphs
 
 CPU = Device(torch.device("cpu"), "a card of the test", "fp32")
 N = 137  # two batches of 64 and a last one of 9
@@ -119,6 +120,7 @@ def test_the_others_on_a_card_are_told_from_ourselves() -> None:
     (MemoryError(), "host"), (torch.OutOfMemoryError("x"), "gpu"),
     (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "gpu"),
     (RuntimeError("CUDA driver error: out of memory"), "gpu"),
+    (RuntimeError("GET was unable to find an engine to execute this computation"), "gpu"),
     (RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"), "gpu"),
     (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "host"),
     (RuntimeError("shapes differ"), ""), (ValueError("memory"), ""),
@@ -189,7 +191,7 @@ def test_what_fits_is_found_by_doing_the_kinds_of_step_of_an_epoch(room: int) ->
 def test_a_fit_that_finds_no_room_says_what_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole way of the training loop, as on a GPU but for the GPU."""
     card = Device(torch.device("cpu"), "a card of the test", "fp32")
-    monkeypatch.setattr("noodle_tui.fit.graph_pool", lambda device: "a GPU's")
+    monkeypatch.setattr("noodle_tui.fit.graphs_on", lambda device, emit: Graphs("a GPU's", emit, refused=True))
     session = new_session(Hungry(5), CONFIG.lr, CONFIG.momentum, card.torch_device)
     with pytest.raises(NoodleError, match=r"--batch-size 8: .* of a card of the test; the largest batch that fits now is 5$"):
         fit(session, DATA, CONFIG, card, emit=lambda event: None, control=Control(), save=lambda session: None)

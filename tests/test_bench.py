@@ -247,7 +247,7 @@ def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)  # as pick_device sets it on a GPU
     threads: list[str] = []
     for room in ("compare", "trainer"):
-        monkeypatch.setattr(f"noodle_tui.bench.{room}.make_current", lambda _: threads.append(threading.current_thread().name))
+        monkeypatch.setattr(f"noodle_tui.bench.{room}.set_up", lambda _: threads.append(threading.current_thread().name))
     monkeypatch.setattr("noodle_tui.bench.trainer.freed_memory_kept", keep)
     monkeypatch.setattr("noodle_tui.bench.trainer.share_one_heap", lambda: calls.update(["one heap"]))
     monkeypatch.setattr("noodle_tui.bench.ceiling.freed_memory_kept", keep_in_ceiling)
@@ -378,7 +378,7 @@ def test_weights_that_are_not_there_are_told_before_anything_is_drawn(tmp_path: 
 
 def test_parity_as_json_on_a_folder(data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     made_current: list[str] = []
-    monkeypatch.setattr("noodle_tui.bench.parity.make_current", lambda device: made_current.append(str(device.torch_device)))
+    monkeypatch.setattr("noodle_tui.bench.parity.set_up", lambda device: made_current.append(str(device.torch_device)))
     code = noodle("bench", "--parity", "--data-dir", str(data_dir), "--seeds", "2", "--epochs", "1", "--input-size", "32",
                   "--device", "cpu", "--batch-size", "10", "--json")
     output = capsys.readouterr()

@@ -1,13 +1,14 @@
 """Picking the device, the precision and the number of threads."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from noodle_tui import device as module
-from noodle_tui.device import available_cpus, computes_bf16, pick_device
+from noodle_tui.device import available_cpus, computes_bf16, pick_device, set_up
 from noodle_tui.errors import UsageError
 
 no_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA GPU")
@@ -72,11 +73,13 @@ def test_threads_are_the_processors_unless_the_environment_says(monkeypatch: pyt
     monkeypatch.setattr(module, "available_cpus", lambda: 3)
     try:
         monkeypatch.setenv("OMP_NUM_THREADS", "1")
-        pick_device("cpu", "fp32")
+        set_up(pick_device("cpu", "fp32"))
         assert torch.get_num_threads() == before
         monkeypatch.delenv("OMP_NUM_THREADS")
-        pick_device("cpu", "fp32")
-        assert torch.get_num_threads() == 3
+        device = pick_device("cpu", "fp32")
+        assert torch.get_num_threads() == before, "a look changes nothing"
+        set_up(device)
+        assert torch.get_num_threads() == 3 and device.name == "CPU, 3 threads"
     finally:
         torch.set_num_threads(before)
 
@@ -95,29 +98,35 @@ def test_affinity_counts() -> None:
 
 
 @pytest.fixture
-def drawn_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A CUDA GPU as far as `pick_device` asks; the flags come back after the test."""
+def drawn_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A CUDA GPU as far as `pick_device` and `set_up` ask; the flags come back after the test."""
     for name, answer in {"is_available": True, "current_device": 0, "device_count": 1, "get_device_name": "a GPU",
-                         "get_device_capability": (9, 0)}.items():
+                         "get_device_capability": (9, 0), "set_device": None}.items():
         monkeypatch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
     # wrong on purpose, as a container or an earlier run may have left them
     for flags, name, value in ((torch.backends.cudnn, "deterministic", False), (torch.backends.cudnn, "benchmark", True),
                                (torch.backends.cudnn, "allow_tf32", True), (torch.backends.cuda.matmul, "allow_tf32", True)):
         monkeypatch.setattr(flags, name, value)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.usefixtures("drawn_gpu")
-def test_a_gpu_computes_the_same_thing_twice() -> None:
-    assert pick_device("cuda", "auto").precision == "bf16"
+@pytest.mark.parametrize("precision", ["bf16", "fp32"])
+def test_a_gpu_computes_the_same_thing_twice_and_with_all_of_float32(precision: str) -> None:
+    device = pick_device("cuda", precision)
+    assert torch.backends.cudnn.benchmark, "a look changes nothing: a run may be going on"
+    set_up(device)
     assert torch.backends.cudnn.deterministic
     assert not torch.backends.cudnn.benchmark
+    assert not torch.backends.cudnn.allow_tf32
+    assert not torch.backends.cuda.matmul.allow_tf32
 
 
 @pytest.mark.usefixtures("drawn_gpu")
-def test_fp32_on_a_gpu_is_all_of_it() -> None:
-    pick_device("cuda", "fp32")
-    assert not torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
-    pick_device("cuda", "bf16")  # a second run of the app
-    assert torch.backends.cudnn.allow_tf32
-    assert not torch.backends.cuda.matmul.allow_tf32
+def test_threads_that_crop_for_a_gpu_have_no_teams_of_their_own() -> None:
+    assert pick_device("cuda", "auto").precision == "bf16"
+    set_up(pick_device("cuda", "auto"))
+    assert torch.get_num_threads() == 1

@@ -1,22 +1,24 @@
 """What a CUDA graph may hold, watched on the CPU: the step and the validation read nothing back and bring nothing along; and
 what a rehearsal trains is undone. The graphs themselves are tested where there is a GPU, in test_cuda.py."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 import torch
-from test_fit import CPU, network, split
+from test_fit import CONFIG, CPU, DATA, network, split
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from noodle_tui.batches import DeviceBatches
 from noodle_tui.checkpoint import Session, new_session
+from noodle_tui.control import Control
 from noodle_tui.device import Device
-from noodle_tui.fit import plain_forward
-from noodle_tui.graphs import graph_pool, undone
+from noodle_tui.events import Event, Message
+from noodle_tui.fit import fit, plain_forward
+from noodle_tui.graphs import GraphRefused, Graphs, graphs_on, undone
 from noodle_tui.pixels import PaddedStore
 from noodle_tui.step import Step, make_step
 
@@ -130,5 +132,26 @@ def test_a_rehearsal_that_fails_is_undone_too() -> None:
     assert all(torch.equal(a, b) for a, b in zip(state_of(session), before, strict=True))
 
 
+def test_a_gpu_that_takes_no_graph_says_so_once_and_comes_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(work: Callable[[], object], pool: object) -> None:
+        for _ in range(3):
+            work()  # warming up
+        raise GraphRefused("CUDA error: operation not permitted")
+
+    def fitted() -> tuple[Session, list[str]]:
+        said: list[Event] = []
+        session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+        fit(session, DATA, CONFIG, CPU, emit=said.append, control=Control(), save=lambda session: None)
+        return session, [event.text for event in said if isinstance(event, Message)]
+
+    plain, nothing = fitted()
+    monkeypatch.setattr("noodle_tui.graphs.capture", refuse)
+    monkeypatch.setattr("noodle_tui.fit.graphs_on", lambda device, emit: Graphs("a GPU's", emit))
+    slow, warnings = fitted()
+    assert nothing == []
+    assert len(warnings) == 1 and warnings[0].startswith("no CUDA graph can be captured here (CUDA error: operation not per")
+    assert all(torch.equal(a, b) for a, b in zip(state_of(slow), state_of(plain), strict=True))
+
+
 def test_off_cuda_there_are_no_graphs() -> None:
-    assert graph_pool(torch.device("cpu")) is None
+    assert graphs_on(torch.device("cpu"), lambda event: None) is None

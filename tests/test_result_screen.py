@@ -207,7 +207,9 @@ async def test_what_is_broken_is_said_and_the_rest_shown(done: Path, harm: str) 
             assert "No such file" in sentence(screen)
 
 
-async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path) -> None:
+async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[bool] = []
+    monkeypatch.setattr("noodle_tui.tui.predict_dialog.leave_card", lambda: left.append(True))
     import torch
     from torchvision.models import resnet18
 
@@ -234,6 +236,7 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         note = dialog.query_one("#predict-note", Static).content
         assert isinstance(note, Content)
         assert "broken.jpg" in note.plain
+        await until(pilot, lambda: bool(left))  # the GPU's memory is others' again
         dialog.query_one("#predict-path").value = str(tmp_path / "nowhere")  # type: ignore[attr-defined]
         dialog.query_one("#predict-path").focus()
         await pilot.press("enter")

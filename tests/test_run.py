@@ -463,7 +463,7 @@ def test_the_device_is_the_current_one_of_both_threads(
     config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     threads: set[str] = set()
-    monkeypatch.setattr("noodle_tui.device.make_current", lambda device: threads.add(threading.current_thread().name))
+    monkeypatch.setattr("noodle_tui.device.set_up", lambda device: threads.add(threading.current_thread().name))
     run(config_for(runs_dir, n_epochs=1))
     assert threads == {threading.current_thread().name, "network"}
 

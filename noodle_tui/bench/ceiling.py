@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -32,13 +33,14 @@ def ceilings(
 
     techniques = {"eager": new_step()}
     cuda = device.torch_device.type == "cuda"
+    pool = torch.cuda.graph_pool_handle() if cuda else None
     if cuda:
-        techniques["CUDA graph, deterministic"] = captured(new_step())
+        techniques["CUDA graph, deterministic"] = captured(new_step(), pool)
     with fastest_kernels():
         if cuda:
-            techniques["CUDA graph"] = captured(new_step())
+            techniques["CUDA graph"] = captured(new_step(), pool)
         if config.compile:
-            techniques["inductor"] = captured(new_step(compiled=True)) if cuda else new_step(compiled=True)
+            techniques["inductor"] = captured(new_step(compiled=True), pool) if cuda else new_step(compiled=True)
         return {name: _measure(step, _steps(step, device, seconds), batch_size, device) for name, step in techniques.items()}
 
 
@@ -73,9 +75,9 @@ def _eager_step(batch_size: int, input_size: int, n_classes: int, device: Device
     return step
 
 
-def captured(step: Step) -> Step:
-    """`step` as a CUDA graph; what it returns replays it. The graph keeps the step's tensors alive."""
-    graph, _ = capture(step)
+def captured(step: Step, pool: Any) -> Step:
+    """`step` as a CUDA graph, its memory in `pool`; what it returns replays it. The graph keeps the step's tensors alive."""
+    graph, _ = capture(step, pool)
 
     def replay(owner: Step = step) -> None:  # the model and the batch belong to `step`
         graph.replay()

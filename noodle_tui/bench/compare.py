@@ -19,7 +19,7 @@ from noodle_tui.bench.start_up import start_up
 from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
 from noodle_tui.config import DEFAULT_PERSON
 from noodle_tui.dataset import Dataset, load_dataset
-from noodle_tui.device import Device, available_cpus, computes_bf16, make_current, pick_device, release_memory
+from noodle_tui.device import Device, available_cpus, computes_bf16, pick_device, release_memory, set_up
 from noodle_tui.errors import UsageError
 from noodle_tui.samples import Sample, find_samples
 from noodle_tui.step import check_compiler
@@ -92,7 +92,7 @@ def bench(options: BenchOptions, say: Say) -> BenchResult:
     """Measure everything; `say` is told what is under way. UsageError where the photos are fewer than a batch."""
     threads = torch.get_num_threads()  # torch's own choice
     device = pick_device(options.run.device, options.run.precision)
-    make_current(device)
+    set_up(device)
     if options.run.compile:
         check_compiler(device)
     say(f"{device.name}, {device.precision}")

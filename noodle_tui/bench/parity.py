@@ -28,7 +28,7 @@ from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, load_dataset
 from noodle_tui.demo import demo_config_values, draw_stimuli
-from noodle_tui.device import Device, make_current, pick_device
+from noodle_tui.device import Device, pick_device, set_up
 from noodle_tui.fit import fit
 from noodle_tui.model import build_model
 from noodle_tui.rejig import apply_rejig, plan_for
@@ -113,7 +113,7 @@ class ParityResult:
 def parity(options: ParityOptions, say: Callable[[str], None]) -> ParityResult:
     """Train both arms with each seed; `say` is told what each came to."""
     device = pick_device(options.run.device, options.run.precision)
-    make_current(device)
+    set_up(device)
     build_model(options.run.weights, 2, seed=0)  # weights that are missing or don't fit are told before anything is drawn
     with tempfile.TemporaryDirectory(prefix="noodle-parity-") as place:
         data_dir = options.data_dir or _drawn(Path(place), say)

@@ -11,7 +11,7 @@ from noodle_tui.checkpoint import new_session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset
-from noodle_tui.device import Device, make_current
+from noodle_tui.device import Device, set_up
 from noodle_tui.errors import StopRun
 from noodle_tui.events import EpochDone, Event
 from noodle_tui.fit import fit
@@ -78,7 +78,7 @@ class Trainer:
     def _run(self) -> None:
         """The thread: the whole fit, from its first turn on."""
         try:
-            make_current(self._device)
+            set_up(self._device)
             self._left = self._asked.get()
             model = build_model("none", len(self._data.classes), self._config.seed).to(self._device.torch_device)
             session = new_session(model, self._config.lr, self._config.momentum, self._device.torch_device)

@@ -13,6 +13,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from noodle_tui.card import leave_card
 from noodle_tui.errors import NoodleError, StopRun, one_line
 from noodle_tui.names import printable
 from noodle_tui.tui import words
@@ -99,6 +100,7 @@ class PredictDialog(ModalScreen[None]):
             pass  # the window is gone: nobody waits for an answer
         else:
             self.post_message(self.Answered(outcome))
+        leave_card()
 
     def _check(self) -> None:
         if self._gone.is_set():

@@ -149,15 +149,14 @@ def announce(job: Job, folder: Path) -> RunStarted:
 
 def rejig(job: Job) -> None:
     """Sort the stimuli into the data folder; nothing to do when they already are."""
-    from noodle_tui.rejig import apply_rejig, plan_for
+    from noodle_tui.rejig import apply_rejig, left_out_in_words, plan_for
 
     config, check = job.config, job.control.check
     with stage("rejig", f"sorting {config.stimuli} into {config.data_dir}", job.emit) as progress:
         plan = plan_for(config, check)
         apply_rejig(plan, progress=progress, check=check)
-    if plan.skipped:
-        job.emit(Message(level="warning", text=f"{number_of(len(plan.skipped), 'file')} of {config.stimuli} left out; "
-                         "`noodle rejig --dry-run` says which and why"))
+    for line in left_out_in_words(plan.skipped):
+        job.emit(Message(level="warning", text=f"left out: {line}"))
 
 
 @contextmanager

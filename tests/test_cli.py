@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,6 +55,7 @@ def test_help_and_version_do_not_import_torch_or_comet():
 def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path):
     """rejig and train in one command; again, and the photos stay where they are."""
     draw_seed_like(tmp_path / "Resources" / "stimuli")
+    (tmp_path / "Resources" / "stimuli" / "99M_Ha_C01.JPG").write_text("no photo")
     command = ["run", "--headless", "--rejig_data", "--data_dir", "D", "--batch_size", "24", "--n_epochs", "2",
                "--save_dir", "W", "--namestr", "x", *SMALL]
     first = noodle(*command, cwd=tmp_path)
@@ -67,6 +69,8 @@ def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path):
     assert folder.name.startswith("x-")
     again = noodle(*command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
+    for out in (first.stdout, again.stdout):
+        assert re.search(r"left out: 1 unreadable image.*: 99M_Ha_C01\.JPG", out), out
     one, other = (f / "metrics.csv" for f in list_runs(tmp_path / "W"))
     assert [row.split(",")[:5] for row in one.read_text().splitlines()] == \
         [row.split(",")[:5] for row in other.read_text().splitlines()]

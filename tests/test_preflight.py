@@ -18,7 +18,7 @@ from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.preflight import machine as preflight_machine
 from noodle_tui.preflight.checks import Preflight, estimate, preflight
-from noodle_tui.rejig import apply_rejig, plan_rejig
+from noodle_tui.rejig import apply_rejig, plan_for, plan_rejig
 from noodle_tui.run_folder import locked
 
 PEOPLE, LEVELS = ("07F", "09F", "25M", "34M"), range(5)
@@ -62,7 +62,7 @@ def test_the_plan_is_told_and_nothing_is_touched(tmp_path: Path, stimuli: Path) 
     assert photos is not None
     assert (photos.classes, photos.train, photos.val) == (("happy", "sad"), (16, 16), (4, 4))
     assert (photos.people, photos.rejig, photos.new, result.made_by_rejig) == (4, "needed", 40, False)
-    assert dict(photos.skipped) == {"not an image": 1, "no class's token in its name": 1}
+    assert {reason: count for reason, count, _ in photos.skipped} == {"not an image": 1, "no class's token in its name": 1}
     assert result.errors == ()
     assert result.waiting_for == ""
     assert tree(tmp_path) == before
@@ -147,6 +147,20 @@ def test_unreadable_photos_stop_a_run_unless_they_may_be_left_out(own_data_dir: 
     assert "1 image(s) can't be read" in said(lenient, "warning", "skip_bad_images")
     assert lenient.photos is not None
     assert (lenient.photos.train, lenient.photos.val) == ((12, 11), (4, 4))
+
+
+def test_stimuli_that_were_left_out_by_rejig_are_no_trouble_of_the_data_folder(tmp_path: Path, stimuli: Path) -> None:
+    (stimuli / "07").mkdir(exist_ok=True)
+    (stimuli / "07" / "07F_Ha_C01.JPG").write_text("garbage")
+    config = options(tmp_path, mode="copy", val_fraction=0.2)
+    before = preflight(config)
+    assert before.errors == () and before.photos is not None
+    apply_rejig(plan_for(config))
+    after = preflight(config)
+    assert after.photos is not None and after.photos.rejig == "done"
+    assert after.errors == () and not said(after, "warning", "skip_bad_images")
+    for photos in (before.photos, after.photos):
+        assert [(count, first) for _, count, first in photos.skipped] == [(1, "07/07F_Ha_C01.JPG")]
 
 
 def test_a_class_of_unreadable_photos_only_is_an_error(own_data_dir: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_what_is_skipped_and_why(stimuli, data, tmp_path):
     }
     assert plan.count("train") + plan.count("val") == 62  # 60, a_Sa_x.jpg and in_Sa_side.jpg
     words = "\n".join(plan_in_words(plan))
-    assert "skipped: 11 files" in words
+    assert "left out: 11 files" in words
     assert "2 unreadable image: text_Sa_.jpg, zero_Sa_.jpg" in words
 
 

@@ -241,6 +241,7 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         dialog.query_one("#predict-path").focus()
         await pilot.press("enter")
         await until(pilot, lambda: "nowhere" in str(dialog.query_one("#predict-note", Static).content))
+        assert dialog.answers == [] and answers.count == 0, "none of another path"
         dialog.query_one("#predict-path").value = "x" * 300  # type: ignore[attr-defined]
         await pilot.press("enter")
         await until(pilot, lambda: "File name too long" in str(dialog.query_one("#predict-note", Static).content))
@@ -265,6 +266,12 @@ async def test_a_path_and_enter_that_come_all_at_once_ask_for_the_whole_path(don
         burst(pilot, "/p", "enter")
         await until(pilot, lambda: len(asked) == 2)
         assert asked[1] == tmp_path / "some" / "photos" / "other" / "p"
+        dialog._busy = False  # type: ignore[attr-defined]
+        await pilot.press("ctrl+u")
+        pilot.app.post_message(Paste(r"/my\ photos"))
+        burst(pilot, "enter")
+        await until(pilot, lambda: len(asked) == 3)
+        assert asked[2] == Path("/my photos")
 
 
 async def test_copy_path_and_help(done: Path) -> None:

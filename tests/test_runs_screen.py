@@ -10,11 +10,11 @@ import pytest
 from fake_folders import fake_folder
 from fake_runs import STARTED_AT, fake_events
 from rich.cells import cell_len
-from small_app import SmallApp, until
+from small_app import SmallApp, burst, until
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
-from textual.widgets import Static
+from textual.widgets import Input, Static
 from textual.widgets._footer import FooterKey
 
 from noodle_tui.events import EpochDone
@@ -161,6 +161,16 @@ async def test_what_is_wrong_with_a_filter_is_said_whole(save_dir: Path, width: 
         assert "e.g. cfg.lr" in shown
         said = screen.query_one("#runs-account", Sheet).text if width == 160 else screen.query_one("#runs-detail", Lines).text
         assert "interrupted_run" in said
+
+
+async def test_a_filter_that_comes_all_at_once_is_typed_and_does_nothing_to_the_runs(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, asked):
+        burst(pilot, "/", "run")
+        query = screen.query_one("#runs-query", Input)
+        await until(pilot, lambda: query.value == "run")
+        await pilot.press("slash")
+        assert query.value == "run/", "in the filter it is a letter"
+        assert pilot.app.screen is screen and asked == []
 
 
 async def test_while_a_filter_is_typed_the_footer_says_what_leads_out_of_it(save_dir: Path) -> None:

@@ -26,7 +26,7 @@ from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.dialogs import Help, Question
-from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput
+from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput, read
 from noodle_tui.tui.widgets.painting import Lines
 from noodle_tui.tui.widgets.path_completion import PathCompletion, list_folder
 from noodle_tui.tui.widgets.photo import Photo, thumbnail
@@ -229,7 +229,7 @@ async def test_up_down_and_enter_go_from_field_to_field() -> None:
 
 
 async def test_keys_that_come_all_at_once_go_where_they_would_one_by_one() -> None:
-    async with opened({"weights": "none", "rejig_data": True, "n_epochs": "3"}) as (pilot, screen, app):
+    async with opened({"weights": "none", "rejig_data": True, "mode": "copy", "n_epochs": "3"}) as (pilot, screen, app):
         editor(screen, "n_epochs").focus()
         burst(pilot, "30", "tab", "16", "enter", "0.05", "down", "cpu", "up", "end", "5", "shift+tab", "right", "7", "ctrl+r")
         await until(pilot, lambda: bool(app.asked))
@@ -326,6 +326,16 @@ def test_the_app_says_fields_and_keys_where_the_command_line_says_flags(said: st
     assert setup_text.panel(None, [("data_dir", said)], [], 200).plain == f"✗ {shown}\n"
 
 
+@pytest.mark.parametrize(("typed", "path"), [
+    ("'/my photos/faces 2026'", "/my photos/faces 2026"), ('"/my photos"', "/my photos"), (r"/my\ photos/a", "/my photos/a"),
+    ("/my photos", "/my photos"), ("'/half", "'/half"), ("it's/here", "it's/here"), ("/a\\b c", "/a\\b c"), ("/tail/", "/tail"),
+    ("/", "/"),
+])  # fmt: skip
+def test_a_path_that_is_pasted_as_a_shell_has_it_is_understood(typed: str, path: str) -> None:
+    stimuli = next(option for option in options() if option.name == "stimuli")
+    assert read(stimuli, typed) == path
+
+
 async def test_what_is_not_known_yet_is_said_to_be_looked_up() -> None:
     waiting = Preflight(RunConfig(), waiting_for="loading torch")
     lines = [line.split(maxsplit=1) for line in setup_text.panel(waiting, [], [], 60).plain.splitlines()]
@@ -362,18 +372,52 @@ async def test_what_was_mended_meanwhile_is_looked_at_again(place: Path) -> None
 
 
 async def test_start_posts_the_config() -> None:
-    async with opened({**SMALL, "rejig_data": True}) as (pilot, _, app):
+    async with opened({**SMALL, "rejig_data": True, "mode": "link"}) as (pilot, _, app):
         await pilot.press("ctrl+r")
         await pilot.pause()
         assert [type(message) for message in app.asked] == [SetupScreen.Start]
         message = app.asked[0]
         assert isinstance(message, SetupScreen.Start)
-        assert message.config == RunConfig(weights="none", device="cpu", rejig_data=True)
+        assert message.config == RunConfig(weights="none", device="cpu", rejig_data=True, mode="link")
+
+
+async def test_no_photo_leaves_its_folder_without_a_yes() -> None:
+    async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, app):
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        text = str(pilot.app.screen.query_one(Static).content)
+        assert "8 photos are moved from Resources/stimuli to Resources/classify." in text
+        await pilot.press("enter")  # the safe answer
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert app.asked == []
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: [type(message) for message in app.asked] == [SetupScreen.Start])
+
+
+async def test_a_past_runs_options_take_the_place_of_what_was_typed_only_with_a_yes() -> None:
+    async with opened() as (pilot, screen, _):
+        screen.take_options({"lr": "0.1"}, "first")  # nothing was typed yet
+        await until(pilot, lambda: screen.given == {"lr": "0.1"})
+        await type_in(pilot, screen, "namestr", "precious")
+        for answer, name in (("n", "precious"), ("y", None)):
+            screen.take_options({"lr": "0.2"}, "second")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+            text = str(pilot.app.screen.query_one(Static).content)
+            assert "the options of second" in text and "goes: lr, namestr." in text
+            await pilot.press(answer)
+            await until(pilot, lambda name=name: pilot.app.screen is screen and screen.given.get("namestr") == name)
+        await type_in(pilot, screen, "namestr", "started")
+        await settled(pilot, screen)
+        screen.values.keep()  # as a start does
+        screen.take_options({"lr": "0.3"}, "third")
+        await until(pilot, lambda: screen.given == {"lr": "0.3"})
 
 
 async def test_start_waits_for_the_look_and_then_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "LOOK_AFTER", 1.5)
-    async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, app):
+    async with opened({**SMALL, "rejig_data": True, "mode": "copy"}) as (pilot, screen, app):
         await type_in(pilot, screen, "n_epochs", "7")
         await pilot.press("ctrl+r")
         assert app.asked == []
@@ -468,7 +512,7 @@ async def test_rejig_only_shows_its_plan_first() -> None:
     ("move", 0, 3, "3 photos in b go back to where they came from. The others in b are rearranged. f3 puts all of them back."),
 ])  # fmt: skip
 def test_a_rejig_in_words(mode: Any, new: int, leaving: int, words: str) -> None:
-    photos = Photos((), ("sad",), (4,), (4,), 2, 2, 2, 2, "needed", new, leaving, (), (), 0.0, ())
+    photos = Photos((), ("sad",), (4,), (4,), 2, 2, 2, 2, "needed", new, leaving, 0, (), (), 0.0, ())
     assert rejig_in_words(RunConfig(stimuli=Path("a"), data_dir=Path("b"), mode=mode), photos) == words
 
 
@@ -479,13 +523,17 @@ async def test_undo_is_offered_where_rejig_made_the_folder_and_asks(place: Path)
         subprocess.run([sys.executable, "-m", "noodle_tui", "rejig"], cwd=place, check=True, capture_output=True)
         screen.look_again()
         await until(pilot, lambda: screen.result is not None and screen.result.made_by_rejig)
+        await type_in(pilot, screen, "stimuli", "somewhere/else")  # the photos know where they came from
+        await settled(pilot, screen)
         await pilot.press("f3")
-        assert isinstance(pilot.app.screen, Question)
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        text = str(pilot.app.screen.query_one(Static).content)
+        assert text == f"8 photos go back from Resources/classify to {place / 'Resources/stimuli'}. Nothing is overwritten."
         await pilot.press("y")
-        await pilot.pause()
+        await until(pilot, lambda: bool(app.asked))
         message = app.asked[0]
         assert isinstance(message, SetupScreen.UndoRejig)
-        assert message.data_dir == Path("Resources/classify")
+        assert (message.data_dir, message.stimuli) == (Path("Resources/classify"), place / "Resources/stimuli")
 
 
 async def test_demo_and_runs_are_the_apps_business() -> None:

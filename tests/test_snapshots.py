@@ -98,7 +98,8 @@ def invented_preflight(config: RunConfig, *_: object) -> Preflight:
         asked=(), classes=("happy", "sad"), train=(1080, 1080), val=(120, 120), people=60, people_train=60 if both else 54,
         people_val=60 if both else 6, people_in_both=both,
         rejig="needed" if config.rejig_data else "off", new=2400, leaving=0,
-        broken=(), skipped=(("no class's token in its name", 60),), photo_bytes=562 * 762 * 3, examples=())  # fmt: skip
+        n_broken=0, broken=(), skipped=(("no class's token in its name", 60, "34/34M_Ne.JPG"),),
+        photo_bytes=562 * 762 * 3, examples=())  # fmt: skip
     return Preflight(
         config, tuple(photos.findings(config)), photos=photos, disk_free=512 * 2**30,
         weights="ImageNet, on this machine", machine=Machine("cuda:0", "NVIDIA H100 80GB HBM3", "bf16", 132),

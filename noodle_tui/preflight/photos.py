@@ -1,7 +1,7 @@
 """The photos that a run would learn from: counts, people, what is left out. From rejig's plan, or from the data folder."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -39,8 +39,9 @@ class Photos:
     rejig: Literal["off", "done", "needed"]
     new: int  # photos that rejig would take into the data folder
     leaving: int  # and that it would put back
-    broken: tuple[str, ...]  # a few of those in the data folder that can't be read
-    skipped: tuple[tuple[str, int], ...]  # reason and how many files, the most frequent first
+    n_broken: int  # of those in the data folder, can't be read
+    broken: tuple[str, ...]  # a few of them
+    skipped: tuple[tuple[str, int, str], ...]  # reason, how many files and the first of them; the most frequent reason first
     photo_bytes: float  # of a decoded photo, the mean of a few
     examples: tuple[tuple[str, Path], ...]  # class and file of a few photos, to be shown if she asks
 
@@ -58,8 +59,7 @@ class Photos:
         if self.people == 0:
             found.append(Finding("info", "person", "no photo's name tells its person: whether people are in both train and val "
                                  "can't be seen"))
-        broken = sum(count for reason, count in self.skipped if reason.startswith(("unreadable", "image of too many")))
-        if broken and self.rejig != "needed":
+        if broken := self.n_broken:
             level = "warning" if config.skip_bad_images else "error"
             way_out = "they are left out" if config.skip_bad_images else "mend or remove them, or switch on skip bad images"
             named = ", ".join(map(printable, self.broken)) + (", …" if broken > len(self.broken) else "")
@@ -92,11 +92,19 @@ def look_at_photos(config: RunConfig, check: Callable[[], None] = lambda: None) 
     if not config.rejig_data:
         return _of_folder(config, "off", (), check)
     plan = plan_for(config, check)
-    skipped = tuple(Counter(one.reason for one in plan.skipped).most_common())
+    skipped = by_reason((one.reason, one.path) for one in plan.skipped)
     return _of_folder(config, "done", skipped, check) if plan.already_done else _of_plan(config, plan, skipped)
 
 
-def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int], ...]) -> Photos:
+def by_reason(left_out: Iterable[tuple[str, str]]) -> tuple[tuple[str, int, str], ...]:
+    """From (reason, file) to (reason, how many files, the first of them)."""
+    files: dict[str, list[str]] = {}
+    for reason, file in left_out:
+        files.setdefault(reason, []).append(file)
+    return tuple((reason, len(names), names[0]) for reason, names in sorted(files.items(), key=lambda item: -len(item[1])))
+
+
+def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int, str], ...]) -> Photos:
     standing = {file.source: config.data_dir / file.target for file in read_manifest(config.data_dir) or ()}
     here = [standing.get(file.source, Path(file.source)) for file in plan.files]
     return Photos(
@@ -111,6 +119,7 @@ def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int],
         rejig="needed",
         new=plan.new,
         leaving=plan.leaving,
+        n_broken=0,  # those stay where they are
         broken=(),
         skipped=skipped,
         photo_bytes=photo_bytes(here),
@@ -119,7 +128,7 @@ def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int],
 
 
 def _of_folder(
-    config: RunConfig, rejig: Literal["off", "done"], skipped: tuple[tuple[str, int], ...], check: Callable[[], None]
+    config: RunConfig, rejig: Literal["off", "done"], skipped: tuple[tuple[str, int, str], ...], check: Callable[[], None]
 ) -> Photos:
     names, splits = find_samples(config.data_dir, config.person)
     samples = [sample for split in SPLITS for sample in splits[split]]
@@ -144,8 +153,9 @@ def _of_folder(
         rejig=rejig,
         new=0,
         leaving=0,
+        n_broken=len(broken),
         broken=tuple(sorted(broken)[:NAMED]),
-        skipped=skipped + tuple(Counter(broken.values()).most_common()),
+        skipped=skipped + by_reason((reason, file) for file, reason in sorted(broken.items())),
         photo_bytes=photo_bytes([s.path for s in usable["train"]]),
         examples=_examples([(names[s.label], s.path) for s in usable["train"] + usable["val"]]),
     )

@@ -23,7 +23,10 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
     elif plan.before is not None:
         lines.append(f"the data folder is re-arranged: {plan.new} new photos, {plan.leaving} leave it")
     lines += _leak(plan, people)
-    return lines + _skipped(plan.skipped)
+    if plan.skipped:
+        lines.append(f"left out: {number_of(len(plan.skipped), 'file')}")
+        lines += [f"  {line}" for line in left_out_in_words(plan.skipped)]
+    return lines
 
 
 def _table(plan: RejigPlan) -> list[str]:
@@ -47,12 +50,10 @@ def _leak(plan: RejigPlan, people: set[str]) -> list[str]:
     return lines
 
 
-def _skipped(skipped: Sequence[SkippedFile]) -> list[str]:
+def left_out_in_words(skipped: Sequence[SkippedFile]) -> list[str]:
+    """A line for each reason: how many files, and a few of them."""
     by_reason: dict[str, list[str]] = defaultdict(list)
     for one in skipped:
         by_reason[one.reason].append(one.path)
-    lines = [f"skipped: {number_of(len(skipped), 'file')}"] if skipped else []
-    for reason, paths in sorted(by_reason.items(), key=lambda item: -len(item[1])):
-        more = ", …" if len(paths) > 5 else ""
-        lines.append(f"  {len(paths)} {reason}: {', '.join(printable(path) for path in paths[:5])}{more}")
-    return lines
+    return [f"{len(paths)} {reason}: {', '.join(printable(path) for path in paths[:5])}{', …' if len(paths) > 5 else ''}"
+            for reason, paths in sorted(by_reason.items(), key=lambda item: -len(item[1]))]

@@ -8,7 +8,8 @@ A run that is started here belongs to a `BackgroundRun`, not to the app: when th
 import asyncio
 import gc
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -40,6 +41,8 @@ if TYPE_CHECKING:  # imported where they are used: the first paint waits for Set
 
 TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
 ACTIVE = ("starting", "running", "paused")
+# asyncio's own pool has 6 threads on two processors, and each screen that follows a run keeps one: a stop might never get one
+THREADS = 64
 
 
 class NoodleApp(App[None]):
@@ -61,7 +64,7 @@ class NoodleApp(App[None]):
         """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
         super().__init__()
         self.background: BackgroundRun | None = None  # the run that was started here last
-        self.setup = SetupScreen(values, recall_last)
+        self.setup = SetupScreen(values, recall_last, self.is_busy)
         self._first = first
         for one in THEMES:
             self.register_theme(one)
@@ -74,6 +77,7 @@ class NoodleApp(App[None]):
         super()._display(screen, ExactUpdate.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)
 
     def on_mount(self) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="app"))
         self._listen_to_signals()
         self.screen_change_signal.subscribe(self, self._clear_toasts, immediate=True)
         self.push_screen(self._first or self.setup)
@@ -165,16 +169,28 @@ class NoodleApp(App[None]):
         self.background = BackgroundRun(config)
         self.action_live(title or config.namestr)
 
+    def _uncover(self, wanted: Callable[[Screen], bool]) -> bool:
+        """Go back to a screen that is there already, below others. False if none is the wanted one."""
+        if not any(wanted(screen) for screen in self.screen_stack):
+            return False
+        while not wanted(self.screen):
+            self.pop_screen()
+        return True
+
     def show_live(self, source: "RunSource", title: str) -> None:
         from noodle_tui.tui.live import LiveScreen
 
         self.clear_notifications()
-        self.push_screen(LiveScreen(source, title))
+        folder = source.folder
+        if not self._uncover(lambda screen: isinstance(screen, LiveScreen) and screen.source.folder == folder is not None):
+            self.push_screen(LiveScreen(source, title))
 
-    def show_runs(self, save_dir: Path) -> None:
+    def show_runs(self, save_dir: Path, picked: Path | None = None) -> None:
+        """The runs in `save_dir`; the cursor on `picked`."""
         from noodle_tui.tui.runs import RunsScreen
 
-        self.push_screen(RunsScreen(save_dir))
+        if not self._uncover(lambda screen: isinstance(screen, RunsScreen) and screen.save_dir == save_dir):
+            self.push_screen(RunsScreen(save_dir, picked))
 
     def show_result(self, folder: Path) -> None:
         from noodle_tui.tui.result import ResultScreen
@@ -197,6 +213,9 @@ class NoodleApp(App[None]):
     def on_setup_screen_start(self, message: SetupScreen.Start) -> None:
         self.start(message.config)
 
+    def on_setup_screen_show_run(self) -> None:
+        self.action_live()
+
     def on_setup_screen_open_runs(self, message: SetupScreen.OpenRuns) -> None:
         self.show_runs(message.save_dir)
 
@@ -204,9 +223,7 @@ class NoodleApp(App[None]):
         self._chore(lambda: chores.rejig(message.config))
 
     def on_setup_screen_undo_rejig(self, message: SetupScreen.UndoRejig) -> None:
-        result = self.setup.result
-        stimuli = result.config.stimuli if result else RunConfig().stimuli
-        self._chore(lambda: chores.undo(message.data_dir, stimuli))
+        self._chore(lambda: chores.undo(message.data_dir, message.stimuli))
 
     def on_setup_screen_demo(self) -> None:
         if any(worker.group == "demo" and worker.is_running for worker in self.workers):
@@ -227,6 +244,9 @@ class NoodleApp(App[None]):
         self.home()
 
     def on_runs_screen_back(self) -> None:
+        self.back()
+
+    def on_live_screen_back(self) -> None:
         self.back()
 
     def on_live_screen_detach(self) -> None:
@@ -255,7 +275,8 @@ class NoodleApp(App[None]):
 
     def copy_options(self, config: dict[str, Any]) -> None:
         """A past run's options into Setup, for a new run."""
-        self.home().load_values({name: value for name, value in config.items() if name != "load_dir"})
+        values = {name: value for name, value in config.items() if name != "load_dir"}
+        self.home().take_options(values, str(config.get("namestr", "a run")))
 
     # -- chores in threads --------------------------------------------------------------------------------------------
 
@@ -329,11 +350,16 @@ class NoodleApp(App[None]):
         yield SystemCommand("Quit", "Leave; a run that is going on may be left running", self.action_leave)
 
     def action_runs(self) -> None:
+        """All runs; from Live or Result those beside the one that is shown, which esc leads back to."""
         from noodle_tui.tui.live import LiveScreen
+        from noodle_tui.tui.result import ResultScreen
 
-        if not isinstance(self.screen, LiveScreen):  # from there esc leads back to it
+        screen = self.screen
+        folder = screen.source.folder if isinstance(screen, LiveScreen) else None
+        folder = screen.folder if isinstance(screen, ResultScreen) else folder
+        if folder is None:
             self.home()
-        self.show_runs(self._save_dir())
+        self.show_runs(folder.parent if folder else self._save_dir(), folder)
 
     def action_live(self, title: str = "run") -> None:
         """The run that was started here last, over Setup."""

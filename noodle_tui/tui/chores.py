@@ -1,10 +1,12 @@
 """What the app does besides training, in worker threads: sort photos, put them back, draw a demo. No screen in here."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from noodle_tui.config import RunConfig
+from noodle_tui.errors import NoodleError
 
 Chore = Callable[[], str]  # does it and says in a sentence what was done
 
@@ -20,8 +22,27 @@ def rejig(config: RunConfig) -> str:
     return f"{len(plan.files)} photos are sorted into {config.data_dir}."
 
 
+@dataclass(frozen=True)
+class Undo:
+    """What an undo of a rejig would do."""
+
+    mode: str  # of the rejig: "move", "copy" or "link"
+    stimuli: Path  # where the photos came from
+    count: int
+
+
+def look_at_undo(data_dir: Path) -> Undo:
+    """What it would be in this data folder. NoodleError where there is nothing to undo."""
+    from noodle_tui.rejig.manifest import load_manifest
+
+    made = load_manifest(data_dir)
+    if made is None:
+        raise NoodleError(f"{data_dir} was not made by rejig: there is nothing to undo")
+    return Undo(made.mode, Path(made.stimuli), len(made.files))
+
+
 def undo(data_dir: Path, stimuli: Path) -> str:
-    """Put the photos back. NoodleError if something is in their way."""
+    """Put the photos back into `stimuli`. NoodleError if they came from elsewhere, or something is in their way."""
     from noodle_tui.rejig import undo_rejig
 
     count = undo_rejig(data_dir, stimuli=stimuli)

@@ -50,8 +50,11 @@ class LiveScreen(Screen[None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = list(BINDINGS)
 
+    class Back(Message):
+        """She wants to go back to where she came from; the run goes on."""
+
     class Detach(Message):
-        """She wants to leave; the run goes on."""
+        """She wants to leave the app, if it is its own run; the run goes on."""
 
     class ShowResult(Message):
         """She wants to see the result of the run in `folder`."""
@@ -367,9 +370,13 @@ class LiveScreen(Screen[None]):
         self.view.cursor = min(max(epoch, epochs[0].epoch), epochs[-1].epoch)
         self._paint_plots()
 
-    def action_no_cursor(self) -> None:
-        self.view.cursor = None
-        self._paint_plots()
+    def action_back_out(self) -> None:
+        """Escape: no cursor, then back to the screen before."""
+        if self.view.cursor is None:
+            self.post_message(self.Back())
+        else:
+            self.view.cursor = None
+            self._paint_plots()
 
     def on_plot_epoch_clicked(self, message: Plot.EpochClicked) -> None:
         message.stop()

@@ -24,15 +24,15 @@ BINDINGS = (
     Binding("0", "zoom(0)", "All epochs", show=False),
     Binding("left", "cursor(-1)", "Cursor left", show=False),
     Binding("right", "cursor(1)", "Cursor right", show=False),
-    Binding("escape", "no_cursor", "No cursor", show=False),
+    Binding("escape", "back_out", "Back", show=False),
 )
 KEYS = (
     ("The run", (("s", "stop and save; asks first"), ("p", "pause after the current batch, or go on"),
                  ("d", "detach: the run goes on; of one that was started here the app ends"),
                  ("enter", "its result, once it has ended"), ("r", "resume it, where it was stopped or died"),
-                 ("f5", "all runs; this one goes on"),
+                 ("f5", "all runs; this one goes on"), ("esc", "the screen before; this run goes on"),
                  ("c", "copy the run folder's path"), ("i", "all its options, and where it runs"))),
-    ("The curves", (("← →", "read the values at an epoch; or click"), ("esc", "put the cursor away"),
+    ("The curves", (("← →", "read the values at an epoch; or click"), ("esc", "first puts the cursor away"),
                     ("l", "loss on a linear or a logarithmic scale"), ("m", "smoothing: off, light, strong"),
                     ("+ -", "the last half of the epochs, twice as many"), ("0", "all epochs"),
                     ("f", "curves alone, without table and log"))),

@@ -82,7 +82,8 @@ class PredictDialog(ModalScreen[None]):
         self._busy = True
         self.query_one(PathCompletion).close()
         self._note("loading the model …", "$quiet")
-        self._predict(Path(path).expanduser())
+        self._show([])  # those of an earlier path are none of this one
+        self._predict(Path(words.unquoted(path)).expanduser())
 
     @work(thread=True)
     def _predict(self, path: Path) -> None:
@@ -116,7 +117,7 @@ class PredictDialog(ModalScreen[None]):
         if message.outcome is None:
             self._note(f"✗ {printable(message.error)}", "$error")
             return
-        self.answers = message.outcome.answers
+        self._show(message.outcome.answers)
         counts: dict[str, int] = {}
         for answer in self.answers:
             counts[answer.predicted] = counts.get(answer.predicted, 0) + 1
@@ -126,7 +127,10 @@ class PredictDialog(ModalScreen[None]):
         if len(failures) > 3:
             lines.append(Content.styled(f"! {len(failures) - 3} more could not be read", "$warning"))
         self.query_one("#predict-note", Static).update(Content("\n").join(lines))
-        self.query_one("#predict-answers", PickList).show(len(self.answers), self._row)
+
+    def _show(self, answers: "list[Answer]") -> None:
+        self.answers = answers
+        self.query_one("#predict-answers", PickList).show(len(answers), self._row)
 
     def _row(self, index: int, width: int) -> Content:
         """0.97 happy   …/photos/anna.jpg; of a long path the end is kept."""

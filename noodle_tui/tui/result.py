@@ -50,6 +50,7 @@ class ResultScreen(Screen[None]):
         Binding("r", "resume", "Resume"),
         Binding("c", "copy_options", "To Setup"),
         Binding("d", "doubts", "Distrust"),
+        Binding("f5", "app.runs", "Runs", show=False),
         Binding("question_mark,f1", "help", "Help", key_display="?"),
         Binding("y", "copy_path", "Copy path"),
         Binding("l", "log_scale", "Log scale", show=False),

@@ -90,9 +90,11 @@ class RunsScreen(Screen[None]):
             super().__init__()
             self.text, self.failed = text, failed
 
-    def __init__(self, save_dir: Path):
+    def __init__(self, save_dir: Path, picked: Path | None = None):
+        """picked: the folder of the run that the cursor is on at first"""
         super().__init__()
         self.save_dir = save_dir
+        self._first_picked = picked
         self.selection = Selection()
         self._trash = runs_chores.Trash(save_dir)
         self._loaded = False
@@ -151,13 +153,15 @@ class RunsScreen(Screen[None]):
         if not message.runs:
             self.query_one("#runs-empty", Static).update(runs_text.empty_text(self.save_dir, self._error))
         self._refill()
+        if message.whole:
+            self._first_picked = None
 
     def _refill(self) -> None:
         """Filter and sort anew; the cursor stays on its run."""
-        picked, before = self.picked, self._list.cursor
+        picked, before = self._first_picked or (self.picked and self.picked.folder), self._list.cursor
         self.selection.arrange()
         shown = self.selection.shown
-        cursor = next((i for i, run in enumerate(shown) if picked and run.folder == picked.folder), before)
+        cursor = next((i for i, run in enumerate(shown) if run.folder == picked), before)
         self._list.show(len(shown), self._row, self._header, cursor)
         self._paint_title()
         self._paint_picked()
@@ -281,7 +285,7 @@ class RunsScreen(Screen[None]):
             self._refill()
 
     def action_filter(self) -> None:
-        self.query_one("#runs-query").focus()
+        self.set_focus(self.query_one("#runs-query"))  # at once: what is typed next is for it
 
     @on(Input.Changed, "#runs-query")
     def _filter(self, message: Input.Changed) -> None:

@@ -9,7 +9,8 @@ BINDINGS = (  # the most used first: the footer leaves out the last ones where i
     Binding("enter", "open", "Open"),
     Binding("space", "mark", "Mark"),
     Binding("v", "overlay", "Overlay"),
-    Binding("slash", "filter", "Filter", key_display="/"),
+    # before the list gets it: over a slow line the letters of the filter come along, and would be commands
+    Binding("slash", "filter", "Filter", key_display="/", priority=True),
     Binding("r", "resume", "Resume"),
     Binding("s", "stop", "Stop"),
     Binding("c", "copy_options", "To Setup"),

@@ -1,6 +1,7 @@
 """The Setup screen: every option of a run, and beside it what the run will do, looked up as the form changes."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,15 +17,15 @@ from textual.widget import Widget
 from textual.widgets import Button
 
 from noodle_tui.config import RunConfig
+from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 from noodle_tui.remember import recall
-from noodle_tui.tui import chores, setup_keys
+from noodle_tui.tui import chores, setup_keys, setup_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.setup_bar import MORE_BUTTONS, Bar
-from noodle_tui.tui.setup_form import Form, hint_of, label_of, without_flag
+from noodle_tui.tui.setup_form import Form, hint_of, without_flag
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
-from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.setup_values import Values
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.option_field import OptionInput, as_text
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # see setup_panel.py
 
 LOOK_AFTER = 0.3  # seconds without a change before the preflight looks anew
 FIRST_LOOK_AFTER = 0.05  # the screen is painted first
+LOOK_AT_RUN_EVERY = 1.0  # seconds between two looks whether a run goes on here
 
 
 class SetupScreen(Screen[None]):
@@ -67,11 +69,11 @@ class SetupScreen(Screen[None]):
             self.config = config
 
     class UndoRejig(Message):
-        """She wants the photos put back, and has been asked. Call `look_again` when that is done."""
+        """She wants the photos put back where they came from, and has been asked. Call `look_again` when that is done."""
 
-        def __init__(self, data_dir: Path):
+        def __init__(self, data_dir: Path, stimuli: Path):
             super().__init__()
-            self.data_dir = data_dir
+            self.data_dir, self.stimuli = data_dir, stimuli
 
     class Demo(Message):
         """She wants to see a run on drawn people."""
@@ -83,9 +85,16 @@ class SetupScreen(Screen[None]):
             super().__init__()
             self.save_dir = save_dir
 
-    def __init__(self, values: dict[str, Any] | None = None, recall_last: bool = True):
-        """values: given from outside (flags); they win over the last values of this working folder (`recall_last`)."""
+    class ShowRun(Message):
+        """She wants to see the run that goes on in this app."""
+
+    def __init__(
+        self, values: dict[str, Any] | None = None, recall_last: bool = True, is_busy: Callable[[], bool] = lambda: False
+    ):
+        """values: given from outside (flags); they win over the last values of this working folder (`recall_last`). is_busy:
+        whether a run goes on in this app."""
         super().__init__()
+        self._is_busy, self._was_busy = is_busy, False
         self.folder = Path.cwd()
         last, note = recall(self.folder) if recall_last else ({}, "")
         self.values = Values({**last, **(values or {})})
@@ -109,6 +118,7 @@ class SetupScreen(Screen[None]):
         yield TooSmall()
 
     def on_mount(self) -> None:
+        self.set_interval(LOOK_AT_RUN_EVERY, self._look_at_run)
         self._show_values()
         self.call_after_refresh(self._complete)
 
@@ -125,7 +135,13 @@ class SetupScreen(Screen[None]):
         close_completions(self)
         self.call_after_refresh(self._paint)  # the panel has its new width then
 
+    def _look_at_run(self) -> None:
+        if self._is_busy() != self._was_busy and self.is_current:
+            self._was_busy = not self._was_busy
+            self._paint()
+
     def on_screen_resume(self) -> None:
+        self._look_at_run()
         if self.result is not None or self.panel.is_due:  # she comes back: a run or a rejig may have changed the folders
             self.look_again()
 
@@ -205,8 +221,11 @@ class SetupScreen(Screen[None]):
         problems = self.values.problems
         self.panel.show(problems)
         possible = {name for name in MORE_BUTTONS if self.check_action(name, ())}
-        self.query_one(Bar).show(self.panel.headline(problems, self._start_wanted),
-                                 possible if self._has_errors() else {"start", *possible})
+        if self._was_busy:
+            self.query_one(Bar).show(setup_text.BUSY, {"start", *possible}, "To the run")
+        else:
+            self.query_one(Bar).show(self.panel.headline(problems, self._start_wanted),
+                                     possible if self._has_errors() else {"start", *possible}, "Start")
         self._refresh_keys()
 
     def _refresh_keys(self) -> None:
@@ -240,6 +259,10 @@ class SetupScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows: those that do something now."""
         match action:
+            case "start":
+                return not self._was_busy
+            case "show_run":
+                return self._was_busy
             case "browse":
                 editor = self.form.focused
                 return editor is not None and editor.takes_a_path
@@ -256,7 +279,10 @@ class SetupScreen(Screen[None]):
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        await self.run_action(str(event.button.id))
+        await self.run_action("show_run" if event.button.id == "start" and self._was_busy else str(event.button.id))
+
+    def action_show_run(self) -> None:
+        self.post_message(self.ShowRun())
 
     def action_start(self) -> None:
         """Start. What a look found wrong may be mended by now, a photo or a disk: look again."""
@@ -272,12 +298,23 @@ class SetupScreen(Screen[None]):
             self._go_to_what_is_wrong()
         elif self.values.config is not None and self.panel.is_settled and self.panel.is_fresh:
             self._start_wanted = False
-            self.post_message(self.Start(self.values.config))
+            self._start_if_sure(self.values.config)
         else:
             self._start_wanted = True
             if self.panel.is_settled:
                 self.look_again()
             self._paint()
+
+    @work
+    async def _start_if_sure(self, config: RunConfig) -> None:
+        """Photos leave their folder only where she says so."""
+        from noodle_tui.tui.setup_questions import move_question
+
+        photos = self.result.photos if self.result else None
+        would_move = photos if photos is not None and photos.rejig == "needed" and config.mode == "move" else None
+        if would_move is None or await self.app.push_screen_wait(move_question(config, would_move)):
+            self.values.keep()
+            self.post_message(self.Start(config))
 
     def _go_to_what_is_wrong(self) -> None:
         self.panel.scroll_home(animate=False)
@@ -290,7 +327,7 @@ class SetupScreen(Screen[None]):
     @work
     async def action_rejig_only(self) -> None:
         """Sort the photos, if the plan of it is in sight and she says so; else show the plan first."""
-        from noodle_tui.tui.widgets.dialogs import Question
+        from noodle_tui.tui.setup_questions import sort_question
 
         config, result = self.values.config, self.result
         if config is None:
@@ -304,32 +341,30 @@ class SetupScreen(Screen[None]):
             self.notify("Still looking at the photos.")
         elif result.photos is None:
             self._start()  # goes to what is to be mended
-        elif await self.app.push_screen_wait(Question(
-                "Sort the photos?", rejig_in_words(config, result.photos), yes="Sort them (y)", no="Leave them (n)")):
+        elif await self.app.push_screen_wait(sort_question(config, result.photos)):
             self.post_message(self.RejigOnly(config))
 
     @work
     async def action_undo_rejig(self) -> None:
-        from noodle_tui.tui.widgets.dialogs import Question
+        from noodle_tui.tui.setup_questions import undo_question
 
         if self.result is None:
             return
         data_dir = self.result.config.data_dir
-        sure = await self.app.push_screen_wait(Question(
-            "Undo the rejig?", f"Every photo that rejig put into {data_dir} goes back where it came from; copies and links "
-            "are removed. Nothing is overwritten.", yes="Put them back (y)", no="Leave them (n)"))
-        if sure:
-            self.post_message(self.UndoRejig(data_dir))
+        try:
+            found = await asyncio.to_thread(chores.look_at_undo, data_dir)
+        except NoodleError as error:
+            return self.notify(printable(str(error)), severity="error", markup=False)
+        if await self.app.push_screen_wait(undo_question(data_dir, found)):
+            self.post_message(self.UndoRejig(data_dir, found.stimuli))
 
     @work
     async def action_reset(self) -> None:
-        from noodle_tui.tui.widgets.dialogs import Question
+        from noodle_tui.tui.setup_questions import reset_question
 
         if not self.given:
             return self.notify("All options are at their defaults.")
-        sure = await self.app.push_screen_wait(Question(
-            "Reset the form?", f"{len(self.given)} options go back to their defaults.", yes="Reset (y)", no="Keep them (n)"))
-        if sure:
+        if await self.app.push_screen_wait(reset_question(self.given)):
             self.panel.notes.clear()
             self.load_values({})
 
@@ -351,17 +386,21 @@ class SetupScreen(Screen[None]):
     @work
     async def action_demo(self) -> None:
         """Have the demo drawn and filled in. What she has set in the form would go: not without asking."""
-        from noodle_tui.tui.widgets.dialogs import Question
+        from noodle_tui.tui.setup_questions import demo_question
 
         given = dict(self.given)
         if await asyncio.to_thread(chores.is_demo, given):
             return self.notify("The demo is drawn and filled in already: ctrl+r starts it.")
-        names = [label_of(name) for name in given]
-        if not given or await self.app.push_screen_wait(Question(
-                "Fill the form in for the demo?", "Photos of invented people are drawn in a new folder here, and the form is "
-                f"filled in anew for them. What is set there now goes: {', '.join(names)}.",
-                yes="Fill it in (y)", no="Keep the form (n)")):
+        if not given or await self.app.push_screen_wait(demo_question(given)):
             self.post_message(self.Demo())
+
+    @work
+    async def take_options(self, values: dict[str, Any], name: str) -> None:
+        """Fill the form in with a past run's options, for a new run. What she has typed since would go: not without asking."""
+        from noodle_tui.tui.setup_questions import options_question
+
+        if not self.values.is_new or await self.app.push_screen_wait(options_question(self.given, name)):
+            self.load_values(values)
 
     def action_runs(self) -> None:
         config = self.values.config

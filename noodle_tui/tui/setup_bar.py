@@ -22,8 +22,9 @@ class Bar(Horizontal):
         for name, label in MORE_BUTTONS.items():
             yield Button(label, id=name, compact=True, classes="more")
 
-    def show(self, headline: Content, possible: Collection[str]) -> None:
-        """`possible`: the actions that do something now."""
+    def show(self, headline: Content, possible: Collection[str], first: str) -> None:
+        """`possible`: the actions that do something now; `first`: what the first button says."""
+        self.query_one("#start", Button).label = f"{first}  ^r"
         update(self.query_one("#headline", Static), headline)
         for button in self.query(Button):
             button.disabled = button.id not in possible

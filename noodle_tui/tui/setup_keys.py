@@ -6,6 +6,7 @@ from noodle_tui.tui.widgets.dialogs import ANYWHERE
 
 BINDINGS = (
     Binding("ctrl+r", "start", "Start"),
+    Binding("ctrl+r", "show_run", "To the run"),
     Binding("f1,question_mark", "help", "Help", key_display="f1"),
     Binding("ctrl+o", "browse", "Browse"),
     Binding("f2", "rejig_only", "Rejig"),
@@ -21,7 +22,8 @@ KEYS = (
     ("The form", (("tab ↑ ↓", "from field to field (enter goes on, too)"), ("← → space", "choose"),
                   ("typing", "replaces what a field holds; after → or end it goes on from that, or from a faint default"),
                   ("^o", "browse for a folder or a file"), ("empty", "a field without text means its default"))),
-    ("What to do", (("^r", "start"), ("f2", "only sort the photos (rejig)"), ("f3", "put sorted photos back"),
+    ("What to do", (("^r", "start; while a run goes on in this app: to that"),
+                    ("f2", "only sort the photos (rejig)"), ("f3", "put sorted photos back"),
                     ("f4", "demo: draw people who don't exist, fill the form in for them"), ("f5", "the runs in save dir"),
                     ("f6", "this form as a command line and as a Slurm script"), ("f7", "sample photos, here in the terminal"),
                     ("f8", "all options back to their defaults"), ("f9", "look at folders and device again"))),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MARKS = {"error": ("✗", "$error"), "warning": ("!", "$warning"), "info": ("·", "$quiet")}
 LABEL = 9  # cells of a line's label
 WAITING = "being looked up …"
+BUSY = Content.assemble(("● a run goes on in this app", "$success bold"), ("  f6 has the command for another", "$quiet"))
 
 
 def headline(result: "Preflight | None", problems: Sequence[str], wanted: bool) -> Content:
@@ -133,7 +134,8 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
     elif photos.rejig == "done":
         lines += _fact("rejig", "done already: nothing will be touched", width)
     if photos.skipped:
-        reasons = "; ".join(f"{count:,}: {reason}" for reason, count in photos.skipped[:3])
+        reasons = "; ".join(f"{count:,}: {reason}" + (f" ({printable(first)})" if count == 1 else "")
+                            for reason, count, first in photos.skipped[:3])
         more = f"; and {len(photos.skipped) - 3} other reasons" if len(photos.skipped) > 3 else ""
         lines += _fact("left out", f"{reasons}{more}", width)
     return lines

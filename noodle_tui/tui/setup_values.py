@@ -18,6 +18,7 @@ class Values:
         """Names that are no option are left out."""
         self.base: dict[str, Any] = {option.name: option.default for option in options()}
         self.given: dict[str, Any] = {name: value for name, value in given.items() if name in self.base}
+        self._kept = dict(self.given)
         self.config: RunConfig | None = None  # None while there are problems
         self.problems: dict[str, str] = {}  # {option: what is wrong with it}
 
@@ -38,6 +39,17 @@ class Values:
         self.base = {option.name: option.default for option in options()}
         self.given = {name: value for name, value in values.items()
                       if name in self.base and as_text(value) != as_text(self.base[name])}
+
+        self.keep()
+
+    def keep(self) -> None:
+        """They are a run's now, or came from one: they won't get lost."""
+        self._kept = dict(self.given)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether something was typed since."""
+        return self.given != self._kept
 
     def check(self) -> None:
         """See what RunConfig makes of them."""

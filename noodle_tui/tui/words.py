@@ -1,8 +1,20 @@
 """Numbers as people read them on a screen: short, of steady width, never more digits than they are worth."""
 
+import shlex
 from math import isfinite, isnan
 
 from rich.cells import cell_len
+
+
+def unquoted(path: str) -> str:
+    """A path as it is, where it was pasted as a shell would have it: in quotes, or with blanks behind backslashes."""
+    if path[:1] in ("'", '"') or "\\" in path:
+        try:
+            parts = shlex.split(path)
+        except ValueError:  # a quote that isn't closed (yet)
+            return path
+        return parts[0] if len(parts) == 1 else path
+    return path
 
 
 def number(value: float | None) -> str:

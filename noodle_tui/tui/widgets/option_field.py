@@ -10,7 +10,7 @@ from textual.widgets import Input
 from noodle_tui.config import Option
 from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.line_input import LineInput
-from noodle_tui.tui.words import end_of
+from noodle_tui.tui.words import end_of, unquoted
 
 if TYPE_CHECKING:  # imported when the first path is come to
     from noodle_tui.tui.widgets.path_completion import PathCompletion
@@ -133,5 +133,5 @@ def read(option: Option, text: str) -> Any:
     if option.kind == "list":
         return [part.strip() for part in text.split(",") if part.strip()]
     if option.kind == "path" or option.name in TAKES_A_FILE:
-        return os.path.expanduser(text).rstrip("/") or "/"
+        return os.path.expanduser(unquoted(text)).rstrip("/") or "/"
     return text

@@ -1,0 +1,51 @@
+"""What the Setup screen asks before it touches photos, or what stands in the form."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from noodle_tui.config import RunConfig
+from noodle_tui.names import printable
+from noodle_tui.tui.setup_form import label_of
+from noodle_tui.tui.setup_text import rejig_in_words
+from noodle_tui.tui.widgets.dialogs import Question
+
+if TYPE_CHECKING:
+    from noodle_tui.preflight.photos import Photos
+    from noodle_tui.tui.chores import Undo
+
+
+def sort_question(config: RunConfig, photos: "Photos") -> Question:
+    return Question("Sort the photos?", rejig_in_words(config, photos), yes="Sort them (y)", no="Leave them (n)")
+
+
+def move_question(config: RunConfig, photos: "Photos") -> Question:
+    text = f"{rejig_in_words(config, photos)} With mode copy or link the originals stay where they are."
+    return Question("Move the photos and train?", text, yes="Move them and train (y)", no="Not yet (n)")
+
+
+def undo_question(data_dir: Path, found: "Undo") -> Question:
+    stimuli, here = printable(str(found.stimuli)), printable(str(data_dir))
+    what = {"move": f"{found.count:,} photos go back from {here} to {stimuli}. Nothing is overwritten.",
+            "copy": f"{found.count:,} copies are removed from {here}; the originals are in {stimuli}.",
+            "link": f"{found.count:,} links are removed from {here}; the photos stay in {stimuli}."}[found.mode]
+    return Question("Undo the rejig?", what, yes="Undo it (y)", no="Leave them (n)")
+
+
+def reset_question(given: Mapping[str, Any]) -> Question:
+    return Question("Reset the form?", f"{len(given)} options go back to their defaults.", yes="Reset (y)", no="Keep them (n)")
+
+
+def demo_question(given: Mapping[str, Any]) -> Question:
+    text = ("Photos of invented people are drawn in a new folder here, and the form is filled in anew for them. "
+            f"What is set there now goes: {_names(list(given))}.")
+    return Question("Fill the form in for the demo?", text, yes="Fill it in (y)", no="Keep the form (n)")
+
+
+def options_question(given: Mapping[str, Any], name: str) -> Question:
+    text = f"It gets the options of {printable(name)}. What is set there now goes: {_names(list(given))}."
+    return Question("Fill the form in anew?", text, yes="Fill it in (y)", no="Keep the form (n)")
+
+
+def _names(options: Sequence[str]) -> str:
+    return ", ".join(label_of(name) for name in options)

@@ -15,7 +15,7 @@ from rich.text import Text
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import RunDone, RunFailed, RunState, RunStopped
 from noodle_tui.listeners.console import ConsoleListener, clock
-from noodle_tui.names import printable
+from noodle_tui.names import as_argument, printable
 from noodle_tui.predict import PredictOutcome
 from noodle_tui.report import closing_lines
 from noodle_tui.run_folder import Follower, is_alive
@@ -103,5 +103,5 @@ def follow(folder: Path, log_every: int, as_json: bool) -> int:
         raise NoodleError(f"the run failed: {state.ended.error}")
     if state.ended is None:
         raise NoodleError("the run was interrupted: its process is gone; pick it up with noodle run --headless --load-dir "
-                          f"{folder}")
+                          f"{as_argument(folder)}")
     return 130 if isinstance(state.ended, RunStopped) else 0

@@ -1,6 +1,7 @@
 """What a photo's name says: its class, the person on it, the morph level."""
 
 import re
+import shlex
 
 LEVEL = re.compile(r"_C(\d+)$")
 
@@ -32,6 +33,11 @@ def level_in(name: str) -> int | None:
 def printable(text: str) -> str:
     """The text on one line, with control characters, broken UTF-8 and invisible direction marks written as escapes."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def as_argument(path: object) -> str:
+    """A path in a command that somebody may copy into a shell."""
+    return shlex.quote(printable(str(path)))
 
 
 def number_of(count: int, noun: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError, one_line
 from noodle_tui.events import EpochDone, from_json
-from noodle_tui.names import number_of
+from noodle_tui.names import as_argument, number_of
 from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
@@ -130,7 +130,7 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
         if option.name in changed and option.name not in CHANGEABLE:
             raise UsageError(
                 f"--{option.flag} {changed[option.name]}: the run in {folder} was started with {getattr(before, option.name)}; "
-                f"leave the option out, or start a new run from its weights with --load-dir {folder / MODEL}"
+                f"leave the option out, or start a new run from its weights with --load-dir {as_argument(folder / MODEL)}"
             )
     warnings += [f"picked up with another {name}: {getattr(before, name)} before, {value} now"
                  for name, value in changed.items()]

@@ -1,4 +1,5 @@
-"""The form's last values: one file a working folder, in the user's state folder. Options hold no keys, so no key gets there."""
+"""The form's last values: one file a working folder, in the user's state folder. Options hold no keys, so no key gets there.
+And the app's colours."""
 
 import hashlib
 import json
@@ -47,6 +48,25 @@ def recall(folder: Path) -> tuple[dict[str, Any], str]:
     good = {name: value for name, value in content["values"].items() if name in known and _fits(known[name], value)}
     left_out = len(content["values"]) - len(good)
     return good, f"{left_out} of the last values don't fit any more and were left out" if left_out else ""
+
+
+def remember_theme(name: str) -> None:
+    """Keep the app's colours for the next time. OSError if that can't be."""
+    file = _theme_file()
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    write_atomic(file, name + "\n")
+
+
+def recall_theme() -> str:
+    """The name that was kept; "" where there is none, or it can't be read."""
+    try:
+        return read_plain(_theme_file(), MAX_BYTES).decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _theme_file() -> Path:
+    return platformdirs.user_state_path("noodle-tui") / "theme"
 
 
 def _as_json(value: Any) -> Any:

@@ -17,6 +17,13 @@ from noodle_tui.events import Event
 from noodle_tui.run import Outcome, run
 from noodle_tui.samples import find_samples
 
+
+@pytest.fixture(autouse=True, scope="session")
+def no_state_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the app remembers: neither hers comes into a test, nor a test's to her."""
+    os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+
+
 PEOPLE = ("07F", "09F", "25M", "34M")
 TRAIN_LEVELS, VAL_LEVELS = (5, 12, 19), (8,)  # of the morph from neutral: 24 and 8 images
 EMOTIONS = {"happy": "Ha", "sad": "Sa"}

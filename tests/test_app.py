@@ -11,6 +11,7 @@ from textual.widgets._toast import Toast
 
 from noodle_tui import demo
 from noodle_tui.demo import draw_stimuli
+from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.widgets.dialogs import Question
 
@@ -65,3 +66,23 @@ async def test_a_demo_is_drawn_once_and_fills_in_an_empty_form_unasked(place: Pa
         await until(pilot, lambda: any("filled in already" in note.message for note in again._notifications))
         await pilot.press("f8", "y", "f4")
         await until(pilot, lambda: again.setup.given.get("namestr") == "demo")
+
+
+async def test_the_colours_are_remembered() -> None:
+    app = NoodleApp(recall_last=False)
+    assert app.theme == "noodle-dark"
+    async with app.run_test() as pilot:
+        app.theme = "noodle-light"
+        await until(pilot, lambda: recall_theme() == "noodle-light")
+    assert NoodleApp(recall_last=False).theme == "noodle-light"
+    remember_theme("from a later version")
+    assert NoodleApp(recall_last=False).theme == "noodle-dark"
+
+
+async def test_ctrl_c_says_how_to_quit() -> None:
+    app = NoodleApp(recall_last=False)
+    async with app.run_test(notifications=True) as pilot:
+        app.show_live(ReplaySource(fake_events(3, "running")), "run")
+        await pilot.pause()
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: any(note.message == "ctrl+q quits" for note in app._notifications))

@@ -3,6 +3,7 @@
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from small_app import until
 from textual.pilot import Pilot
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import Event, Message, Paused, Resumed, RunStarted, RunState, RunStopped, Saved, StageStarted
+from noodle_tui.events import Event, Message, Paused, Resumed, RunDone, RunStarted, RunState, RunStopped, Saved, StageStarted
 from noodle_tui.tui import live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
@@ -542,7 +543,17 @@ def test_a_long_past_is_taken_in_without_holding_up_the_screen():
 
 
 def test_machine_line():
-    text, load = read_machine("cpu", socket.gethostname(), 1)
+    found: list[tuple[str, float | None]] = []
+    reader = threading.Thread(target=lambda: found.append(read_machine("cpu", socket.gethostname(), 1)))
+    busy = threading.Event()
+    worker = threading.Thread(target=lambda: [sum(range(10_000)) for _ in iter(busy.is_set, True)])
+    worker.start()
+    reader.start()
+    reader.join()
+    busy.set()
+    worker.join()
+    [(text, load)] = found
+    assert load is not None and load > 0, "a thread's first look sees a load, too"
     assert text.startswith("CPU ")
     assert load is not None
     assert 0 <= load <= 100
@@ -560,6 +571,21 @@ def test_a_run_that_was_stopped_in_its_first_epoch_can_be_picked_up():
                            RunStopped(reason="asked", seconds=1.0)])
     verdict = live_text.verdict(state, "stopped")
     assert verdict is not None and "Saved within the first epoch. To go on: noodle run --load-dir" in verdict.plain
+    assert state.started is not None
+    state.started = replace(state.started, folder="/my weights/two words")
+    verdict = live_text.verdict(state, "stopped")
+    assert verdict is not None and verdict.plain.endswith("noodle run --load-dir '/my weights/two words'")
+
+
+def test_a_run_that_was_picked_up_has_one_duration():
+    first, *_ = fake_events(4, "running")
+    assert isinstance(first, RunStarted)
+    parts = [replace(first, time=100.0), RunStopped(reason="asked", seconds=7.0), replace(first, time=200.0, resumed_at=1),
+             RunDone(best_epoch=1, best_correct=1, best_count=2, seconds=8.0)]
+    state = RunState.fold(parts)
+    verdict = live_text.verdict(state, "done")
+    assert verdict is not None and "done in 0:15:" in verdict.plain
+    assert "in 0:15" in live_text.stage_line(state, "done", "", 100).plain
 
 
 def test_a_stage_that_is_not_asked_for_is_not_awaited():

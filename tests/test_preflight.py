@@ -17,7 +17,7 @@ from noodle_tui import disk
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.preflight import machine as preflight_machine
-from noodle_tui.preflight.checks import Preflight, estimate, preflight
+from noodle_tui.preflight.checks import Preflight, _try, estimate, preflight
 from noodle_tui.rejig import apply_rejig, plan_for, plan_rejig
 from noodle_tui.run_folder import locked
 
@@ -134,6 +134,22 @@ def test_a_folder_that_may_not_be_looked_into_is_an_error_at_its_option(tmp_path
             assert {finding.option for finding in result.errors} == {"data_dir"}
     finally:
         (tmp_path / "hers").chmod(0o700)
+
+
+@pytest.mark.parametrize(("text", "option"), [
+    ("no right to write in ro: choose another --data-dir", "data_dir"),
+    ("no photo's name tells its person with --person 'abc'", "person"),
+    ("--lr 7: too much; see --momentum or --stimuli", "lr"),
+    ("nothing in x: name another --stimuli, or switch --rejig-data off", "stimuli"), ("the disk is gone", "stimuli"),
+    ("an --unknown option", "stimuli"),
+])
+def test_what_is_to_be_mended_is_told_at_the_option_that_it_names(text: str, option: str) -> None:
+    def look() -> None:
+        raise NoodleError(text)
+
+    result, nothing = _try(Preflight(RunConfig()), "stimuli", look)
+    assert nothing is None
+    assert [(finding.option, finding.text) for finding in result.errors] == [(option, text)]
 
 
 def test_unreadable_photos_stop_a_run_unless_they_may_be_left_out(own_data_dir: Path, tmp_path: Path) -> None:

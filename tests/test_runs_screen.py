@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from noodle_tui.run_folder import locked
 from noodle_tui.summaries import RunSummary, summarise
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines
 from noodle_tui.tui.runs import RunsScreen
-from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, when_in_short
+from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, sorted_runs, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.overlay import FIRST_INK, Overlay
 from noodle_tui.tui.widgets.painting import Lines
@@ -202,6 +203,14 @@ async def test_sorts_by_column_and_turns_round(save_dir: Path) -> None:
             await pilot.press("o")
             seen.add(screen.selection.sort.name)
         assert {"state", "name", "epochs", "best", "started"} <= seen
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_runs_without_a_columns_value_come_last(save_dir: Path, reverse: bool) -> None:
+    runs = [summarise(folder) for folder in sorted(save_dir.iterdir())]
+    runs = [run if run.name == "failed_run" else replace(run, best_correct=None) for run in runs]
+    best = next(column for column in SORTABLE if column.name == "best")
+    assert sorted_runs(runs, best, reverse)[0].name == "failed_run"
 
 
 async def test_a_click_on_a_column_sorts_and_on_a_row_picks_then_opens(save_dir: Path) -> None:

@@ -250,6 +250,27 @@ async def test_typing_replaces_what_a_field_holds_but_after_end_goes_on_from_it(
             assert editor(screen, name).value == value
 
 
+async def test_what_will_happen_is_scrolled_from_the_form_and_fits_a_new_window() -> None:
+    def heading() -> str:
+        return screen.query_one("#heading", Lines).text
+
+    async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, _):
+        await until(pilot, lambda: "page ↓" in heading())
+        before = screen.query_one("#panel").scroll_y
+        await pilot.press("pagedown", "pagedown")
+        await until(pilot, lambda: "page ↑" in heading() and screen.query_one("#panel").scroll_y > before)
+        assert screen.focused is editor(screen, "stimuli")
+        await pilot.press("pageup", "pageup")
+        await until(pilot, lambda: "page ↓" in heading())
+        facts = screen.query_one("#facts", Static)
+        narrow = str(facts.content)
+        await pilot.resize_terminal(60, 24)  # the panel lies below the form now, and is wider
+        await until(pilot, lambda: str(facts.content).count("\n") < narrow.count("\n"))
+        assert heading().startswith("─ What will happen ───")
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: str(facts.content) == narrow)
+
+
 async def test_reset_asks_first() -> None:
     async with opened() as (pilot, screen, _):
         await pilot.press("f8")

@@ -106,16 +106,19 @@ def preflight(
 
 
 def _try(result: Preflight, option: str, look: Callable[[], Found]) -> tuple[Preflight, Found | None]:
-    """`look`'s answer; an error meant for people becomes a finding at the option that its text begins with, or `option`."""
+    """`look`'s answer; an error meant for people becomes a finding: at the option that its text begins with, at `option` if it
+    names that one or none, else at the first that it names."""
     try:
         return result, look()
     except StopRun:
         raise
     except (NoodleError, OSError, ImportError, RuntimeError) as error:  # torch speaks of drivers by RuntimeErrors
         text = one_line(error)
-        named = re.match(r"--([a-z][a-z-]*)", text)
         flags = {o.flag: o.name for o in options()}
-        return result.with_findings(Finding("error", flags.get(named[1], option) if named else option, text)), None
+        named = [flags[flag] for flag in re.findall(r"(?<!\S)--([a-z][a-z-]*)", text) if flag in flags]
+        if named and (text.startswith("--") or option not in named):
+            option = named[0]
+        return result.with_findings(Finding("error", option, text)), None
 
 
 def _look_at_load_dir(result: Preflight) -> Preflight:

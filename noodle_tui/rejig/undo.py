@@ -6,14 +6,13 @@ exist; there is no journal that could disagree with the disk.
 """
 
 import os
-import shlex
 import shutil
 import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
+from noodle_tui.names import as_argument, printable
 from noodle_tui.rejig.disk import errors_in_words, locked, move_back, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
 
@@ -86,7 +85,7 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = no
         if made is None:
             raise NoodleError(f"{printable(str(data_dir))} was not made by noodle rejig: there is nothing to undo")
         if stimuli is not None and os.path.realpath(stimuli) != made.stimuli:
-            there, here = (shlex.quote(printable(str(folder))) for folder in (made.stimuli, data_dir))
+            there, here = (as_argument(folder) for folder in (made.stimuli, data_dir))
             raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}; to put them back "
                               f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
         _refuse_conflicts(data_dir, made)

@@ -24,6 +24,7 @@ from textual.screen import ModalScreen, Screen
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import EXIT_STOPPED, NoodleError, one_line
+from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
 from noodle_tui.tui.exact_update import ExactUpdate
@@ -59,7 +60,7 @@ class NoodleApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (too_small.WIDTH, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (too_small.HEIGHT, "-short"), (34, "-tall")]  # noqa: RUF012
 
-    def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, theme: str = "noodle-dark",
+    def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, theme: str = "",
                  recall_last: bool = True):
         """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
         super().__init__()
@@ -68,7 +69,8 @@ class NoodleApp(App[None]):
         self._first = first
         for one in THEMES:
             self.register_theme(one)
-        self.theme = theme
+        theme = theme or recall_theme()
+        self.theme = theme if theme in self.available_themes else THEMES[0].name
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return variables_for(self.current_theme.dark)
@@ -79,11 +81,19 @@ class NoodleApp(App[None]):
     def on_mount(self) -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="app"))
         self._listen_to_signals()
+        self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
         self.screen_change_signal.subscribe(self, self._clear_toasts, immediate=True)
         self.push_screen(self._first or self.setup)
         self.call_after_refresh(_collect_garbage_from_now_on)
         if self._first is None:
             self.call_after_refresh(self._look_for_live_runs, self._save_dir())
+
+    @work(thread=True)
+    def _keep_theme(self, name: str) -> None:
+        try:
+            remember_theme(name)
+        except OSError as error:
+            self.call_from_thread(self.notify, f"These colours can't be remembered ({error.strerror}).", severity="warning")
 
     @work(thread=True)
     def _look_for_live_runs(self, save_dir: Path) -> None:
@@ -302,6 +312,10 @@ class NoodleApp(App[None]):
             return
         self.call_from_thread(self.setup.load_values, values)
         self.call_from_thread(self.notify, "The form is filled in for the demo: ctrl+r starts it.")
+
+    def action_help_quit(self) -> None:
+        """ctrl+c, which in a terminal ends things: Textual tells of a key that doesn't ask what becomes of a run."""
+        self.notify("ctrl+q quits", timeout=3)
 
     # -- leaving ------------------------------------------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.heap import share_one_heap
+from noodle_tui.names import as_argument
 from noodle_tui.terminal import INCAPABLE, LastingStream, draw_in_utf8, leave_session, leave_terminal, open_closed_streams
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     leave_session()
     with contextlib.suppress(BrokenPipeError), os.fdopen(tells, "w") as pipe:  # nobody hears it after a hang-up
         pipe.write(f"The run goes on without this terminal (process {os.getpid()}).\n"
-                   f"See it again with `noodle watch {run.folder or ''}`.\n")
+                   f"See it again with `noodle watch {as_argument(run.folder) if run.folder else ''}`.\n")
     run.join()
     return 0
 
@@ -123,7 +124,7 @@ def _where_it_stands(run: "BackgroundRun") -> str:
     if isinstance(ending, RunStopped) and (run.folder is None or not has_checkpoint(run.folder)):
         return "The run is stopped; it had not learnt anything yet."
     if isinstance(ending, RunStopped):
-        return f"The run is stopped and saved. Go on with it: noodle run --load-dir {run.folder}"
+        return f"The run is stopped and saved. Go on with it: noodle run --load-dir {as_argument(run.folder)}"
     return f"The run is done: {run.folder}"
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from textual.content import Content
 
 from noodle_tui.events import STAGES, EpochDone, RunDone, RunFailed, RunState, RunStopped
-from noodle_tui.names import number_of, printable
+from noodle_tui.names import as_argument, number_of, printable
 from noodle_tui.stats import accuracy_in_words
 from noodle_tui.tui import words
 from noodle_tui.tui.curves import Curves, View
@@ -184,7 +184,7 @@ def verdict(state: RunState, status: str) -> Content | None:
     head, tail = "", ""
     match state.ended:
         case RunDone() as done:
-            head = f"{sign} done in {words.duration(done.seconds)}: best validation accuracy " \
+            head = f"{sign} done in {words.duration(state.seconds)}: best validation accuracy " \
                    f"{accuracy_in_words(done.best_correct, done.best_count)} at epoch {done.best_epoch}."
         case RunStopped() as stopped:
             head = f"{sign} stopped after epoch {state.epoch} of {state.n_epochs}: {stopped.reason}."
@@ -208,7 +208,7 @@ def verdict(state: RunState, status: str) -> Content | None:
 def _pick_up(state: RunState) -> str:
     if state.started is None or state.saved_epoch is None:
         return "Nothing was saved yet."
-    return f"{words.saved(state.saved_epoch)}. To go on: noodle run --load-dir {state.started.folder}"
+    return f"{words.saved(state.saved_epoch)}. To go on: noodle run --load-dir {as_argument(state.started.folder)}"
 
 
 def doubts(state: RunState) -> Sequence[str]:

@@ -2,13 +2,15 @@
 
 import os
 import socket
+import threading
 from importlib import import_module
 from typing import Any
 
 import psutil
 
 GIB = 2**30
-psutil.cpu_percent()  # the load since the last call: the first one has nothing to count from
+FIRST_LOOK = 0.2  # seconds
+_asked = threading.local()  # psutil counts the processor's load since the same thread's last call
 
 
 def read_machine(device: str, host: str, pid: int) -> tuple[str, float | None]:
@@ -23,7 +25,8 @@ def read_machine(device: str, host: str, pid: int) -> tuple[str, float | None]:
         return read_gpu(device, pid)
     memory = psutil.virtual_memory()
     used, total = (memory.total - memory.available) / GIB, memory.total / GIB
-    load = psutil.cpu_percent()
+    load = psutil.cpu_percent(None if hasattr(_asked, "before") else FIRST_LOOK)
+    _asked.before = True
     return f"CPU {load:.0f}%  RAM {used:.1f}/{total:.0f} GiB", load
 
 

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from noodle_tui.evaluate import Prediction
 from noodle_tui.events import RunFailed, RunState, RunStopped
-from noodle_tui.names import number_of, printable
+from noodle_tui.names import as_argument, number_of, printable
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import ENDED_EARLY
@@ -117,7 +117,7 @@ def how_to_go_on(facts: ResultFacts, width: int) -> str:
         return "Nothing was saved yet: copy its options to Setup (c) and start again."
     epoch = facts.state.saved_epoch
     text = f"{'A checkpoint is there' if epoch is None else words.saved(epoch)}; r resumes it"
-    command = f", as does noodle run --load-dir {printable(str(facts.folder))}"
+    command = f", as does noodle run --load-dir {as_argument(facts.folder)}"
     return text + command if len(text + command) <= width else text + "."
 
 

@@ -107,13 +107,11 @@ COLUMNS = (
     Column("state", (2, 14), _state, lambda run: list(MARKS).index(run.status)),
     Column("name", (0,), lambda run, width: Content(words.shortened(printable(run.name), width + 1)),
            lambda run: run.name.casefold()),
-    Column("started", (13, 18), _started, lambda run: run.started or 0.0, right=True, descending=True),
+    Column("started", (13, 18), _started, lambda run: run.started, right=True, descending=True),
     Column("epochs", (10,), _epochs, lambda run: run.epoch, right=True, descending=True),
-    Column("best", (7,), _accuracy, lambda run: -1.0 if run.best_accuracy is None else run.best_accuracy, right=True,
-           descending=True),
+    Column("best", (7,), _accuracy, lambda run: run.best_accuracy, right=True, descending=True),
     Column("correct", (0, 9), _counts, None, right=True),
-    Column("95%", (0, 10), _interval, lambda run: -1.0 if run.interval is None else run.interval[0], right=True,
-           descending=True),
+    Column("95%", (0, 10), _interval, lambda run: run.interval and run.interval[0], right=True, descending=True),
     Column(" curve", (0, 10, 16), _spark, None),
     Column("time", (0, 9), _duration, lambda run: run.seconds, right=True, descending=True),
 )
@@ -174,10 +172,13 @@ def _cell(content: Content, width: int, right: bool) -> Content:
 
 
 def sorted_runs(runs: Sequence[RunSummary], sort: Column, reverse: bool) -> list[RunSummary]:
-    """Pinned ones first; equal ones stay newest first, as they come."""
-    assert sort.key is not None
-    by_column = list(runs) if sort is NEWEST and reverse else sorted(runs, key=sort.key, reverse=reverse)
-    return sorted(by_column, key=lambda run: not run.pinned)
+    """Pinned ones first; those without the column's value last; equal ones stay newest first, as they come."""
+    key = sort.key
+    assert key is not None
+    if sort is not NEWEST or not reverse:
+        known = [run for run in runs if key(run) is not None]
+        runs = [*sorted(known, key=key, reverse=reverse), *(run for run in runs if key(run) is None)]
+    return sorted(runs, key=lambda run: not run.pinned)
 
 
 def account(run: RunSummary, width: int) -> list[Content]:

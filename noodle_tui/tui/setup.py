@@ -133,7 +133,6 @@ class SetupScreen(Screen[None]):
         place = Content.styled(end_of(printable(str(self.folder)), max(width - len("Setup") - 6, 1)), "$quiet")
         self.query_one("#title", Lines).show(headed_rule(Content.styled("Setup", "bold"), width, place))
         close_completions(self)
-        self.call_after_refresh(self._paint)  # the panel has its new width then
 
     def _look_at_run(self) -> None:
         if self._is_busy() != self._was_busy and self.is_current:
@@ -409,6 +408,9 @@ class SetupScreen(Screen[None]):
     def _save_dir_shown(self) -> Path:
         """What stands in the form while another field is wrong."""
         return Path(str(self.given.get("save_dir") or RunConfig.model_fields["save_dir"].default))
+
+    def action_page(self, direction: int) -> None:
+        self.panel.page(direction)
 
     def action_look_again(self) -> None:
         self.look_again()

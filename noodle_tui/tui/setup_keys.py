@@ -17,6 +17,8 @@ BINDINGS = (
     Binding("f7", "photos", "Photos"),
     Binding("f8", "reset", "Reset"),
     Binding("f9", "look_again", "Look again", show=False),
+    Binding("pagedown", "page(1)", "Panel down", show=False, priority=True),
+    Binding("pageup", "page(-1)", "Panel up", show=False, priority=True),
 )
 KEYS = (
     ("The form", (("tab ↑ ↓", "from field to field (enter goes on, too)"), ("← → space", "choose"),
@@ -26,6 +28,7 @@ KEYS = (
                     ("f2", "only sort the photos (rejig)"), ("f3", "put sorted photos back"),
                     ("f4", "demo: draw people who don't exist, fill the form in for them"), ("f5", "the runs in save dir"),
                     ("f6", "this form as a command line and as a Slurm script"), ("f7", "sample photos, here in the terminal"),
-                    ("f8", "all options back to their defaults"), ("f9", "look at folders and device again"))),
+                    ("f8", "all options back to their defaults"), ("f9", "look at folders and device again"),
+                    ("page ↑ ↓", "scroll what will happen"))),
     ("Anywhere", ANYWHERE),
 )  # fmt: skip

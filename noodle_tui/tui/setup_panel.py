@@ -53,10 +53,11 @@ class Panel(Vertical):
         self._folder = folder
         self._looked_at = 0.0
         self._timer: Timer | None = None
+        self._shown: tuple[Preflight | None, Mapping[str, str]] = (None, {})  # and the form's problems
 
     def compose(self) -> ComposeResult:
         yield Lines(id="heading")
-        with VerticalScroll(id="panel"):
+        with VerticalScroll(id="panel", can_focus=False):  # page up and page down scroll it from the form
             yield Static(id="facts")
             yield Horizontal(id="photos")
 
@@ -139,13 +140,36 @@ class Panel(Vertical):
 
     def show(self, problems: Mapping[str, str]) -> None:
         """Show what was found, or the form's `problems`. While it is looked up anew, what was found before stays."""
-        if self.result is not None and not (self.is_settled or self.is_waiting or problems):
-            return
-        heading, scroll = self.query_one("#heading", Lines), self.query_one("#panel", VerticalScroll)
-        heading.show(headed_rule(Content.styled("What will happen", "bold"), heading.size.width))
-        width = max(scroll.scrollable_content_region.width, 20)
-        update(self.query_one("#facts", Static), setup_text.panel(self.result, list(problems.items()), self.notes, width))
+        if self.result is None or self.is_settled or self.is_waiting or problems:
+            self._shown = (self.result, dict(problems))
+            self._write()
+
+    def on_mount(self) -> None:
+        scroll = self.query_one("#panel", VerticalScroll)
+        self.watch(scroll, "scroll_y", self._write_heading, init=False)
+        self.watch(scroll, "virtual_size", self._write_heading, init=False)
+
+    def on_resize(self) -> None:
+        self._write()
+
+    def page(self, direction: int) -> None:
+        """Scroll by most of what is in sight, down (1) or up (-1)."""
+        scroll = self.query_one("#panel", VerticalScroll)
+        scroll.scroll_relative(y=direction * max(scroll.size.height - 2, 1), animate=False)
+
+    def _write(self) -> None:
+        result, problems = self._shown
+        width = max(self.query_one("#panel", VerticalScroll).scrollable_content_region.width, 20)
+        update(self.query_one("#facts", Static), setup_text.panel(result, list(problems.items()), self.notes, width))
+        self._write_heading()
         self._show_photos()
+
+    def _write_heading(self) -> None:
+        """With the key that leads to what is out of sight."""
+        heading, scroll = self.query_one("#heading", Lines), self.query_one("#panel", VerticalScroll)
+        more = "page ↓" if scroll.scroll_y < scroll.max_scroll_y else "page ↑" if scroll.scroll_y > 0 else ""
+        title = Content.styled("What will happen", "bold")
+        heading.show(headed_rule(title, heading.size.width, Content.styled(more, "$quiet")))
 
     def headline(self, problems: Mapping[str, str], start_wanted: bool) -> Content:
         """One line: can it start?"""

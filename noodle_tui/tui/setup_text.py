@@ -125,11 +125,11 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
     if photos.rejig == "needed":
         verb = {"move": "moved", "copy": "copied", "link": "linked"}[config.mode]
         to = _place(config.data_dir, width)
-        parts = [f"{photos.new:,} {verb} to {to}"] if photos.new or not photos.leaving else []
+        parts = [f"{photos.new:,} {verb} to {to}"] if photos.new else []
         if photos.leaving:
             parts.append(f"{photos.leaving:,} put back")
         if result.made_by_rejig:
-            parts.append("the others rearranged")
+            parts.append("the others rearranged" if parts else f"those in {to} rearranged")
         lines += _fact("rejig", ", ".join(parts), width)
     elif photos.rejig == "done":
         lines += _fact("rejig", "done already: nothing will be touched", width)
@@ -150,7 +150,7 @@ def rejig_in_words(config: RunConfig, photos: "Photos") -> str:
     if photos.leaving:
         parts.append(f"{photos.leaving:,} photos in {data_dir} go back to where they came from.")
     if not photos.new:
-        parts.append(f"The others in {data_dir} are rearranged.")
+        parts.append(f"The {'others' if photos.leaving else 'photos'} in {data_dir} are rearranged.")
     return " ".join([*parts, "f3 puts all of them back."])
 
 

@@ -19,6 +19,7 @@ from noodle_tui.names import as_argument, printable
 from noodle_tui.predict import PredictOutcome
 from noodle_tui.report import closing_lines
 from noodle_tui.run_folder import Follower, is_alive
+from noodle_tui.stats import interval_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 
 FOLLOW_EVERY = 0.5  # seconds
@@ -56,8 +57,8 @@ def print_runs(save_dir: Path, format: str) -> None:
 def run_as_row(s: RunSummary) -> list[str]:
     best = "-"
     if s.interval and s.best_accuracy is not None:
-        low, high = s.interval
-        best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}) {low:.2f}-{high:.2f}"
+        interval = interval_in_words(s.interval).replace(" to ", "-")
+        best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}) {interval}"
     started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
     return [printable(s.folder.name), s.status, f"{s.epoch}/{s.n_epochs}", best, started, clock(s.seconds)]
 

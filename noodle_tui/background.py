@@ -43,9 +43,14 @@ class BackgroundRun:
 
             run(self._config, [self._listen], self.control)
         except BaseException as error:  # noqa: BLE001 - the thread's last word; a run that had begun has said it already
-            if not (self.events and isinstance(self.events[-1], ENDINGS)):
+            if not self._has_ended():
                 self._listen(RunFailed(error=one_line(error), seconds=0.0))
         leave_card()
+
+    def _has_ended(self) -> bool:
+        """Whether the run has said its end since it began here; loggers may have a word after it."""
+        ends = (event for event in reversed(self.events) if isinstance(event, (RunStarted, *ENDINGS)))
+        return isinstance(next(ends, None), ENDINGS)
 
     def _listen(self, event: Event) -> None:
         if isinstance(event, StageProgress):

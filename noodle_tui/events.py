@@ -40,15 +40,13 @@ class RunStarted(Event):
 class StageStarted(Event):
     stage: str  # one of STAGES
     text: str
-    total: int | None = None  # images, bytes or batches; None where nobody knows
 
 
 @dataclass(frozen=True)
 class StageProgress(Event):
     stage: str
-    done: int
-    total: int | None = None
-    text: str = ""
+    done: int  # images, bytes or, of an epoch, batches
+    total: int | None = None  # None where nobody knows
 
 
 @dataclass(frozen=True)
@@ -293,7 +291,7 @@ class RunState:
         recent = [epoch for epoch in self.epochs[-10:] if self.started is None or epoch.epoch > self.started.resumed_at]
         if self.ended or not (recent or done):
             return None
-        pace = sum(e.seconds for e in recent) / len(recent) if recent else (self.last_time - self.stage_began) / done
+        pace = sum(map(_whole, recent)) / len(recent) if recent else (self.last_time - self.stage_began) / done
         return max(self.n_epochs - self.epoch - done, 0) * pace
 
     def apply(self, event: Event) -> None:
@@ -306,11 +304,10 @@ class RunState:
                 self._start(event)
             case StageStarted():
                 self.stage, self.stage_text = event.stage, event.text
-                self.stage_done, self.stage_total = 0, event.total
+                self.stage_done, self.stage_total = 0, None
                 self.stage_began = event.time
             case StageProgress():
                 self.stage, self.stage_done = event.stage, event.done
-                self.stage_text = event.text or self.stage_text
                 self.stage_total = event.total if event.total is not None else self.stage_total
             case StageDone():
                 self.stages[event.stage] = event.seconds
@@ -367,3 +364,9 @@ class RunState:
         for event in events:
             state.apply(event)
         return state
+
+
+def _whole(epoch: EpochDone) -> float:
+    """Seconds that all of an epoch's images take: more than it took, where a part was done before the run was picked up."""
+    images = epoch.train_count + epoch.val_count
+    return max(epoch.seconds, images / epoch.images_per_second if epoch.images_per_second > 0 else 0.0)

@@ -21,10 +21,11 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
 from noodle_tui.graphs import Captured, Graphs, graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
+from noodle_tui.progress import at_most_every
+from noodle_tui.stage import PROGRESS_EVERY
 from noodle_tui.step import make_shared_step, make_step
 
 EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
-PROGRESS_EVERY = 0.2  # seconds between two reports of progress within an epoch
 
 
 def fit(
@@ -53,7 +54,7 @@ def fit(
     graphs = graphs_on(device.torch_device, emit) if world.size == 1 else None
     train_step = make_train_step(session, data, batches, val_pixels, config, device, world, graphs)
     forward = repeated_forward(model, device, graphs)
-    progress = Progress(emit, total=n_steps)
+    progress_is_due = at_most_every(PROGRESS_EVERY)
 
     for epoch in range(session.epoch + 1, config.n_epochs + 1):
         began = time.perf_counter()
@@ -66,34 +67,37 @@ def fit(
             began += wait_between_batches(session.epoch, control, emit)
             train_step(step)
             session.step = step + 1
-            progress(session.step)
+            if progress_is_due():
+                emit(StageProgress(stage="train", done=session.step, total=n_steps))
 
         # validate
+        validates = is_due(epoch, config.test_every, config.n_epochs)
         totals = [world.sum(session.totals)]
-        if is_due(epoch, config.test_every, config.n_epochs):
+        if validates:
             began += wait_between_batches(session.epoch, control, emit)
             world.take_buffers(model)
             logits = predict_logits(model, val_pixels, device, control, world, forward)
-            totals.append(count(logits, val_labels).to(session.totals.dtype))
+            totals.append(loss_and_correct(logits, val_labels).to(session.totals.dtype))
 
         # read the numbers: the only wait for the device in an epoch
-        train_totals, *val_totals = torch.stack(totals).cpu()
-        train_loss, train_correct = check_loss("training", epoch, train_totals, n, config.lr)
-        val_loss = val_correct = None
-        for totals_read in val_totals:  # none or one
-            val_loss, val_correct = check_loss("validation", epoch, totals_read, len(val_labels), config.lr)
+        read = torch.stack(totals).cpu()
+        train_loss, train_correct = check_loss("training", epoch, read[0], n, config.lr)
 
         # remember the best
-        is_best = val_correct is not None and (session.best is None or val_correct > session.best.correct)
-        if is_best and val_correct is not None and val_loss is not None:
-            session.best = Best(epoch, val_correct, len(val_labels), val_loss, snapshot(model))
+        val_loss, val_correct, val_count, is_best = None, None, 0, False
+        if validates:
+            val_count = len(val_labels)
+            val_loss, val_correct = check_loss("validation", epoch, read[1], val_count, config.lr)
+            is_best = session.best is None or val_correct > session.best.correct
+            if is_best:
+                session.best = Best(epoch, val_correct, val_count, val_loss, snapshot(model))
 
         # say and save
         seconds = time.perf_counter() - began
-        seen = max(n - first_step * config.batch_size, 0) + (len(val_labels) if val_loss is not None else 0)
+        seen = max(n - first_step * config.batch_size, 0) + val_count
         done = EpochDone(
             epoch=epoch, n_epochs=config.n_epochs, train_loss=train_loss, train_correct=train_correct, train_count=n,
-            val_loss=val_loss, val_correct=val_correct, val_count=0 if val_loss is None else len(val_labels),
+            val_loss=val_loss, val_correct=val_correct, val_count=val_count,
             lr=session.optimizer.param_groups[0]["lr"], seconds=seconds, images_per_second=seen / seconds, is_best=is_best,
         )
         session.epoch, session.step = epoch, 0
@@ -225,7 +229,7 @@ def predict_logits(
     return torch.cat(logits)
 
 
-def count(logits: Tensor, labels: Tensor) -> Tensor:
+def loss_and_correct(logits: Tensor, labels: Tensor) -> Tensor:
     """Summed cross-entropy and number of right answers as float32 [2], on the device of `logits` [n, k] and `labels` [n]."""
     return torch.stack([F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum().float()])
 
@@ -233,16 +237,3 @@ def count(logits: Tensor, labels: Tensor) -> Tensor:
 def snapshot(model: nn.Module) -> dict[str, Tensor]:
     """A copy of the weights as they are now."""
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
-
-
-class Progress:
-    """Reports the batches of an epoch, a few times a second at most."""
-
-    def __init__(self, emit: Emit, total: int):
-        self._emit, self._total, self._last = emit, total, 0.0
-
-    def __call__(self, done: int) -> None:
-        now = time.monotonic()
-        if now - self._last >= PROGRESS_EVERY:
-            self._last = now
-            self._emit(StageProgress(stage="train", done=done, total=self._total))

@@ -17,7 +17,7 @@ COMET_PATIENCE = {"done": 60.0, "stopped": 10.0}  # seconds for its upload: batc
 
 def check_loggers(config: RunConfig) -> None:
     """NoodleError where a logger that is asked for lacks its package, or settings.json can't be read."""
-    if config.comet:
+    if config.comet and not config.debug:
         load_settings()
     if config.tensorboard:
         from noodle_tui.listeners.tensorboard import check_installed

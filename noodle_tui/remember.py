@@ -61,7 +61,7 @@ def recall_theme() -> str:
     """The name that was kept; "" where there is none, or it can't be read."""
     try:
         return read_plain(_theme_file(), MAX_BYTES).decode(errors="replace").strip()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a link, or too large
         return ""
 
 

@@ -7,7 +7,6 @@ the first event, so that a screen is painted before.
 """
 
 import os
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +19,7 @@ from noodle_tui.control import Control
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
 from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, shared
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunStarted, RunStopped, StageDone, StageStarted
+from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunStarted, RunStopped
 from noodle_tui.failure import failure_in_words
 from noodle_tui.heap import freed_memory_kept
 from noodle_tui.job import Job, Outcome
@@ -181,12 +180,10 @@ def train(job: Job, loaded: Loaded, saver: "Saver | None") -> None:
     from noodle_tui.fit import fit
 
     config, session, device = job.config, loaded.session, loaded.device
-    began = time.perf_counter()
-    job.emit(StageStarted(stage="train", text=f"training {number_of(config.n_epochs - session.epoch, 'epoch')}",
-                          total=config.n_epochs))
     if config.compile:
         job.emit(Message(level="info", text="the first step compiles the network, which takes a minute or more (--compile)"))
-    with ended_where_stuck(job.world), freed_memory_kept(device.torch_device):
+    words = f"training {number_of(config.n_epochs - session.epoch, 'epoch')}"
+    with stage("train", words, job.emit), ended_where_stuck(job.world), freed_memory_kept(device.torch_device):
         try:
             fit(session, loaded.data, config, device, emit=job.emit, control=shared(job.control, job.world, device),
                 save=saver.save if saver else lambda session: None, world=job.world)
@@ -199,4 +196,3 @@ def train(job: Job, loaded: Loaded, saver: "Saver | None") -> None:
             if saver:
                 saver.save_model(session)
             raise
-    job.emit(StageDone(stage="train", seconds=time.perf_counter() - began))

@@ -197,13 +197,9 @@ class Follower:
 
 def read_state(folder: Path) -> RunState:
     """A run's state from its events; "interrupted" where they have no end and nobody holds the lock."""
+    alive = is_alive(folder)  # before the reading: a run that ends in between has then said all that it will
     state = RunState.fold(Follower(folder).read())
-    return mark_interrupted(state, folder)
-
-
-def mark_interrupted(state: RunState, folder: Path) -> RunState:
-    """Set the status of a run that died without a word (a kill, a power cut) to "interrupted"."""
-    if state.ended is None and not is_alive(folder):
+    if state.ended is None and not alive:
         state.status = "interrupted"
     return state
 

@@ -59,11 +59,11 @@ def _beginning(n_epochs: int, n_val: int, host: str) -> list[Event]:
     t = STARTED_AT
     return [
         RunStarted("neuro_ml", FOLDER, {}, n_epochs, 4242, host, time=t),
-        StageStarted("rejig", "sorting 240 photos", 240, time=t),
-        StageProgress("rejig", 240, time=t + 0.2),
+        StageStarted("rejig", "sorting 240 photos", time=t),
+        StageProgress("rejig", 240, 240, time=t + 0.2),
         StageDone("rejig", 0.3, "216 to train, 24 to val", time=t + 0.3),
-        StageStarted("decode", "decoding 240 images", 240, time=t + 0.3),
-        StageProgress("decode", 240, time=t + 0.7),
+        StageStarted("decode", "decoding 240 images", time=t + 0.3),
+        StageProgress("decode", 240, 240, time=t + 0.7),
         DataReady(["sad", "happy"], [108, 108], [n_val // 2, n_val - n_val // 2], 6, 6, 0, "9f3c", "GPU, uint8",
                   val_people=6, time=t + 0.7),
         StageDone("decode", 0.2, "0.1 GiB on the GPU", time=t + 0.7),

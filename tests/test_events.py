@@ -36,9 +36,10 @@ def started(n_epochs: int = 3, resumed_at: int = 0) -> RunStarted:
 
 
 def epoch(number: int, correct: int | None = 5, is_best: bool = False, seconds: float = 2.0) -> EpochDone:
+    val_count = 0 if correct is None else 8
     return EpochDone(epoch=number, n_epochs=3, train_loss=0.5, train_correct=7, train_count=10,
-                     val_loss=None if correct is None else 0.4, val_correct=correct, val_count=0 if correct is None else 8,
-                     lr=0.001, seconds=seconds, images_per_second=5.0, is_best=is_best)
+                     val_loss=None if correct is None else 0.4, val_correct=correct, val_count=val_count,
+                     lr=0.001, seconds=seconds, images_per_second=(10 + val_count) / seconds, is_best=is_best)
 
 
 EXAMPLES = [
@@ -92,7 +93,7 @@ def test_a_mistyped_value_is_refused(change):
 
 
 def test_a_whole_run_folds_into_its_state():
-    state = RunState.fold([started(), EXAMPLES[5], EXAMPLES[6], StageStarted(stage="train", text="training", total=3),
+    state = RunState.fold([started(), EXAMPLES[5], EXAMPLES[6], StageStarted(stage="train", text="training"),
                            epoch(1, 5, is_best=True, seconds=1.0), epoch(2, 5, seconds=3.0)])
     assert (state.status, state.epoch, state.n_epochs, state.stage) == ("running", 2, 3, "train")
     assert state.best is not None and state.best.epoch == 1
@@ -109,7 +110,7 @@ def test_the_time_that_is_left_counts_down_with_the_batches():
     def batches(done: int, time: float) -> Event:
         return StageProgress(stage="train", done=done, total=10, time=time)
 
-    state = RunState.fold([started(), StageStarted(stage="train", text="training", total=3, time=100.0)])
+    state = RunState.fold([started(), StageStarted(stage="train", text="training", time=100.0)])
     assert state.seconds_left is None
     state.apply(batches(5, 104.0))  # half an epoch in 4 seconds, and two and a half to come
     assert state.seconds_left == pytest.approx(20)
@@ -117,9 +118,11 @@ def test_the_time_that_is_left_counts_down_with_the_batches():
     assert (state.stage_done, state.seconds_left) == (0, pytest.approx(20))  # not the batches of the last one
     state.apply(batches(5, 115.0))
     assert state.seconds_left == pytest.approx(15)
+    half = dataclasses.replace(epoch(2, seconds=5.0), images_per_second=1.8, time=119.0)  # it was picked up within
+    assert RunState.fold([started(), half]).seconds_left == pytest.approx(10)
     state.apply(started(resumed_at=1))  # perhaps on another machine
     assert state.seconds_left is None
-    state.apply(StageStarted(stage="train", text="training", total=3, time=200.0))
+    state.apply(StageStarted(stage="train", text="training", time=200.0))
     state.apply(batches(5, 201.0))
     assert state.seconds_left == pytest.approx(3)
 

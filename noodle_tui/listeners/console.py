@@ -142,7 +142,7 @@ class StageBar:
             case StageStarted(stage="train"):
                 self._restart("training", self._n_epochs)
             case StageStarted():
-                self._restart(event.text, max(event.total or 1, 1))
+                self._restart(event.text, 1)
             case StageProgress(stage="train") if self._task is not None:  # batches of the epoch
                 self._progress.update(self._task, completed=self._epoch + event.done / max(event.total or 1, 1),
                                       description=f"epoch {self._epoch + 1}/{self._n_epochs}")

@@ -11,13 +11,13 @@ import io
 import json
 import os
 import stat
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from noodle_tui.atomic import write_atomic
 from noodle_tui.events import Emit, EpochDone, Event, Message, RunStarted, RunState, StageProgress, to_json
+from noodle_tui.progress import at_most_every
 from noodle_tui.run_folder import CONFIG, EVENTS, METRICS, Follower, open_plain
 
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds", "images_per_second")
@@ -36,7 +36,7 @@ class Recorder:
         self._events = AppendFile(folder / EVENTS, on_trouble=self._trouble)
         self._metrics = AppendFile(folder / METRICS, on_trouble=self._trouble)
         self._config = AppendFile(folder / CONFIG, on_trouble=self._trouble)
-        self._last_progress = 0.0
+        self._progress_is_due = at_most_every(PROGRESS_EVERY)
         self._said = False
 
     def __call__(self, event: Event) -> None:
@@ -59,12 +59,6 @@ class Recorder:
         held, self._held = self._held or [], None
         for event in held:
             self(event)
-
-    def _progress_is_due(self) -> bool:
-        now = time.monotonic()
-        due = now - self._last_progress >= PROGRESS_EVERY
-        self._last_progress = now if due else self._last_progress
-        return due
 
     def _lost_epochs(self) -> Sequence[EpochDone]:
         """The remembered epochs at the end of the history that events.jsonl has not got."""

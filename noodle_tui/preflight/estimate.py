@@ -13,13 +13,14 @@ from statistics import median
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import MODEL_BYTES
 from noodle_tui.errors import NoodleError
-from noodle_tui.run_folder import CONFIG, EVENTS, MAX_LINE, METRICS, list_runs
+from noodle_tui.run_folder import EVENTS, MAX_LINE, METRICS, list_runs, open_plain, read_config, read_plain
 
 MIB, GIB = 2**20, 2**30
 ACTIVATION_BYTES = 22 * MIB  # of one 224 x 224 image in fp32, kept for the backward pass: 5.8 million numbers
 START_SECONDS = 6.0  # importing torch, building the network
 DECODED_PER_SECOND = 500  # photos of 562 x 762, one processor
 MEASURED_RUNS = 5  # how many past runs are asked for their speed
+MOST_METRICS = 64 * MIB  # bytes
 HEADERS = 32  # photos whose size is looked up, of all
 
 # Images a second in training, at 224 pixels a side, as this trainer was measured.
@@ -100,25 +101,24 @@ def _measured(config: RunConfig, device_name: str, precision: str) -> list[float
     rates = []
     for folder in runs:
         try:
-            options = json.loads((folder / CONFIG).read_bytes())
+            options = read_config(folder)
             alike = (options["input_size"] == config.input_size
                      and 0.5 <= options["batch_size"] / config.batch_size <= 2)
             if alike and _device_of(folder) == (device_name, precision):
-                with (folder / METRICS).open(newline="") as table:
-                    epochs = [float(row["images_per_second"]) for row in csv.DictReader(table)]
+                table = read_plain(folder / METRICS, MOST_METRICS).decode().splitlines()
+                epochs = [float(row["images_per_second"]) for row in csv.DictReader(table)]
                 rates.append(median(epochs[1:] or epochs))  # the first epoch warms up
-        except (OSError, ValueError, KeyError, TypeError, ArithmeticError):
+        except (NoodleError, OSError, ValueError, KeyError, TypeError, ArithmeticError):
             continue  # a run folder that is unfinished or broken has nothing to say about speed
     return [rate for rate in rates if rate > 0]
 
 
 def _device_of(folder: Path) -> tuple[str, str]:
     """Device name and precision of a run, from its ModelReady event. ValueError if it never got that far."""
-    with (folder / EVENTS).open("rb") as lines:
-        for number, line in enumerate(lines):
-            if number > 1000 or len(line) > MAX_LINE:
-                break
-            if b'"device_name"' in line:
-                event = json.loads(line)
-                return str(event["device_name"]), str(event["precision"])
+    with open_plain(folder / EVENTS) as file:
+        beginning = file.read(MAX_LINE)
+    for line in beginning.splitlines():
+        if b'"device_name"' in line:
+            event = json.loads(line)
+            return str(event["device_name"]), str(event["precision"])
     raise ValueError("no ModelReady")

@@ -17,7 +17,7 @@ from textual.worker import get_current_worker
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import DataReady, Event, RunState
 from noodle_tui.names import printable
-from noodle_tui.run_folder import Follower, mark_interrupted
+from noodle_tui.run_folder import Follower, is_alive
 from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import words
 from noodle_tui.tui.below import only_on_top
@@ -112,23 +112,19 @@ class CompareScreen(Screen[None]):
         going_on = set(range(len(self.runs)))
         while going_on and not worker.is_cancelled:
             for i in sorted(going_on):
+                alive = is_alive(self.runs[i].folder)  # before the reading, as in live.py
                 try:
                     events = followers[i].read()
                 except NoodleError as error:
                     self.post_message(self.News(i, [], False, one_line(error)))
                     going_on.discard(i)
                     continue
-                interrupted = self._over(i)
-                if events or interrupted:
-                    self.post_message(self.News(i, events, interrupted))
-                if interrupted or not self.runs[i].alive:
+                if events or not alive:
+                    self.post_message(self.News(i, events, not alive))
+                if not alive:
                     going_on.discard(i)
             if self._left.wait(LOOK_EVERY):
                 return
-
-    def _over(self, i: int) -> bool:
-        """Whether nobody works on a run that hasn't said its end."""
-        return mark_interrupted(RunState(), self.runs[i].folder).status == "interrupted"
 
     def on_compare_screen_news(self, message: News) -> None:
         message.stop()
@@ -240,22 +236,12 @@ class CompareScreen(Screen[None]):
         self._paint()
 
     def action_zoom(self, direction: int) -> None:
-        if direction > 0:
-            self.view.zoom_in(self._last_epoch())
-        elif direction < 0:
-            self.view.zoom_out(self._last_epoch())
-        else:
-            self.view.zoom = None
+        self.view.zoom_by(direction, self._last_epoch())
         self._paint()
 
     def action_cursor(self, direction: int) -> None:
-        """Move the cursor by an epoch, or by what a column of the plot stands for where that is more."""
-        last = self._last_epoch()
         cells = self.query_one("#compare-loss", Overlay).cells
-        axes = cells.scales if cells else None
-        step = max(1, round((axes.x.high - axes.x.low) / (axes.width * 2))) if axes else 1
-        start = last + 1 if self.view.cursor is None and direction < 0 else self.view.cursor or 0
-        self.view.cursor = min(max(start + direction * step, 1), max(last, 1))
+        self.view.move_cursor(direction, cells.scales if cells else None, 1, max(self._last_epoch(), 1))
         self._paint()
 
     def action_help(self) -> None:

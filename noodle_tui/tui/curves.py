@@ -8,7 +8,7 @@ import numpy as np
 
 from noodle_tui.events import EpochDone
 from noodle_tui.tui.widgets.braille import Floats
-from noodle_tui.tui.widgets.drawing import TRAIN, TRAIN_FADED, VALIDATION, VALIDATION_FADED, Band, Curve, Picture
+from noodle_tui.tui.widgets.drawing import TRAIN, TRAIN_FADED, VALIDATION, VALIDATION_FADED, Axes, Band, Curve, Picture
 
 COLUMNS = ("epoch", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "low", "high")
 SMOOTHINGS = (0.0, 0.6, 0.9)
@@ -32,6 +32,21 @@ class View:
         """Show twice as many epochs; all, once they fit."""
         if self.zoom is not None:
             self.zoom = self.zoom * 2 if self.zoom * 2 < n else None
+
+    def zoom_by(self, direction: int, n: int) -> None:
+        """Closer (1), wider (-1), or all epochs again (0), of `n` that there are."""
+        if direction > 0:
+            self.zoom_in(n)
+        elif direction < 0:
+            self.zoom_out(n)
+        else:
+            self.zoom = None
+
+    def move_cursor(self, direction: int, axes: Axes | None, first: int, last: int) -> None:
+        """By an epoch, or by what a column of the plot stands for where that is more; in from either end."""
+        step = max(1, round((axes.x.high - axes.x.low) / (axes.width * 2))) if axes else 1
+        at = (last if direction < 0 else first) if self.cursor is None else self.cursor + direction * step
+        self.cursor = min(max(at, first), last)
 
     def next_smoothing(self) -> None:
         """Off, light, strong, off."""

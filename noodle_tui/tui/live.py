@@ -145,7 +145,7 @@ class LiveScreen(Screen[None]):
                 if trouble != before:
                     self.post_message(self.News([LogMessage(level="error", text=trouble)], alive))
             while part := list(islice(events, EVENTS_AT_ONCE)):
-                self.post_message(self.News(part, alive=True))
+                self.post_message(self.News(part, was_alive))
             if alive != was_alive:
                 self.post_message(self.News((), alive))
             if time.monotonic() >= machine_due:
@@ -346,29 +346,14 @@ class LiveScreen(Screen[None]):
         self._paint_plots()
 
     def action_zoom(self, direction: int) -> None:
-        if direction > 0:
-            self.view.zoom_in(max(self.state.n_epochs, self.state.epoch))
-        elif direction < 0:
-            self.view.zoom_out(max(self.state.n_epochs, self.state.epoch))
-        else:
-            self.view.zoom = None
+        self.view.zoom_by(direction, max(self.state.n_epochs, self.state.epoch))
         self._paint_plots()
 
     def action_cursor(self, direction: int) -> None:
-        """Move the cursor by an epoch, or by what a column of the plot stands for where that is more; in from either end."""
-        if not self.state.epochs:
-            return
-        if self.view.cursor is None and direction < 0:
-            return self._set_cursor(self.state.epoch)
-        cells = self.query_one("#loss", Plot).cells
-        axes = cells.scales if cells else None
-        step = max(1, round((axes.x.high - axes.x.low) / (axes.width * 2))) if axes else 1
-        self._set_cursor((self.view.cursor or 0) + direction * step)
-
-    def _set_cursor(self, epoch: int) -> None:
-        epochs = self.state.epochs
-        self.view.cursor = min(max(epoch, epochs[0].epoch), epochs[-1].epoch)
-        self._paint_plots()
+        if epochs := self.state.epochs:
+            cells = self.query_one("#loss", Plot).cells
+            self.view.move_cursor(direction, cells.scales if cells else None, epochs[0].epoch, epochs[-1].epoch)
+            self._paint_plots()
 
     def action_back_out(self) -> None:
         """Escape: no cursor, then back to the screen before."""
@@ -380,8 +365,9 @@ class LiveScreen(Screen[None]):
 
     def on_plot_epoch_clicked(self, message: Plot.EpochClicked) -> None:
         message.stop()
-        if self.state.epochs:
-            self._set_cursor(message.epoch)
+        if epochs := self.state.epochs:
+            self.view.cursor = min(max(message.epoch, epochs[0].epoch), epochs[-1].epoch)
+            self._paint_plots()
 
 
 def _at_both_ends(left: Content, width: int, *rights: Content) -> Content:

@@ -11,7 +11,7 @@ from noodle_tui.evaluate import Prediction
 from noodle_tui.events import RunFailed, RunState, RunStopped
 from noodle_tui.names import as_argument, number_of, printable
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
-from noodle_tui.stats import wilson_interval
+from noodle_tui.stats import interval_in_words, wilson_interval
 from noodle_tui.summaries import ENDED_EARLY
 from noodle_tui.tui import words
 from noodle_tui.tui.status import MARKS
@@ -96,9 +96,9 @@ def verdict(facts: ResultFacts) -> str:
     best = facts.state.best
     if best is None or best.val_correct is None:
         return "No epoch was validated: nothing is known of this run's accuracy."
-    low, high = wilson_interval(best.val_correct, best.val_count)
+    interval = interval_in_words(wilson_interval(best.val_correct, best.val_count))
     return (f"{best.val_correct / max(best.val_count, 1):.3f} of the validation images were right in the best epoch so far "
-            f"({best.val_correct}/{best.val_count}, 95% interval {low:.2f} to {high:.2f}, epoch {best.epoch}).")
+            f"({best.val_correct}/{best.val_count}, 95% interval {interval}, epoch {best.epoch}).")
 
 
 def what_happened(state: RunState) -> str:

@@ -1,0 +1,26 @@
+"""How long work tells how far it is, and hears that it is to stop. Without torch."""
+
+import time
+from collections.abc import Callable
+
+Progress = Callable[[int, int | None], None]  # so many of so many; None: nobody knows of how many
+Check = Callable[[], None]  # called again and again; raises StopRun where somebody asked for that
+
+
+def nothing(*_: object) -> None:
+    """For whoever wants neither."""
+
+
+def at_most_every(seconds: float) -> Callable[[], bool]:
+    """A function that says True at its first call, and again once `seconds` have passed since it last did."""
+    last = -float("inf")
+
+    def due() -> bool:
+        nonlocal last
+        now = time.monotonic()
+        if now - last < seconds:
+            return False
+        last = now
+        return True
+
+    return due

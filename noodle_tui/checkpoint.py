@@ -63,7 +63,7 @@ class Session:
 
 
 def new_session(model: nn.Module, lr: float, momentum: float, device: torch.device) -> Session:
-    """A session before its first batch: plain SGD, as in the seed, on `device`."""
+    """A session before its first batch: plain SGD on `device`."""
     optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, fused=device.type in ("cpu", "cuda"))
     # sums of thousands of losses want float64, which Apple's GPUs lack
     totals = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)

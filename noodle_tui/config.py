@@ -141,7 +141,7 @@ class Option:
     group: str
     help: str
     choices: tuple[str, ...] = ()
-    bounds: str = ""  # in words, e.g. "1 to 65536"
+    bounds: str = ""  # in words, e.g. "at least 1, at most 65536"
 
 
 def options() -> list[Option]:

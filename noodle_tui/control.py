@@ -15,7 +15,8 @@ LOOK_EVERY = 0.25  # seconds between two looks at the run folder: it may lie on 
 
 
 class Control:
-    """Asked between batches, files and network blocks by `check`; told by any thread, a signal, or a file."""
+    """What was asked of a run, by any thread, a signal, or a file in the run folder. The run calls `check` between batches,
+    files and blocks of a download."""
 
     def __init__(self) -> None:
         self.folder: Path | None = None  # the run folder, once there is one

@@ -38,8 +38,10 @@ def pick_device(wanted: str, precision: str) -> Device:
 
 
 def set_up(device: Device) -> None:
-    """Have this process compute as `device` bears it, and CUDA work of this thread go there where nothing else names a place:
-    streams, events, graphs. Each thread starts on cuda:0, where a graph of work on cuda:1 would come out empty."""
+    """Set threads and numeric flags for `device` in this process, and make it this thread's current CUDA device.
+
+    For each thread that computes: a new one starts on cuda:0, where a graph of work on cuda:1 would come out empty.
+    """
     if "OMP_NUM_THREADS" not in os.environ:  # who sets it (batch systems do) knows better
         torch.set_num_threads(_threads(device.torch_device))
     if device.torch_device.type == "cuda":

@@ -96,7 +96,7 @@ class World:
                 dist.broadcast(buffer, src=0)
 
     def share(self, n: int) -> slice:
-        """This rank's part of `n` things in a row: within one as many as the others', and never none on rank 0."""
+        """This rank's slice of `n` things in a row. The ranks' slices differ by one thing at most; rank 0's is never empty."""
         return slice(-(-n * self.rank // self.size), -(-n * (self.rank + 1) // self.size))
 
     def batch(self, step: int, batch_size: int, n: int) -> slice:

@@ -9,8 +9,8 @@ GPU_FULL = ("CUDA out of memory", "CUDA error: out of memory", "CUDA driver erro
             "CUDNN_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_ALLOC_FAILED",
             "CUDNN_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED",
             "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
-            # cuDNN's, when no convolution gets room to work in; it says no more where it really knows none, which no GPU that
-            # trains a smaller batch does
+            # cuDNN's, when no convolution gets room to work in. It says the same if it has no engine at all, but then a smaller
+            # batch would not train either
             "was unable to find an engine to execute this computation")
 HOST_FULL = ("DefaultCPUAllocator: can't allocate memory", "DefaultCPUAllocator: not enough memory", "Cannot allocate memory")
 

@@ -1,4 +1,4 @@
-"""The training loop: the seed's, made fast. It reads top to bottom, and knows nothing of screens, files or Comet."""
+"""The training loop: the plain one, made fast. It reads top to bottom, and knows nothing of screens, files or Comet."""
 
 import math
 import time

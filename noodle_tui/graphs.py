@@ -81,8 +81,11 @@ class Captured(Generic[Result]):
 
 
 def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CUDAGraph, Result]:
-    """`work` as a graph on the current CUDA device, and what it returned. It is done a few times before: libraries allocate
-    and choose then. torch.OutOfMemoryError where there is no room; GraphRefused if it can't be captured."""
+    """`work` as a graph on the current CUDA device, and what it returned.
+
+    `work` runs WARM_UP times first, so that libraries have allocated memory and chosen kernels before the capture.
+    torch.OutOfMemoryError where there is no room; GraphRefused if it can't be captured.
+    """
     device, before = torch.device("cuda", torch.cuda.current_device()), torch.cuda.current_stream()
     side = side_stream(device, "capture")
     assert side is not None

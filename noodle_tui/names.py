@@ -7,7 +7,8 @@ LEVEL = re.compile(r"_C(\d+)$")
 
 
 def classes_in(path: str, tokens: dict[str, str]) -> list[str]:
-    """The classes whose token occurs in a file's own name, or, of a token "Happy/", which have a folder of that name above it.
+    """The classes whose token is part of the file's own name; one that ends in a slash ("Happy/") is the name of a folder on
+    the path instead.
 
     `path` is posix, relative to the stimuli. One class is right; none or two mean: skip.
     """

@@ -205,7 +205,8 @@ def read_state(folder: Path) -> RunState:
 
 
 def find_run(save_dir: Path, run: str | None) -> Path:
-    """The run folder that a user means: a path, a name in `save_dir`, or the newest one. NoodleError if there is none."""
+    """The run folder that a user means: a path, or a name in `save_dir`; without one (None) the newest that is going on, else
+    the newest. NoodleError if there is none."""
     if run is None:
         runs = list_runs(save_dir)
         if not runs:

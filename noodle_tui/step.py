@@ -66,7 +66,8 @@ def make_shared_step(
         count = min(batch_size, n - session.step * batch_size)  # of all ranks
         images, labels = as_input(inputs[0]), inputs[1]
         if len(labels) == 0 and not synchronised:
-            # in an epoch's last batch; batch norm wants numbers. SyncBatchNorm doesn't, and would count them
+            # A rank may get no image of an epoch's last batch. Batch norm fails without any, so two blank ones go through and
+            # their logits are cut off. SyncBatchNorm takes none, and would count blank ones.
             images = images.new_zeros(2, *images.shape[1:]).contiguous(memory_format=torch.channels_last)
         session.optimizer.zero_grad(set_to_none=True)
         with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):

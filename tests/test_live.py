@@ -21,6 +21,7 @@ from noodle_tui.tui import live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.machine import read_machine
+from noodle_tui.tui.messages import Open, PickUp
 from noodle_tui.tui.themes import DARK_VARIABLES, LIGHT_VARIABLES, THEMES
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
@@ -43,10 +44,11 @@ class Watched(NoodleApp):
     def on_live_screen_detach(self) -> None:
         self.asked.append("detach")
 
-    def on_live_screen_show_result(self, message: LiveScreen.ShowResult) -> None:
+    def on_open(self, message: Open) -> None:
+        assert not message.alive
         self.asked.append(f"result {message.folder}")
 
-    def on_live_screen_resume(self, message: LiveScreen.Resume) -> None:
+    def on_pick_up(self, message: PickUp) -> None:
         self.asked.append(f"resume {message.folder}")
 
     def copy_to_clipboard(self, text: str) -> None:

@@ -21,6 +21,7 @@ from noodle_tui.report import read_report
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import summarise
 from noodle_tui.tui.confusion import confusion_lines
+from noodle_tui.tui.messages import Back, CopyOptions, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result import ResultScreen, read_facts
 from noodle_tui.tui.result_text import (
@@ -48,10 +49,10 @@ async def opened(
     asked: list[Message] = []
 
     class Around(SmallApp):
-        def on_result_screen_back(self, message: Message) -> None:
+        def on_back(self, message: Message) -> None:
             asked.append(message)
 
-        on_result_screen_resume = on_result_screen_copy_options = on_result_screen_back
+        on_pick_up = on_copy_options = on_back
 
     screen = ResultScreen(folder)
     async with Around(screen).run_test(size=size) as pilot:
@@ -170,11 +171,11 @@ async def test_a_run_that_failed_shows_what_there_is(tmp_path: Path) -> None:
         await pilot.press("r", "c", "escape", "p", "space")
         await pilot.pause()
         resume, options, back = asked
-        assert isinstance(resume, ResultScreen.Resume)
+        assert isinstance(resume, PickUp)
         assert resume.folder == folder
-        assert isinstance(options, ResultScreen.CopyOptions)
+        assert isinstance(options, CopyOptions)
         assert options.config["namestr"] == "lr_high"
-        assert isinstance(back, ResultScreen.Back)
+        assert isinstance(back, Back)
         assert pilot.app.screen is screen
 
 

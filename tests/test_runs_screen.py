@@ -23,6 +23,7 @@ from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import locked
 from noodle_tui.summaries import RunSummary, summarise
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines
+from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, sorted_runs, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
@@ -41,10 +42,10 @@ async def opened(
     asked: list[Message] = []
 
     class Around(SmallApp):
-        def on_runs_screen_open(self, message: Message) -> None:
+        def on_open(self, message: Message) -> None:
             asked.append(message)
 
-        on_runs_screen_resume = on_runs_screen_copy_options = on_runs_screen_new_run = on_runs_screen_back = on_runs_screen_open
+        on_pick_up = on_copy_options = on_runs_screen_new_run = on_back = on_open
 
     screen = RunsScreen(save_dir)
     async with Around(screen).run_test(size=size) as pilot:
@@ -121,13 +122,15 @@ def test_a_long_name_is_cut_in_the_middle() -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
 async def test_the_footer_shows_whole_keys_the_most_used_first(save_dir: Path, width: int) -> None:
     async with opened(save_dir, (width, 24)) as (screen, pilot, _):
+        def keys() -> list[FooterKey]:
+            return [key for key in screen.query(FooterKey) if not key.has_class("-command-palette")]
+
         await pilot.press("space", "space")
+        await until(pilot, lambda: [key.description for key in keys()][:5] == ["Open", "Mark", "Overlay", "Filter", "Resume"])
         await pilot.pause(0.3)
-        keys = [key for key in screen.query(FooterKey) if not key.has_class("-command-palette")]
-        assert all(key.region.right <= width for key in keys)
-        assert [key.description for key in keys][:5] == ["Open", "Mark", "Overlay", "Filter", "Resume"]
-        assert ("Help" in [key.description for key in keys]) == (width > 60)
-        assert ("Pin" in [key.description for key in keys]) == (width == 160)
+        assert all(key.region.right <= width for key in keys())
+        assert ("Help" in [key.description for key in keys()]) == (width > 60)
+        assert ("Pin" in [key.description for key in keys()]) == (width == 160)
 
 
 async def test_filter_as_you_type_and_say_what_is_wrong(save_dir: Path) -> None:
@@ -223,7 +226,7 @@ async def test_a_click_on_a_column_sorts_and_on_a_row_picks_then_opens(save_dir:
         assert asked == []
         await pilot.click(PickList, offset=(20, 2))
         await pilot.pause()
-        assert isinstance(asked[0], RunsScreen.Open)
+        assert isinstance(asked[0], Open)
 
 
 async def test_enter_opens_and_keys_ask_the_app(save_dir: Path) -> None:
@@ -231,11 +234,11 @@ async def test_enter_opens_and_keys_ask_the_app(save_dir: Path) -> None:
         await pilot.press("enter", "down", "r", "c", "n")
         await pilot.pause()
         opening, resume, options, new = asked
-        assert isinstance(opening, RunsScreen.Open)
-        assert (opening.folder.name, opening.status) == ("interrupted_run-20261123-101503", "interrupted")
-        assert isinstance(resume, RunsScreen.Resume)
+        assert isinstance(opening, Open)
+        assert (opening.folder.name, opening.alive) == ("interrupted_run-20261123-101503", False)
+        assert isinstance(resume, PickUp)
         assert resume.folder.name == "stopped_run-20261123-101502"
-        assert isinstance(options, RunsScreen.CopyOptions)
+        assert isinstance(options, CopyOptions)
         assert options.config["lr"] == pytest.approx(1e-3)
         assert isinstance(new, RunsScreen.NewRun)
         await pilot.press("end", "r", "s")  # a run that is done is neither resumed nor stopped
@@ -243,7 +246,7 @@ async def test_enter_opens_and_keys_ask_the_app(save_dir: Path) -> None:
         assert len(asked) == 4
         await pilot.press("space", "escape", "escape")  # the first takes the mark back
         await pilot.pause()
-        assert [type(message) for message in asked[4:]] == [RunsScreen.Back]
+        assert [type(message) for message in asked[4:]] == [Back]
 
 
 def toasts(pilot: Pilot[Any]) -> str:

@@ -12,7 +12,7 @@ Mouse = Annotated[bool, typer.Option("--mouse/--no-mouse", help="let the app see
 
 
 def with_options(names: list[str] | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of RunConfig (all, or `names`), in front of its own. They arrive as keywords."""
+    """Give a command the options of RunConfig (all, or `names`), after its own. They arrive as keywords."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         own = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]

@@ -25,7 +25,7 @@ def runs_command(
 
 @with_options(["save_dir", "log_every"])
 def watch_command(
-    run: Annotated[str | None, typer.Argument(help="a run folder or its name; the newest where none is given")] = None,
+    run: Annotated[str | None, typer.Argument(help="a run folder or its name; else one that goes on, or the newest")] = None,
     *,
     headless: Annotated[bool, typer.Option("--headless", help="follow it as plain lines")] = False,
     json: Annotated[bool, typer.Option("--json", help="one event a line as JSON (with --headless)")] = False,

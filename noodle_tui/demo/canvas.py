@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-SIZE = (253, 325)  # pixels; half the seed's 506 x 650
+SIZE = (253, 325)  # pixels; half of what such photos have, 506 x 650
 SUPERSAMPLE = 2  # drawn this much larger and averaged, since PIL's shapes have hard edges
 
 Colour = tuple[int, int, int]

@@ -1,8 +1,8 @@
 """Stimuli of people who don't exist, for a machine that has no data, and the options of a run on them.
 
-They are named and foldered as the seed's: every person from neutral to happy and from neutral to sad, in 20 steps. Every
-random choice comes from a generator seeded by (seed, person) or (seed, picture), so that the same seed draws the same
-pixels, whatever the order.
+They are named and foldered as the photos that this program was made for: every person from neutral to happy and from neutral
+to sad, in 20 steps. Every random choice comes from a generator seeded by (seed, person) or (seed, picture), so that the same
+seed draws the same pixels, whatever the order.
 """
 
 import itertools

@@ -28,6 +28,7 @@ from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
 from noodle_tui.tui.exact_update import ExactUpdate
+from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import in_fields
 from noodle_tui.tui.themes import THEMES, variables_for
@@ -35,13 +36,9 @@ from noodle_tui.tui.widgets import too_small
 
 if TYPE_CHECKING:  # imported where they are used: the first paint waits for Setup alone
     from noodle_tui.background import BackgroundRun
-    from noodle_tui.tui.live import LiveScreen
-    from noodle_tui.tui.result import ResultScreen
-    from noodle_tui.tui.runs import RunsScreen
     from noodle_tui.tui.sources import RunSource
 
 TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
-ACTIVE = ("starting", "running", "paused")
 # asyncio's own pool has 6 threads on two processors, and each screen that follows a run keeps one: a stop might never get one
 THREADS = 64
 
@@ -241,23 +238,21 @@ class NoodleApp(App[None]):
         else:
             self._draw_demo()
 
-    def on_runs_screen_open(self, message: "RunsScreen.Open") -> None:
-        self.open_run(message.folder, message.status in ACTIVE)
+    def on_open(self, message: Open) -> None:
+        self.open_run(message.folder, message.alive)
 
-    def on_runs_screen_resume(self, message: "RunsScreen.Resume") -> None:
+    def on_pick_up(self, message: PickUp) -> None:
         self.start(RunConfig(load_dir=message.folder), message.folder.name)
 
-    def on_runs_screen_copy_options(self, message: "RunsScreen.CopyOptions") -> None:
-        self.copy_options(message.config)
+    def on_copy_options(self, message: CopyOptions) -> None:
+        values = {name: value for name, value in message.config.items() if name != "load_dir"}
+        self.home().take_options(values, str(message.config.get("namestr", "a run")))
+
+    def on_back(self) -> None:
+        self.back()
 
     def on_runs_screen_new_run(self) -> None:
         self.home()
-
-    def on_runs_screen_back(self) -> None:
-        self.back()
-
-    def on_live_screen_back(self) -> None:
-        self.back()
 
     def on_live_screen_detach(self) -> None:
         """From the run of this app: leave it, and the terminal. From another one: only its screen."""
@@ -267,26 +262,6 @@ class NoodleApp(App[None]):
             self.exit()
         else:
             self.back()
-
-    def on_live_screen_show_result(self, message: "LiveScreen.ShowResult") -> None:
-        self.show_result(Path(message.folder))
-
-    def on_live_screen_resume(self, message: "LiveScreen.Resume") -> None:
-        self.start(RunConfig(load_dir=Path(message.folder)), Path(message.folder).name)
-
-    def on_result_screen_back(self) -> None:
-        self.back()
-
-    def on_result_screen_resume(self, message: "ResultScreen.Resume") -> None:
-        self.start(RunConfig(load_dir=message.folder), message.folder.name)
-
-    def on_result_screen_copy_options(self, message: "ResultScreen.CopyOptions") -> None:
-        self.copy_options(message.config)
-
-    def copy_options(self, config: dict[str, Any]) -> None:
-        """A past run's options into Setup, for a new run."""
-        values = {name: value for name, value in config.items() if name != "load_dir"}
-        self.home().take_options(values, str(config.get("namestr", "a run")))
 
     # -- chores in threads --------------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
+from noodle_tui.tui.messages import Back, Open, PickUp
 from noodle_tui.tui.sources import RunSource
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
@@ -50,25 +51,8 @@ class LiveScreen(Screen[None]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = list(BINDINGS)
 
-    class Back(Message):
-        """She wants to go back to where she came from; the run goes on."""
-
     class Detach(Message):
         """She wants to leave the app, if it is its own run; the run goes on."""
-
-    class ShowResult(Message):
-        """She wants to see the result of the run in `folder`."""
-
-        def __init__(self, folder: str):
-            super().__init__()
-            self.folder = folder
-
-    class Resume(Message):
-        """She wants the run in `folder` to be picked up."""
-
-        def __init__(self, folder: str):
-            super().__init__()
-            self.folder = folder
 
     class News(Message):
         """What the worker thread found: new events, and whether somebody works on the run."""
@@ -312,10 +296,12 @@ class LiveScreen(Screen[None]):
         self.post_message(self.Detach())
 
     def action_result(self) -> None:
-        self.post_message(self.ShowResult(str(self.source.folder or "")))
+        if self.source.folder is not None:
+            self.post_message(Open(self.source.folder, alive=False))
 
     def action_resume_run(self) -> None:
-        self.post_message(self.Resume(str(self.source.folder or "")))
+        if self.source.folder is not None:
+            self.post_message(PickUp(self.source.folder))
 
     def action_copy(self) -> None:
         if self.source.folder is None:
@@ -358,7 +344,7 @@ class LiveScreen(Screen[None]):
     def action_back_out(self) -> None:
         """Escape: no cursor, then back to the screen before."""
         if self.view.cursor is None:
-            self.post_message(self.Back())
+            self.post_message(Back())
         else:
             self.view.cursor = None
             self._paint_plots()

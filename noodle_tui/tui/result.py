@@ -22,6 +22,7 @@ from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
+from noodle_tui.tui.messages import Back, CopyOptions, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result_text import KEYS, ResultFacts
 from noodle_tui.tui.widgets.dialogs import Help
@@ -56,23 +57,6 @@ class ResultScreen(Screen[None]):
         Binding("l", "log_scale", "Log scale", show=False),
         Binding("r", "say_why_not", show=False),
     ]
-
-    class Back(Message):
-        """She wants to go back to where she came from."""
-
-    class Resume(Message):
-        """She wants the run in `folder` to be picked up where it stands."""
-
-        def __init__(self, folder: Path):
-            super().__init__()
-            self.folder = folder
-
-    class CopyOptions(Message):
-        """She wants Setup to be filled with these options of a past run."""
-
-        def __init__(self, config: dict[str, Any]):
-            super().__init__()
-            self.config = config
 
     class Read(Message):
         """The thread has read the folder, or says in one line why it can't."""
@@ -266,10 +250,10 @@ class ResultScreen(Screen[None]):
         self.app.push_screen(PredictDialog(self.folder))
 
     def action_back(self) -> None:
-        self.post_message(self.Back())
+        self.post_message(Back())
 
     def action_resume(self) -> None:
-        self.post_message(self.Resume(self.folder))
+        self.post_message(PickUp(self.folder))
 
     def action_say_why_not(self) -> None:
         if self.facts is not None:
@@ -277,7 +261,7 @@ class ResultScreen(Screen[None]):
 
     def action_copy_options(self) -> None:
         if self.facts is not None and self.facts.state.started is not None:
-            self.post_message(self.CopyOptions(dict(self.facts.state.started.config)))
+            self.post_message(CopyOptions(dict(self.facts.state.started.config)))
 
     def action_copy_path(self) -> None:
         self.app.copy_to_clipboard(str(self.folder))

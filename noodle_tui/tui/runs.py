@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -20,6 +20,7 @@ from noodle_tui.summaries import RunSummary, pin
 from noodle_tui.tui import runs_chores, runs_keys, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.compare import CompareScreen
+from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
 from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
@@ -49,32 +50,8 @@ class RunsScreen(Screen[None]):
     AUTO_FOCUS = "#runs-list"
     BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.BINDINGS]
 
-    class Open(Message):
-        """She wants to see a run: `status` tells whether Live or Result is the screen for it."""
-
-        def __init__(self, folder: Path, status: str):
-            super().__init__()
-            self.folder, self.status = folder, status
-
-    class Resume(Message):
-        """She wants the run in `folder` to be picked up where it stands."""
-
-        def __init__(self, folder: Path):
-            super().__init__()
-            self.folder = folder
-
-    class CopyOptions(Message):
-        """She wants Setup to be filled with these options of a past run."""
-
-        def __init__(self, config: dict[str, Any]):
-            super().__init__()
-            self.config = config
-
     class NewRun(Message):
         """She wants Setup."""
-
-    class Back(Message):
-        """She wants to go back to where she came from."""
 
     class Listed(Message):
         """What the thread found, or why it couldn't. `whole`: these are all runs, not only the newest."""
@@ -247,7 +224,7 @@ class RunsScreen(Screen[None]):
         if run.status == "broken":
             self.notify(printable(run.error), title="This run can't be read", severity="error", markup=False)
         else:
-            self.post_message(self.Open(run.folder, run.status))
+            self.post_message(Open(run.folder, run.alive))
 
     def action_mark(self) -> None:
         if (run := self.picked) is None:
@@ -313,11 +290,11 @@ class RunsScreen(Screen[None]):
             self.selection.marked.clear()
             self._show_marks()
         else:
-            self.post_message(self.Back())
+            self.post_message(Back())
 
     def action_resume(self) -> None:
         if run := self.picked:
-            self.post_message(self.Resume(run.folder))
+            self.post_message(PickUp(run.folder))
 
     def action_say_why_not(self, action: str) -> None:
         """Of a key that does nothing now, say why."""
@@ -326,7 +303,7 @@ class RunsScreen(Screen[None]):
 
     def action_copy_options(self) -> None:
         if run := self.picked:
-            self.post_message(self.CopyOptions(dict(run.config)))
+            self.post_message(CopyOptions(dict(run.config)))
 
     def action_new_run(self) -> None:
         self.post_message(self.NewRun())

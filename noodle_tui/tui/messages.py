@@ -1,0 +1,34 @@
+"""What several screens ask of the app."""
+
+from pathlib import Path
+from typing import Any
+
+from textual.message import Message
+
+
+class Back(Message):
+    """To where she came from. A run that is shown goes on."""
+
+
+class Open(Message):
+    """The run in `folder`: Live while it goes on (`alive`), else its result."""
+
+    def __init__(self, folder: Path, alive: bool):
+        super().__init__()
+        self.folder, self.alive = folder, alive
+
+
+class PickUp(Message):
+    """Go on with the run in `folder`, where it was stopped or died."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+
+class CopyOptions(Message):
+    """A past run's options into Setup, for a new run."""
+
+    def __init__(self, config: dict[str, Any]):
+        super().__init__()
+        self.config = config

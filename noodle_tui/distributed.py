@@ -53,7 +53,7 @@ class World:
     local_size: int = 1  # how many they are
     store: "Store | None" = None  # torchrun's; it outlives the ranks
 
-    def from_rank_0(self, value: Any) -> Any:
+    def broadcast(self, value: Any) -> Any:
         """Rank 0's `value`, on every rank; the others wait for it."""
         if self.size == 1:
             return value
@@ -64,7 +64,7 @@ class World:
         dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
         return values[0]
 
-    def sum(self, tensor: "Tensor") -> "Tensor":
+    def all_reduce(self, tensor: "Tensor") -> "Tensor":
         """The sum over the ranks of a tensor of one shape; `tensor` itself stays as it is."""
         if self.size == 1:
             return tensor
@@ -74,20 +74,20 @@ class World:
         dist.all_reduce(total)
         return total
 
-    def gather(self, rows: "Tensor", n: int) -> "Tensor":
+    def all_gather(self, rows: "Tensor", n: int) -> "Tensor":
         """All ranks' rows [n, k], of which `rows` are this one's share."""
         if self.size == 1:
             return rows
         own = rows.new_zeros(n, *rows.shape[1:])
         own[self.share(n)] = rows
-        return self.sum(own)
+        return self.all_reduce(own)
 
-    def collect(self, tensor: "Tensor") -> None:
+    def reduce_to_rank_0(self, tensor: "Tensor") -> None:
         """Move the ranks' summands of a sum to rank 0, in place; the others' become zero."""
-        total = self.sum(tensor)
+        total = self.all_reduce(tensor)
         tensor.copy_(total) if self.rank == 0 else tensor.zero_()
 
-    def take_buffers(self, model: "nn.Module") -> None:
+    def broadcast_buffers(self, model: "nn.Module") -> None:
         """Give every rank rank 0's buffers, batch norm's running statistics: all validate the model that is saved."""
         if self.size > 1:
             import torch.distributed as dist
@@ -281,7 +281,7 @@ class SharedControl:
         if os.getppid() != self._torchrun:  # killed, and nobody looks after the ranks any more
             self._control.stop("torchrun is gone")
         pause = self._control.pause_requested and self._world.rank == 0  # this looks at the run folder, too
-        wishes = self._world.sum(torch.tensor([self._control.stop_requested, pause], dtype=torch.int32))
+        wishes = self._world.all_reduce(torch.tensor([self._control.stop_requested, pause], dtype=torch.int32))
         self._paused = bool(wishes[1])
         if wishes[0]:
             self._control.stop("another process of this run was asked to stop")  # an earlier reason stays

@@ -72,10 +72,10 @@ def fit(
 
         # validate
         validates = is_due(epoch, config.test_every, config.n_epochs)
-        totals = [world.sum(session.totals)]
+        totals = [world.all_reduce(session.totals)]
         if validates:
             began += wait_between_batches(session.epoch, control, emit)
-            world.take_buffers(model)
+            world.broadcast_buffers(model)
             logits = predict_logits(model, val_pixels, device, control, world, forward)
             totals.append(loss_and_correct(logits, val_labels).to(session.totals.dtype))
 
@@ -225,7 +225,7 @@ def predict_logits(
         if control is not None:
             control.check()
         own = batch[world.share(len(batch))].to(device.torch_device)
-        logits.append(world.gather(forward([own]).clone(), len(batch)))
+        logits.append(world.all_gather(forward([own]).clone(), len(batch)))
     return torch.cat(logits)
 
 

@@ -136,7 +136,7 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
             session.weights_digest, session.origin = digest_of(config.weights), origin_of(config.weights)
         if world.rank > 0:
             session.totals.zero_()  # rank 0 has the sum of all
-        if world.from_rank_0((session.fingerprint, session.order)) != (session.fingerprint, session.order):
+        if world.broadcast((session.fingerprint, session.order)) != (session.fingerprint, session.order):
             raise NoodleError(f"process {world.rank} finds other photos in {config.data_dir} than process 0: every node needs "
                               "the same")
     job.emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else config.weights,

@@ -20,9 +20,9 @@ def accompany(control: Control, world: World) -> None:
     folder = Path()
     try:
         with ending_together(world):
-            folder, config, before = world.from_rank_0(None)
+            folder, config, before = world.broadcast(None)
             if config.rejig_data:
-                world.from_rank_0(None)
+                world.broadcast(None)
             job = Job(config, before, Fanout(), control, world)
             train(job, load(job), saver=None)
     except StopRun:

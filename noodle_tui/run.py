@@ -60,7 +60,7 @@ def run(
         job, outcome = Job(config, before, Fanout(listeners), control, world), Outcome(folder)
         recorder = record(job, folder)
         with loggers(job, outcome) as comet_key, saying_how_it_ends(job, folder), ending_together(world):
-            world.from_rank_0((folder, config, before))
+            world.broadcast((folder, config, before))
             steps(job, outcome, recorder, comet_key)
         return outcome
 
@@ -71,7 +71,7 @@ def steps(job: Job, outcome: Outcome, recorder: Recorder, comet_key: str) -> Non
     if job.config.rejig_data:
         check_weights(job)
         rejig(job)
-        job.world.from_rank_0(None)  # the others have waited for it
+        job.world.broadcast(None)  # the others have waited for it
     loaded = load(job)
     recorder.release()
     loaded.session.comet_key = comet_key
@@ -188,7 +188,7 @@ def train(job: Job, loaded: Loaded, saver: "Saver | None") -> None:
             fit(session, loaded.data, config, device, emit=job.emit, control=shared(job.control, job.world, device),
                 save=saver.save if saver else lambda session: None, world=job.world)
         except StopRun:
-            job.world.collect(session.totals)
+            job.world.reduce_to_rank_0(session.totals)
             if saver:
                 saver.save(session)
             raise

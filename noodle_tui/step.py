@@ -59,7 +59,7 @@ def make_shared_step(
     synchronised = any(isinstance(module, nn.SyncBatchNorm) for module in session.model.modules())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # broadcast_buffers has a new name, which torch 2.9 doesn't know
-        # buffers are left to take_buffers: sending them before each step changes nothing that is saved
+        # buffers are left to broadcast_buffers: sending them before each step changes nothing that is saved
         network = DistributedDataParallel(session.model, device_ids=own, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def step(inputs: Sequence[Tensor]) -> None:

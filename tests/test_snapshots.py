@@ -40,7 +40,7 @@ from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.result import ResultScreen
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.setup import SetupScreen
-from noodle_tui.tui.widgets.dialogs import Choice, Help
+from noodle_tui.tui.widgets.dialogs import ChoiceDialog, Help
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 
 SCREENS = Path(__file__).parent.parent / "Resources" / "screens"
@@ -231,7 +231,7 @@ def test_help(snap_compare: Any, size: tuple[int, int]):
 def test_question_before_quitting(snap_compare: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]):
     monkeypatch.setattr(NoodleApp, "is_busy", lambda self: True)
     app, rest = live()
-    assert snap_compare(app, terminal_size=size, run_before=then(rest, "q", Choice))
+    assert snap_compare(app, terminal_size=size, run_before=then(rest, "q", ChoiceDialog))
 
 
 @in_both_sizes

@@ -297,14 +297,14 @@ class NoodleApp(App[None]):
     @work
     async def action_leave(self) -> None:
         """Quit; with a run going on here, ask what becomes of it."""
-        from noodle_tui.tui.widgets.dialogs import Choice
+        from noodle_tui.tui.widgets.dialogs import ChoiceDialog
 
-        if isinstance(self.screen, Choice):
+        if isinstance(self.screen, ChoiceDialog):
             return
         if not self.is_busy():
             self.exit()
             return
-        answer = await self.push_screen_wait(Choice(
+        answer = await self.push_screen_wait(ChoiceDialog(
             "A run is going on", "What shall become of it?",
             (("stay", "Stay here", "esc"), ("detach", "Leave it running: detach", "d"),
              ("stop", "Stop & save, then quit", "s")),

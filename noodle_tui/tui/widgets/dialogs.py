@@ -75,7 +75,7 @@ class Help(ModalScreen[None]):
         return lines[:-1]
 
 
-class Choice(ModalScreen[str]):
+class ChoiceDialog(ModalScreen[str]):
     """One of several answers (name, label, key). The first is the safe one: it has the focus, and escape gives it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -32,11 +32,10 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 from noodle_tui.pixel_cache import VERSION, Writer, cached_pixels
 from noodle_tui.pixels import FlatStore, Padded, PaddedStore, Pixels, Ragged, Room, choose_place
+from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig import rejig_options
 from noodle_tui.samples import SPLITS, Found, Sample
 
-Report = Callable[[int, int], None]  # how many of how many
-Check = Callable[[], None]
 Store = FlatStore | PaddedStore | Writer
 GIB = 2**30
 CPU = torch.device("cpu")
@@ -119,8 +118,8 @@ def load_dataset(
     skip_bad_images: bool = False,
     keep_off_gpu: bool = False,
     ranks: int = 1,
-    progress: Report = lambda done, total: None,
-    check: Check = lambda: None,
+    progress: Progress = nothing,
+    check: Check = nothing,
 ) -> Dataset:
     """Decode everything `found` in `data_dir`, for training on `device`. BadImages if any can't be read, unless
     `skip_bad_images`.
@@ -148,7 +147,7 @@ def load_dataset(
 
 
 def _decode(
-    samples: dict[str, list[Sample]], input_size: int, device: Device, keep_off_gpu: bool, ranks: int, progress: Report,
+    samples: dict[str, list[Sample]], input_size: int, device: Device, keep_off_gpu: bool, ranks: int, progress: Progress,
     check: Check,
 ) -> Decoding:
     """Decode all samples into the fastest place that has room."""
@@ -167,7 +166,7 @@ def _decode(
 
 
 def _decode_to_device(
-    samples: dict[str, list[Sample]], room: Room, input_size: int, device: Device, progress: Report, check: Check
+    samples: dict[str, list[Sample]], room: Room, input_size: int, device: Device, progress: Progress, check: Check
 ) -> Decoding:
     """Nothing is left in main memory. torch.OutOfMemoryError where the GPU has less room than it said."""
     stores = {split: PaddedStore(sizes, device.torch_device) for split, sizes in room.by_split().items()}
@@ -178,7 +177,7 @@ def _decode_to_device(
 
 
 def _decode_to_memory(
-    samples: dict[str, list[Sample]], room: Room, input_size: int, device: Device, progress: Report, check: Check
+    samples: dict[str, list[Sample]], room: Room, input_size: int, device: Device, progress: Progress, check: Check
 ) -> Decoding:
     stores = {split: FlatStore(3 * int(sizes.prod(axis=1).sum())) for split, sizes in room.by_split().items()}
     read = _keep_all(_images(samples, input_size, check), stores, _count_to(room.count, progress))
@@ -187,7 +186,7 @@ def _decode_to_memory(
 
 
 def _decode_to_cache(
-    samples: dict[str, list[Sample]], room: Room, input_size: int, progress: Report, check: Check
+    samples: dict[str, list[Sample]], room: Room, input_size: int, progress: Progress, check: Check
 ) -> Decoding:
     """Read all contents; then decode them into the cache file of these contents, or use the one that is there."""
     report = _count_to(2 * room.count, progress)
@@ -254,7 +253,7 @@ def _keep_all(
     return read
 
 
-def _count_to(total: int, progress: Report) -> Callable[[int], None]:
+def _count_to(total: int, progress: Progress) -> Callable[[int], None]:
     return lambda done: progress(done, total)
 
 

@@ -28,6 +28,7 @@ from torch import Tensor
 from noodle_tui.device import available_cpus
 from noodle_tui.errors import full_memory, one_line
 from noodle_tui.images import BadImage, check_is_photo, check_size, open_image
+from noodle_tui.progress import Check
 
 MAX_BYTES = 2**30  # of a file, which is read whole: twice the most pixels allowed at 16 bits a colour, without compression
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright
@@ -109,7 +110,7 @@ def _errors_as_bad_image(path: Path) -> Iterator[None]:
 
 
 def decode_in_threads(
-    paths: Iterable[Path], check: Callable[[], None], transform: Callable[[Tensor], Tensor] = lambda image: image
+    paths: Iterable[Path], check: Check, transform: Callable[[Tensor], Tensor] = lambda image: image
 ) -> Iterator[Decoded | BadImage]:
     """`decode_file` on each, then `transform`, by all processors, in order. `check` is called meanwhile and may raise."""
 
@@ -121,7 +122,7 @@ def decode_in_threads(
 
 
 def decode_in_batches(
-    paths: Iterable[Path], decode_batch: DecodeBatch, check: Callable[[], None]
+    paths: Iterable[Path], decode_batch: DecodeBatch, check: Check
 ) -> Iterator[Decoded | BadImage]:
     """Each file in order: plain JPEGs by `decode_batch`, many at a time, what it refuses and all others by Pillow.
 
@@ -171,18 +172,18 @@ def nvjpeg(device: torch.device) -> DecodeBatch | None:
     return decode
 
 
-def header_sizes(paths: Iterable[Path], check: Callable[[], None]) -> np.ndarray:
+def header_sizes(paths: Iterable[Path], check: Check) -> np.ndarray:
     """int64 [n, 2]: height and width of each image, upright, from its header; 0, 0 where that can't be read."""
     return np.array(list(in_threads(_header_size, paths, check)), dtype=np.int64).reshape(-1, 2)
 
 
-def digests(paths: Iterable[Path], check: Callable[[], None]) -> Iterator[bytes | BadImage]:
+def digests(paths: Iterable[Path], check: Check) -> Iterator[bytes | BadImage]:
     """SHA-256 of each file's content, in order."""
     return in_threads(_or_bad(lambda path: hashlib.sha256(read_content(path)).digest()), paths, check)
 
 
 def in_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], check: Callable[[], None], ahead: int = 0
+    work: Callable[[Item], Result], items: Iterable[Item], check: Check, ahead: int = 0
 ) -> Iterator[Result]:
     """`work` on each item by all processors, results in order; at most `ahead` items (or a few) are begun before their turn."""
     cpus = available_cpus()

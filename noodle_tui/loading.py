@@ -3,7 +3,6 @@
 torch is imported on the way: what is wrong with the folders is said before.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from noodle_tui.events import DataReady, Emit, Message, ModelReady
 from noodle_tui.job import Job
 from noodle_tui.meanwhile import Meanwhile
 from noodle_tui.names import printable
+from noodle_tui.progress import Check, Progress
 from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.stage import stage
 from noodle_tui.weights import digest_of, fetch_imagenet, origin_of, other_size
@@ -98,7 +98,7 @@ def name_bad_images(bad: list[tuple[str, str]], what: str, emit: Emit) -> None:
 
 
 def build_network(
-    job: Job, n_classes: int, device: "Device", progress: Callable[[int, int | None], None], check: Callable[[], None]
+    job: Job, n_classes: int, device: "Device", progress: Progress, check: Check
 ) -> "nn.Module":
     """The network, on its device. For a thread of its own. Rank 0's weights are the ones that count: the others get them."""
     from noodle_tui.device import set_up

@@ -6,10 +6,9 @@ from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
 from noodle_tui.errors import StopRun
+from noodle_tui.progress import Check, Progress
 
 T = TypeVar("T")
-Progress = Callable[[int, int | None], None]
-Check = Callable[[], None]
 LOOK_EVERY = 0.1  # seconds between two looks at how far the work is
 
 

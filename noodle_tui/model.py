@@ -1,6 +1,5 @@
 """The network: torchvision's ResNet18 with a new last layer."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import nn
 from torchvision.models import resnet18
 
 from noodle_tui.errors import NoodleError
+from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.weights import fetch_imagenet, load_state_dict
 
 ARCHITECTURE = "resnet18"
@@ -18,8 +18,8 @@ def build_model(
     weights: str,
     n_classes: int,
     seed: int,
-    progress: Callable[[int, int | None], None] = lambda done, total: None,
-    check: Callable[[], None] = lambda: None,
+    progress: Progress = nothing,
+    check: Check = nothing,
 ) -> nn.Module:
     """ResNet18 with `n_classes` outputs, all layers to be trained, on the CPU, channels last.
 

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from noodle_tui.decode import in_threads
 from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.progress import Check
 
 LIMIT_VARIABLE, LIMIT_GIB = "NOODLE_CACHE_GIB", 100.0
 VERSION = 2  # of the file's form and of how photos are decoded: a change of either makes old files unknown
@@ -77,7 +78,7 @@ class CachedPixels:
     reused: bool
 
 
-def cached_pixels(key: str, size: int, build: Callable[[Writer], None], check: Callable[[], None]) -> CachedPixels:
+def cached_pixels(key: str, size: int, build: Callable[[Writer], None], check: Check) -> CachedPixels:
     """The cache file `key`, made by `build` where there is none; about `size` bytes. Blocks while another run builds it.
 
     `check` is called meanwhile and may raise. NoodleError where the disk has no room.
@@ -199,7 +200,7 @@ def _build(file: BinaryIO, part: Path, whole: Path, size: int, build: Callable[[
     fcntl.flock(file, fcntl.LOCK_SH)
 
 
-def _open_whole(path: Path, check: Callable[[], None]) -> CachedPixels | None:
+def _open_whole(path: Path, check: Check) -> CachedPixels | None:
     """The cache file, locked as in use and verified; None where there is none. A damaged one is removed."""
     try:
         file = open(path, "rb")  # noqa: SIM115 - closed below
@@ -254,7 +255,7 @@ def _read_footer(file: BinaryIO) -> tuple[Contents, int]:
     return contents, n_bytes
 
 
-def _verify(pixels: CachedPixels, check: Callable[[], None]) -> None:
+def _verify(pixels: CachedPixels, check: Check) -> None:
     """Read every image once, as the first epoch would, and compare its checksum. Damaged if one differs."""
     ends = np.cumsum([3 * height * width for height, width in pixels.contents.sizes]).tolist()
     raw = pixels.buffer.numpy()

@@ -3,12 +3,13 @@
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
+from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.run_folder import CARD, MODEL
 
 CHUNK = 64  # images decoded and judged at a time: what one evaluation batch takes
@@ -65,8 +66,8 @@ def predict(
     paths: list[Path],
     *,
     device: str = "auto",
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    check: Callable[[], None] = lambda: None,
+    progress: Progress = nothing,
+    check: Check = nothing,
 ) -> PredictOutcome:
     """Classify image files, and all images in folders, with the model of a run folder, or a given model.pth with its card.
 

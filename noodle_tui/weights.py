@@ -14,13 +14,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
+from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.run_folder import CARD, MODEL, read_plain
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of its images' red, green and blue, 0 to 1
@@ -52,7 +52,7 @@ def checksum_ok(file: Path) -> bool:
 
 
 def fetch_imagenet(
-    progress: Callable[[int, int | None], None] = lambda done, total: None, check: Callable[[], None] = lambda: None
+    progress: Progress = nothing, check: Check = nothing
 ) -> Path:
     """The ImageNet weights' file, downloaded if it isn't there. NoodleError says what an offline node's user can do.
 
@@ -91,7 +91,7 @@ def _by_proxy(url: str) -> str:
 
 
 def _download(
-    url: str, file: Path, progress: Callable[[int, int | None], None], check: Callable[[], None]
+    url: str, file: Path, progress: Progress, check: Check
 ) -> None:
     """Download to a temporary file next to `file`; rename it only when it is whole.
 

@@ -74,7 +74,7 @@ def test_same_seed_same_bytes_other_seed_other_people(stimuli: Path, tmp_path: P
 
 
 def test_progress_and_count(tmp_path: Path) -> None:
-    said: list[tuple[int, int]] = []
+    said: list[tuple[int, int | None]] = []
     assert draw_stimuli(tmp_path, people=1, progress=lambda done, total: said.append((done, total))) == 40
     assert said == [(done, 40) for done in range(1, 41)]
 

@@ -124,7 +124,7 @@ def test_a_model_of_other_classes_than_its_card(finished: FinishedRun, data_dir:
 def test_more_images_than_one_chunk(finished: FinishedRun, tmp_path: Path) -> None:
     for i in range(70):
         Image.new("RGB", (33, 33), (i, 2 * i, 3 * i)).save(tmp_path / f"{i:02}.png")
-    said: list[tuple[int, int]] = []
+    said: list[tuple[int, int | None]] = []
     outcome = predict(finished.folder, [tmp_path], device="cpu", progress=lambda done, total: said.append((done, total)))
     assert [a.path.name for a in outcome.answers] == [f"{i:02}.png" for i in range(70)]
     assert said == [(64, 70), (70, 70)]

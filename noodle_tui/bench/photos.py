@@ -1,7 +1,6 @@
 """JPEGs to measure with: as large on disk and as slow to decode as a photo of a face, drawn fast."""
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from noodle_tui.device import available_cpus
+from noodle_tui.progress import Progress, nothing
 from noodle_tui.samples import Sample
 
 CLASSES = ("happy", "sad")
@@ -18,7 +18,7 @@ GRAIN = 6.0  # standard deviation of the sensor's noise, in grey levels: it deci
 
 
 def draw_photos(
-    folder: Path, count: int, width: int, height: int, progress: Callable[[int, int], None] = lambda done, total: None
+    folder: Path, count: int, width: int, height: int, progress: Progress = nothing
 ) -> None:
     """Draw `count` JPEGs of width x height into `folder`/{train,val}/{happy,sad}: soft gradients and a sensor's grain.
 

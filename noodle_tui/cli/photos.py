@@ -1,7 +1,7 @@
 """The commands for photos: sort them, draw some, have a trained model judge some."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +13,7 @@ from noodle_tui.cli.flags import given, with_options
 from noodle_tui.cli.train import run_headless
 from noodle_tui.config import make_config
 from noodle_tui.errors import UsageError
+from noodle_tui.progress import Progress
 
 
 @with_options(["stimuli", "data_dir", "classes", "val_fraction", "split_by", "person", "mode", "seed"])
@@ -89,7 +90,7 @@ def predict_command(
 
 
 @contextmanager
-def progress_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
+def progress_bar(text: str) -> Iterator[Progress]:
     """A progress bar on stderr while something lasts, where that is a terminal."""
     from rich.console import Console
     from rich.progress import Progress

@@ -8,7 +8,6 @@ seed draws the same pixels, whatever the order.
 import itertools
 import os
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from PIL import Image
 from noodle_tui.demo.canvas import Colour, Look
 from noodle_tui.demo.portrait import Expression, HairStyle, Person, draw
 from noodle_tui.errors import NoodleError
+from noodle_tui.progress import Check, Progress, nothing
 
 PEOPLE = 24
 LEVELS = 20
@@ -121,8 +121,8 @@ def draw_stimuli(
     *,
     people: int = PEOPLE,
     seed: int = 42,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-    check: Callable[[], None] = lambda: None,
+    progress: Progress = nothing,
+    check: Check = nothing,
 ) -> int:
     """Draw `people` x 2 emotions x 20 levels into `folder`/<NN>/<NN><F|M>_Ne_to_<Ha|Sa>_C<00..19>.JPG; how many there are.
 

@@ -21,13 +21,13 @@ from noodle_tui.preflight import estimate
 from noodle_tui.preflight.estimate import GIB
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.preflight.photos import Photos, look_at_photos
+from noodle_tui.progress import Check, nothing
 from noodle_tui.rejig.manifest import manifest_stamp
 from noodle_tui.run_folder import is_alive
 from noodle_tui.settings import load_settings
 from noodle_tui.weights import origin_of, other_size
 
 Found = TypeVar("Found")
-Check = Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Preflight:
 
 def preflight(
     config: RunConfig,
-    check: Check = lambda: None,
+    check: Check = nothing,
     report: Callable[[Preflight], None] = lambda result: None,
     before: Preflight | None = None,
 ) -> Preflight:

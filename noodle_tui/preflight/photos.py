@@ -1,7 +1,7 @@
 """The photos that a run would learn from: counts, people, what is left out. From rejig's plan, or from the data folder."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,6 +11,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.names import number_of, printable
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
+from noodle_tui.progress import Check, nothing
 from noodle_tui.rejig import RejigPlan, plan_for, read_manifest
 from noodle_tui.rejig.scan import unreadable
 from noodle_tui.samples import SPLITS, find_samples
@@ -83,7 +84,7 @@ class Photos:
         return Finding("warning" if few_people or count < FEW_PHOTOS else "info", "val_fraction", text)
 
 
-def look_at_photos(config: RunConfig, check: Callable[[], None] = lambda: None) -> Photos:
+def look_at_photos(config: RunConfig, check: Check = nothing) -> Photos:
     """What a run with `config` would find. Reads folders and headers, not pixels; call it in a thread.
 
     check  called between files; may raise StopRun
@@ -128,11 +129,11 @@ def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int, 
 
 
 def _of_folder(
-    config: RunConfig, rejig: Literal["off", "done"], skipped: tuple[tuple[str, int, str], ...], check: Callable[[], None]
+    config: RunConfig, rejig: Literal["off", "done"], skipped: tuple[tuple[str, int, str], ...], check: Check
 ) -> Photos:
     names, splits = find_samples(config.data_dir, config.person)
     samples = [sample for split in SPLITS for sample in splits[split]]
-    broken = unreadable(str(config.data_dir), [sample.name for sample in samples], check, lambda done, total: None)
+    broken = unreadable(str(config.data_dir), [sample.name for sample in samples], check, nothing)
     usable = {split: [s for s in splits[split] if s.name not in broken] for split in SPLITS}
     counts = {split: Counter(s.label for s in usable[split]) for split in SPLITS}
     for split in SPLITS:

@@ -14,11 +14,11 @@ from pathlib import Path
 from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
+from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words, link_or_copy, locked, same_photo
 from noodle_tui.rejig.manifest import manifest_stamp, write_manifest
 from noodle_tui.rejig.plan import RejigPlan
-from noodle_tui.rejig.scan import Check, Progress
-from noodle_tui.rejig.undo import aside_folder, clear_aside, nothing, recover_locked, staging_folder
+from noodle_tui.rejig.undo import aside_folder, clear_aside, recover_locked, staging_folder
 
 
 def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check = nothing) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import classes_in, level_in, number_of, person_in, printable
+from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words, same_photo
 from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
-from noodle_tui.rejig.scan import Check, Progress, SkippedFile, scan, unreadable
+from noodle_tui.rejig.scan import SkippedFile, scan, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people
 from noodle_tui.rejig.target_names import target_names
-from noodle_tui.rejig.undo import nothing, recover, refuse_links
+from noodle_tui.rejig.undo import recover, refuse_links
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,11 @@
 import os
 import struct
 import warnings
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 
-Check = Callable[[], None]
-Progress = Callable[[int, int | None], None]
+from noodle_tui.progress import Check, Progress
 
 # What PIL's readers raise on broken files, besides UnidentifiedImageError (an OSError).
 BROKEN = (OSError, ValueError, ArithmeticError, LookupError, SyntaxError, TypeError, AttributeError, EOFError,

@@ -8,19 +8,13 @@ exist; there is no journal that could disagree with the disk.
 import os
 import shutil
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import as_argument, printable
+from noodle_tui.progress import Check, nothing
 from noodle_tui.rejig.disk import errors_in_words, locked, move_back, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
-
-Check = Callable[[], None]
-
-
-def nothing(*_: object) -> None:
-    """Where nobody asks for progress or wants to stop."""
 
 
 def staging_folder(data_dir: Path) -> Path:

@@ -36,7 +36,7 @@ class PredictDialog(ModalScreen[None]):
     class Progress(Message):
         """The thread has judged `done` of `total` photos."""
 
-        def __init__(self, done: int, total: int):
+        def __init__(self, done: int, total: int | None):
             super().__init__()
             self.done, self.total = done, total
 
@@ -90,7 +90,7 @@ class PredictDialog(ModalScreen[None]):
         """Judge the photos. Runs in a thread: importing torch alone takes seconds."""
         from noodle_tui.predict import predict
 
-        def progress(done: int, total: int) -> None:
+        def progress(done: int, total: int | None) -> None:
             self.post_message(self.Progress(done, total))
 
         try:

@@ -10,7 +10,7 @@ from noodle_tui.card import has_card, leave_card
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import ENDINGS, Event, RunFailed, RunStarted, StageProgress
+from noodle_tui.events import ENDINGS, Event, RunFailed, RunMoved, RunStarted, StageProgress
 from noodle_tui.run_folder import Follower
 
 GRACE = 3.0  # seconds that an app without a terminal has for leaving by itself
@@ -59,6 +59,8 @@ class BackgroundRun:
         if isinstance(event, RunStarted):
             self.folder = Path(event.folder)
             self.events += _past(self.folder)
+        if isinstance(event, RunMoved):
+            self.folder = Path(event.folder)
         self.events.append(event)
 
 

@@ -9,7 +9,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from noodle_tui.stats import wilson_interval
@@ -115,6 +115,21 @@ class Saved(Event):
 
 
 @dataclass(frozen=True)
+class SaveRefused(Event):
+    """The disk didn't take it; training goes on, and it is tried again at the next save point."""
+
+    file: str  # its name in the run folder
+    reason: str
+
+
+@dataclass(frozen=True)
+class RunMoved(Event):
+    """What the run came to is in another folder: its own took no files."""
+
+    folder: str
+
+
+@dataclass(frozen=True)
 class Message(Event):
     level: str  # "info", "warning" or "error"
     text: str
@@ -153,8 +168,8 @@ class RunFailed(Event):
 Emit = Callable[[Event], None]
 KINDS: dict[str, type[Event]] = {
     kind.__name__: kind
-    for kind in (RunStarted, StageStarted, StageProgress, StageDone, DataReady, ModelReady, EpochDone, Saved, Message,
-                 Paused, Resumed, RunDone, RunStopped, RunFailed)
+    for kind in (RunStarted, StageStarted, StageProgress, StageDone, DataReady, ModelReady, EpochDone, Saved, SaveRefused,
+                 RunMoved, Message, Paused, Resumed, RunDone, RunStopped, RunFailed)
 }
 ENDINGS = (RunDone, RunStopped, RunFailed)
 
@@ -257,6 +272,8 @@ class RunState:
     best: EpochDone | None = None
     log: list[Message | Saved | StageDone] = field(default_factory=list)
     saved_epoch: int | None = None  # the last whole one in checkpoint.pt, 0 before the first; None: there is none
+    not_saved: str = ""  # why the disk has taken nothing since the last save
+    moved_from: str = ""  # the run's own folder, where it had to be saved in another one
     error: str = ""
     ended: RunDone | RunStopped | RunFailed | None = None
     stage_began: float = 0.0  # seconds since 1970
@@ -318,7 +335,12 @@ class RunState:
                 self.model = event
             case EpochDone():
                 self._end_epoch(event)
+            case SaveRefused():
+                self.not_saved = event.reason
+            case RunMoved() if self.started is not None:
+                self.moved_from, self.started = self.started.folder, replace(self.started, folder=event.folder)
             case Saved():
+                self.not_saved = ""
                 if event.what == "checkpoint":  # model.pth is of the best epoch, which isn't where a run goes on
                     self.saved_epoch = event.epoch
                 self.log.append(event)

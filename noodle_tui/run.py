@@ -19,7 +19,7 @@ from noodle_tui.control import Control
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
 from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, shared
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunStarted, RunStopped
+from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunMoved, RunStarted, RunStopped
 from noodle_tui.failure import failure_in_words
 from noodle_tui.heap import freed_memory_kept
 from noodle_tui.job import Job, Outcome
@@ -169,6 +169,7 @@ def record_where_saved(
         folder = saver.finish()
         if folder != outcome.folder:
             outcome.folder = folder
+            job.emit(RunMoved(folder=str(folder)))
             recorder = Recorder(folder, job.emit, list(session.history))
             recorder(replace(started, folder=str(folder), resumed_at=session.epoch))
             job.emit.add(recorder)

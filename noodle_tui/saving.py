@@ -19,7 +19,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.disk import make_rescue_folder, rescue_places
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.evaluate import Count
-from noodle_tui.events import Emit, Message, Saved
+from noodle_tui.events import Emit, Message, Saved, SaveRefused
 from noodle_tui.report import RunFacts, model_card
 from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
 
@@ -194,6 +194,7 @@ class Saver:
         if self._refused.get(name) == reason:
             return  # the same as at the save point before
         self._refused[name] = reason
+        self._emit(SaveRefused(file=name, reason=reason))
         self._emit(Message(level="error", text=f"{self._folder / name} could not be saved ({reason}): make room or "
                            "rights there; it stays in memory, is tried again at each save point, and elsewhere at the end"))
 

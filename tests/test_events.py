@@ -19,10 +19,12 @@ from noodle_tui.events import (
     Resumed,
     RunDone,
     RunFailed,
+    RunMoved,
     RunStarted,
     RunState,
     RunStopped,
     Saved,
+    SaveRefused,
     StageDone,
     StageProgress,
     StageStarted,
@@ -50,7 +52,7 @@ EXAMPLES = [
     ModelReady(architecture="resnet18", weights="none", device="cpu", device_name="CPU", precision="fp32"),
     epoch(1, is_best=True), epoch(2, None), Saved(what="model", file="model.pth", epoch=1), Paused(epoch=1), Resumed(epoch=1),
     RunDone(best_epoch=1, best_correct=5, best_count=8, seconds=9.0), RunStopped(reason="asked", seconds=1.0),
-    RunFailed(error="no", seconds=1.0),
+    RunFailed(error="no", seconds=1.0), SaveRefused(file="model.pth", reason="No space left"), RunMoved(folder="elsewhere"),
 ]
 
 
@@ -139,6 +141,17 @@ def test_the_time_of_a_run_that_was_picked_up_is_that_of_all_its_parts():
     assert RunState.fold([*first, *killed, *last]).seconds == 13
     done = RunDone(best_epoch=1, best_correct=1, best_count=2, seconds=3.0)
     assert RunState.fold([*first, *killed, *last, done]).seconds == 15
+
+
+def test_what_the_disk_refuses_is_known_until_it_takes_something_and_a_run_may_move():
+    state = RunState.fold([started(), SaveRefused(file="model.pth", reason="No space left on device")])
+    assert state.not_saved == "No space left on device"
+    state.apply(Saved(what="checkpoint", file="checkpoint.pt", epoch=2))
+    assert state.not_saved == ""
+    before = state.started.folder if state.started else ""
+    state.apply(RunMoved(folder="/rescued/x"))
+    assert state.started is not None
+    assert (state.started.folder, state.moved_from) == ("/rescued/x", before)
 
 
 def test_a_run_picked_up_forgets_the_epochs_that_it_had_not_saved():

@@ -16,12 +16,27 @@ from small_app import until
 from textual.pilot import Pilot
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import Event, Message, Paused, Resumed, RunDone, RunStarted, RunState, RunStopped, Saved, StageStarted
+from noodle_tui.events import (
+    Event,
+    Message,
+    Paused,
+    Resumed,
+    RunDone,
+    RunMoved,
+    RunStarted,
+    RunState,
+    RunStopped,
+    Saved,
+    SaveRefused,
+    StageStarted,
+)
+from noodle_tui.run_folder import locked
 from noodle_tui.tui import live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.messages import Open, PickUp
+from noodle_tui.tui.sources import FolderSource
 from noodle_tui.tui.themes import DARK_VARIABLES, LIGHT_VARIABLES, THEMES
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
@@ -577,6 +592,33 @@ def test_a_run_that_was_stopped_in_its_first_epoch_can_be_picked_up():
     state.started = replace(state.started, folder="/my weights/two words")
     verdict = live_text.verdict(state, "stopped")
     assert verdict is not None and verdict.plain.endswith("noodle run --load-dir '/my weights/two words'")
+
+
+def test_a_run_that_its_folder_refuses_says_so_all_along_and_where_it_is_in_the_end():
+    events = [*fake_events(4, "running"), SaveRefused(file="checkpoint.pt", reason="No space left on device")]
+    state = RunState.fold(events)
+    assert live_text.facts_line(state).plain.startswith("✗ not saved")
+    assert "(No space left on device)" in live_text.facts_line(state).plain
+    for event in (RunMoved(folder="/rescued/two words"), Saved(what="checkpoint", file="checkpoint.pt", epoch=4),
+                  RunStopped(reason="asked", seconds=1.0)):
+        state.apply(event)
+    assert "not saved" not in live_text.facts_line(state).plain
+    verdict = live_text.verdict(state, "stopped")
+    assert verdict is not None
+    assert f"✗ {FOLDER} took no files: all of it is in /rescued/two words\n" in verdict.plain
+    assert verdict.plain.endswith("To go on: noodle run --load-dir '/rescued/two words'")
+
+
+def test_a_folder_that_is_gone_is_no_dead_run(tmp_path: Path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    source = FolderSource(folder)
+    with locked(folder):
+        assert source.alive()
+        folder.rename(tmp_path / "elsewhere")
+        assert source.alive(), "the run may go on without it"
+        with pytest.raises(NoodleError, match=r"run is gone"):
+            source.read()
 
 
 def test_a_run_that_was_picked_up_has_one_duration():

@@ -106,8 +106,12 @@ def sparks_line(curves: Curves, width: int) -> Content:
 
 
 def facts_line(state: RunState) -> Content:
-    """What is trained, on what, with which images; people on both sides are named as what they are."""
+    """That the disk refuses, if it does; what is trained, on what, with which images; people on both sides are named as what
+    they are."""
     parts: list[Part] = []
+    if state.not_saved and not state.moved_from:
+        since = f"since epoch {state.saved_epoch}" if state.saved_epoch else "yet"
+        parts.append((f"✗ not saved {since} ({printable(state.not_saved)})  ", "$error bold"))
     if (data := state.data) is not None:
         people = f" of {number_of(data.val_people, 'person')}" if data.val_people else ""
         counts = f"train {sum(data.train_counts)}  val {sum(data.val_counts)}{people}"
@@ -200,6 +204,9 @@ def verdict(state: RunState, status: str) -> Content | None:
     lines: list[Part] = [(head, f"{colour} bold")]
     if isinstance(state.ended, RunDone):
         lines += [("\n" + doubt, "$warning") for doubt in doubts(state)]
+    if state.moved_from and state.started is not None:
+        here = printable(state.started.folder)
+        lines.append((f"\n✗ {printable(state.moved_from)} took no files: all of it is in {here}", "$error"))
     if tail:
         lines.append("\n" + tail)
     return Content.assemble(*lines)

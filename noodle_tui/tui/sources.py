@@ -1,5 +1,6 @@
 """Where a screen gets its run from: this process, or a run folder on the same filesystem."""
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -87,12 +88,18 @@ class FolderSource:
         self.folder: Path | None = folder
         self._folder = folder
         self._follower = run_folder.Follower(folder)
+        self._alive = False
 
     def read(self) -> list[Event]:
+        if not os.path.isdir(self._folder):
+            raise NoodleError(f"{self._folder} is gone: moved, deleted, or on a disk that is")
         return self._follower.read()
 
     def alive(self) -> bool:
-        return run_folder.is_alive(self._folder)
+        """As it was last known while the folder is gone: the run may go on without."""
+        if os.path.isdir(self._folder):
+            self._alive = run_folder.is_alive(self._folder)
+        return self._alive
 
     def stop(self) -> None:
         run_folder.request_stop(self._folder)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from textual.content import Content
 
 from noodle_tui.events import Message, Saved, StageDone
+from noodle_tui.names import number_of
 from noodle_tui.tui import words
 from noodle_tui.tui.widgets.listing import Listing
 
@@ -38,9 +39,12 @@ class EventLog(Listing):
         entries = [entry for entry in entries if not isinstance(entry, Saved) or entry is last_saved[entry.file]]
         self._entries = entries[-MAX_ENTRIES:]
         self._title = Content("log")
-        n_warnings = sum(1 for e in self._entries if entry_text(e)[0] == "warning")
-        many = f"! {n_warnings} warning{'s' * (n_warnings > 1)}"
-        self._detail = Content.assemble((many, "$warning")) if n_warnings else Content("")
+        parts: list[Content] = []
+        for level in ("error", "warning"):
+            if n := sum(1 for e in self._entries if entry_text(e)[0] == level):
+                mark, style = MARKS[level]
+                parts.append(Content.styled(f"{mark} {number_of(n, level)}", style.removesuffix(" bold")))
+        self._detail = Content("  ").join(parts)
         if len(entries) > MAX_ENTRIES:
             self._title = Content(f"log (the last {MAX_ENTRIES})")
         self.repaint()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import EpochDone
+from noodle_tui.events import LAST_TIME, EpochDone
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS, has_checkpoint
 from noodle_tui.weights import Origin
 
@@ -56,6 +56,8 @@ class Session:
     place: str = ""  # on a GPU: of the photos' pixels, which decides how crops are rounded, see Dataset.place
     comet_key: str = ""  # the Comet experiment to go on in
     times: int = 0  # how often it was picked up again
+    changes: list[str] = field(default_factory=list)  # with which other options, where they decide what is learnt
+    started: float = 0.0  # seconds since 1970
     epoch: int = 0  # whole epochs done
     step: int = 0  # batches of the next epoch that are done, too
     best: Best | None = None
@@ -85,6 +87,8 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "place": session.place,
         "comet_key": session.comet_key,
         "times": session.times,
+        "changes": list(session.changes),
+        "started": session.started,
         "epoch": session.epoch,
         "step": session.step,
         "totals": session.totals.clone(),
@@ -167,6 +171,9 @@ def _read(file: Path) -> dict[str, Any]:
         with zipfile.ZipFile(file) as archive:
             if any(record.compress_type != zipfile.ZIP_STORED for record in archive.infolist()):  # it could be without end
                 raise NoodleError(f"{file} is compressed: no checkpoint of this program")
+            if odd := [record.filename for record in archive.infolist() if record.external_attr]:
+                # a bit of them says that it is a folder: torch then reads nothing, and takes what lies in memory
+                raise NoodleError(f"{file} is damaged: {odd[0]} has attributes")
             damaged = archive.testzip()
         if damaged is not None:
             raise NoodleError(f"{file} is damaged: the checksum of {damaged} is wrong")
@@ -201,6 +208,8 @@ def restore(session: Session, content: dict[str, Any]) -> None:
         session.best = None if content["best"] is None else _best(content["best"], session.model)
         session.history = [EpochDone(**event) for event in content["history"]]
         session.times = content["times"] + 1
+        session.changes = [str(change) for change in content.get("changes", ())]  # not always were they kept
+        session.started = _time(content.get("started", 0.0))
         session.fingerprint, session.order = content["fingerprint"], content["order"]
         session.comet_key = content["comet_key"]
         session.weights_digest, session.origin = _start(content.get("start", {}))
@@ -208,12 +217,19 @@ def restore(session: Session, content: dict[str, Any]) -> None:
         raise NoodleError(f"the checkpoint doesn't fit this model: {one_line(error)[:160]}") from None
 
 
+def _time(stored: Any) -> float:
+    """Seconds since 1970. ValueError for what no calendar knows."""
+    if not 0 <= (time := float(stored)) <= LAST_TIME:
+        raise ValueError("it was begun at no time")
+    return time
+
+
 def _start(stored: Any) -> tuple[str, Origin | None]:
     """What training started from: digest and origin of a weights file. Checkpoints did not always tell. ValueError where it
     makes no sense."""
     digest, run = stored.get("digest", ""), stored.get("run")
-    origin = None if run is None else Origin(run, stored["input_size"], stored["fingerprint"])
-    texts = [digest] if origin is None else [digest, origin.run, origin.fingerprint]
+    origin = None if run is None else Origin(run, stored["input_size"], stored["fingerprint"], tuple(stored.get("classes", ())))
+    texts = [digest] if origin is None else [digest, origin.run, origin.fingerprint, *origin.classes]
     if not all(isinstance(text, str) for text in texts) or (origin and not isinstance(origin.input_size, int)):
         raise ValueError("what it started from makes no sense")
     return digest, origin

@@ -245,7 +245,8 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
     image = image if turn is None else image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":
         grey = np.asarray(image, dtype=np.float64)
-        scale = 1 / 257 if grey.max(initial=0) > 255 else 1
+        top = grey.max(initial=0)  # floating point from 0 to 1, or of 8 or 16 bits
+        scale = 255 if image.mode == "F" and top <= 1 else 1 if top <= 255 else 1 / 257
         image = Image.fromarray(np.clip(grey * scale + 0.5, 0, 255).astype(np.uint8))
     return image if image.mode == "RGB" else image.convert("RGB")
 

@@ -1,6 +1,5 @@
 """What came of a run: its best weights before the validation images once more, and the report of it."""
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,8 @@ from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.events import Message
 from noodle_tui.job import Job
 from noodle_tui.loading import Loaded
-from noodle_tui.report import RunFacts, environment, options_as_used, write_report
+from noodle_tui.report import RunFacts, environment, write_report
+from noodle_tui.samples import options_as_used
 from noodle_tui.stage import stage
 
 if TYPE_CHECKING:
@@ -20,17 +20,18 @@ def known_facts(job: Job, loaded: Loaded) -> RunFacts:
     """What the report needs to know besides the results, before the first epoch."""
     config, data, device = job.config, loaded.data, loaded.device
     n = len(data.classes)
-    started = time.time() - job.seconds
     made = data.rejig or {}
     return RunFacts(
         name=config.namestr, config=options_as_used(config, data.rejig), classes=data.classes, epochs=[], best_epoch=0,
         train_counts=data.train.counts(n), val_counts=data.val.counts(n), train_people=data.train.people,
         val_people=data.val.people, unknown_people=sum(s.person is None for s in data.train.samples + data.val.samples),
         split_by=made.get("split_by"), split_seed=made.get("seed"), twins=data.twins, skipped=data.skipped,
+        left_out=made.get("left_out", {}), changes=loaded.session.changes, processes=job.world.size,
         fingerprint=data.fingerprint, weights=config.weights, origin=loaded.session.origin,
         weights_digest=loaded.session.weights_digest,
         device=str(device.torch_device), device_name=device.name, precision=device.precision, environment=environment(),
-        started=started, finished=started, seconds=0.0, resumed=job.before.times if job.before else 0,
+        started=loaded.session.started, finished=loaded.session.started, seconds=0.0,
+        resumed=job.before.times if job.before else 0,
     )
 
 

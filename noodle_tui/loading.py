@@ -3,6 +3,8 @@
 torch is imported on the way: what is wrong with the folders is said before.
 """
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from noodle_tui.names import printable
 from noodle_tui.progress import Check, Progress
 from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.stage import stage
-from noodle_tui.weights import digest_of, fetch_imagenet, origin_of, other_size
+from noodle_tui.weights import digest_of, fetch_imagenet, origin_of, other_classes, other_size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -70,7 +72,7 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
 
         device = pick_device(own_device(config.device, job.world), config.precision)
         set_up(device)
-        network.start(lambda progress, check: build_network(job, len(found[0]), device, progress, check))
+        network.start(lambda progress, check: build_network(job, found[0], device, progress, check))
         try:
             data = load_dataset(config.data_dir, found, config.input_size, device, skip_bad_images=config.skip_bad_images,
                                 keep_off_gpu=job.before is not None and job.before.place == "host",
@@ -98,7 +100,7 @@ def name_bad_images(bad: list[tuple[str, str]], what: str, emit: Emit) -> None:
 
 
 def build_network(
-    job: Job, n_classes: int, device: "Device", progress: Progress, check: Check
+    job: Job, classes: Sequence[str], device: "Device", progress: Progress, check: Check
 ) -> "nn.Module":
     """The network, on its device. For a thread of its own. Rank 0's weights are the ones that count: the others get them."""
     from noodle_tui.device import set_up
@@ -108,7 +110,9 @@ def build_network(
     set_up(device)
     config = job.config
     weights = "none" if job.before or job.world.rank > 0 else config.weights
-    model = build_model(weights, n_classes, config.seed, progress, check)
+    origin = origin_of(weights)
+    keep_head = origin is None or origin.tells(classes)
+    model = build_model(weights, len(classes), config.seed, progress, check, keep_head)
     if config.sync_bn and job.world.size > 1:
         model = synchronised(model)
     model = model.to(device.torch_device)
@@ -130,10 +134,12 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
         if before:
             before.check_data(session.fingerprint, session.order)
             restore(session, before.content)
+            session.changes += before.changes
             for group in session.optimizer.param_groups:
                 group.update(lr=config.lr, momentum=config.momentum)
         else:
             session.weights_digest, session.origin = digest_of(config.weights), origin_of(config.weights)
+        session.started = session.started or time.time() - job.seconds
         if world.rank > 0:
             session.totals.zero_()  # rank 0 has the sum of all
         if world.broadcast((session.fingerprint, session.order)) != (session.fingerprint, session.order):
@@ -143,6 +149,8 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
                         device=str(device.torch_device), device_name=device.name, precision=device.precision))
     if not before and session.origin and session.origin.input_size != config.input_size:
         job.emit(Message(level="warning", text=other_size(session.origin, config.input_size)))
+    if not before and session.origin and not session.origin.tells(data.classes):
+        job.emit(Message(level="warning", text=other_classes(session.origin, data.classes)))
     if before and before.place == "gpu" and data.place == "host":
         job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
                          "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))

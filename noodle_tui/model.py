@@ -20,18 +20,19 @@ def build_model(
     seed: int,
     progress: Progress = nothing,
     check: Check = nothing,
+    keep_head: bool = True,
 ) -> nn.Module:
     """ResNet18 with `n_classes` outputs, all layers to be trained, on the CPU, channels last.
 
-    `weights`: "imagenet", "none" or a state-dict file; a head of another size in it is left out, and the new one drawn from
-    `seed`. NoodleError if the weights can't be had or don't fit.
+    `weights`: "imagenet", "none" or a state-dict file; a last layer of another size in it is left out, and any without
+    `keep_head`: then a new one is drawn from `seed`. NoodleError if the weights can't be had or don't fit.
     """
     torch.manual_seed(seed)
     model = resnet18(num_classes=n_classes)
     if weights == "imagenet":
         load_backbone(model, load_state_dict(fetch_imagenet(progress, check)), "the ImageNet weights")
     elif weights != "none":
-        load_backbone(model, load_state_dict(Path(weights)), weights)
+        load_backbone(model, load_state_dict(Path(weights)), weights, keep_head)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -40,10 +41,11 @@ def check_fits(file: Path) -> None:
     load_backbone(resnet18(num_classes=2), load_state_dict(file), str(file))
 
 
-def load_backbone(model: nn.Module, state: dict[str, Any], source: str) -> None:
-    """Load a ResNet18 state dict; its last layer only where the sizes agree. NoodleError if it's no ResNet18."""
+def load_backbone(model: nn.Module, state: dict[str, Any], source: str, keep_head: bool = True) -> None:
+    """Load a ResNet18 state dict; its last layer only where it is to be kept and has the model's size. NoodleError if it's no
+    ResNet18."""
     own = model.state_dict()
-    same_head = "fc.weight" in state and state["fc.weight"].shape == own["fc.weight"].shape
+    same_head = keep_head and "fc.weight" in state and state["fc.weight"].shape == own["fc.weight"].shape
     wanted = {name for name in own if same_head or not name.startswith("fc.")}
     # num_batches_tracked came late: older files lack it, and nothing but a momentum of None reads it
     missing = {n for n in wanted - state.keys() if not n.endswith("num_batches_tracked")}

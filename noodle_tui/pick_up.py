@@ -16,6 +16,7 @@ from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, i
 CHANGEABLE = {"n_epochs", "test_every", "save_every", "log_every", "lr", "momentum", "device", "precision", "compile",
               "sync_bn", "comet", "comet_weights", "tensorboard", "debug", "data_dir", "stimuli", "rejig_data", "mode",
               "skip_bad_images"}
+LEARNS_OTHERWISE = {"lr", "momentum", "device", "precision", "compile", "sync_bn"}  # of those
 NOT_COMPARED = {"load_dir", "save_dir"}
 
 
@@ -26,6 +27,7 @@ class PickedUp:
     config: RunConfig  # as stored, with what was given anew
     content: dict[str, Any]  # see checkpoint.py
     warnings: list[str] = field(default_factory=list)
+    changes: list[str] = field(default_factory=list)  # other options than before, where they decide what is learnt
 
     @property
     def epoch(self) -> int:
@@ -134,5 +136,7 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
             )
     warnings += [f"picked up with another {name}: {getattr(before, name)} before, {value} now"
                  for name, value in changed.items()]
+    changes = [f"{name} {getattr(before, name)} up to epoch {content['epoch']}, then {value}"
+               for name, value in changed.items() if name in LEARNS_OTHERWISE]
     values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}
-    return PickedUp(make_config(values), content, warnings)
+    return PickedUp(make_config(values), content, warnings, changes)

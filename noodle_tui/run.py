@@ -31,7 +31,7 @@ from noodle_tui.loggers import check_loggers, loggers
 from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.rejig import real_folders
-from noodle_tui.samples import class_folders
+from noodle_tui.samples import class_folders, options_told
 from noodle_tui.stage import stage
 from noodle_tui.weights import check_file
 
@@ -137,7 +137,7 @@ def saying_how_it_ends(job: Job, folder: Path) -> Iterator[None]:
 
 
 def announce(job: Job, folder: Path) -> RunStarted:
-    started = RunStarted(name=job.config.namestr, folder=str(folder), config=job.config.model_dump(mode="json"),
+    started = RunStarted(name=job.config.namestr, folder=str(folder), config=options_told(job.config),
                          n_epochs=job.config.n_epochs, pid=os.getpid(), host=os.uname().nodename,
                          resumed_at=job.before.epoch if job.before else 0)
     job.emit(started)

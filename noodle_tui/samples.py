@@ -1,16 +1,18 @@
 """The images of a data folder, found but not decoded: `train/<class>/` and `val/<class>/`. Without torch, so quickly."""
 
+import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import level_in, person_in
-from noodle_tui.rejig import manifest_by_target
+from noodle_tui.rejig import load_manifest, rejig_options
 from noodle_tui.rejig.scan import image_endings
 
 SPLITS = ("train", "val")
@@ -33,19 +35,18 @@ Found = tuple[list[str], dict[str, list[Sample]]]  # the classes, and the images
 def find_samples(data_dir: Path, person: str) -> Found:
     """The classes, and the images of each split, from data_dir/{train,val}/<class>/ at any depth, sorted by name.
 
-    The person comes from rejig's manifest where there is one, else from the regular expression `person`. NoodleError if a
-    folder is missing or empty, or the two splits have different classes.
+    Of a photo that rejig put there person and level are told by the path that it came from. The person is what `person_regex`
+    finds in it. NoodleError if a folder is missing or empty, or the two splits have different classes.
     """
-    manifest = manifest_by_target(data_dir)
-    pattern = re.compile(person)
+    made = load_manifest(data_dir)
+    manifest = {file.target: made.relative(file) for file in made.files} if made else {}
+    pattern = re.compile(person_regex(person, rejig_options(data_dir)))
     classes = class_folders(data_dir)
 
     def sample(split: str, label: int, path: Path) -> Sample:
         name = path.relative_to(data_dir).as_posix()
-        planned = manifest.get(name)
-        inside = path.relative_to(data_dir / split / classes[label]).as_posix()
-        who = planned.person if planned else person_in(inside, pattern)
-        return Sample(path, name, label, who, level_in(path.name))
+        source = manifest.get(name) or path.relative_to(data_dir / split / classes[label]).as_posix()
+        return Sample(path, name, label, person_in(source, pattern), level_in(source))
 
     samples = {
         split: [sample(split, label, path)
@@ -54,6 +55,34 @@ def find_samples(data_dir: Path, person: str) -> Found:
         for split in SPLITS
     }
     return classes, samples
+
+
+def person_regex(wanted: str, made: Mapping[str, Any] | None) -> str:
+    """The regular expression that tells people: the one that is wanted; where that is the default, the one that rejig sorted
+    the photos by (`made`, see `rejig_options`), if it did."""
+    return wanted if made is None or wanted != DEFAULT_PERSON else made.get("person", wanted)
+
+
+def options_as_used(config: RunConfig, made: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The options as JSON. Of photos that this run didn't sort, how they were sorted is what rejig recorded (`made`, see
+    `rejig_options`), if it did."""
+    values = config.model_dump(mode="json")
+    if config.rejig_data:
+        return values
+    sorting = ("classes", "val_fraction", "split_by", "mode")
+    for name in ("stimuli", *sorting):
+        del values[name]
+    recorded = {name: made[name] for name in sorting if name in made} if made else {}
+    return values | recorded | {"person": person_regex(config.person, made)}
+
+
+def options_told(config: RunConfig) -> dict[str, Any]:
+    """`options_as_used`, before the photos are looked at: what is wrong with rejig's record is told then."""
+    made = None
+    if not config.rejig_data:
+        with contextlib.suppress(NoodleError):
+            made = rejig_options(config.data_dir)
+    return options_as_used(config, made)
 
 
 def order_fingerprint(samples: Sequence[Sample]) -> str:

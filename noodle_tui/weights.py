@@ -14,12 +14,14 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
+from noodle_tui.names import printable
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.run_folder import CARD, MODEL, read_plain
 
@@ -168,6 +170,11 @@ class Origin:
     run: str  # the name of its folder
     input_size: int  # pixels
     fingerprint: str  # of the photos and their split
+    classes: tuple[str, ...] = ()  # in the order of its outputs; () where that isn't known
+
+    def tells(self, classes: Sequence[str]) -> bool:
+        """Whether its last layer tells just these classes, as far as is known."""
+        return self.classes in ((), tuple(classes))
 
 
 def origin_of(weights: str) -> Origin | None:
@@ -182,13 +189,21 @@ def origin_of(weights: str) -> Origin | None:
         return None  # it is no run's folder, or none that can be understood: nothing is known
     if not (isinstance(size, int) and isinstance(fingerprint, str)):
         return None
-    return Origin(file.parent.name, size, fingerprint)
+    classes = card.get("classes")
+    known = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
+    return Origin(file.parent.name, size, fingerprint, tuple(classes) if known else ())
 
 
 def other_size(origin: Origin, input_size: int) -> str:
     """What to say where weights are trained on at another input size."""
     return (f"the weights of {origin.run} were trained at --input-size {origin.input_size}, and this run has {input_size}: "
             "give the same, unless that is what you want to try")
+
+
+def other_classes(origin: Origin, classes: Sequence[str]) -> str:
+    """What to say where weights are trained to tell other classes apart."""
+    return (f"the weights of {origin.run} tell {', '.join(map(printable, origin.classes))} apart and this run "
+            f"{', '.join(map(printable, classes))}: the last layer starts anew")
 
 
 def digest_of(weights: str) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import resource
 import zipfile
 from collections.abc import Callable, Iterator
@@ -123,6 +124,19 @@ def test_a_flipped_byte_anywhere_is_noticed_or_harmless(tmp_path: Path) -> None:
         if not warning:
             assert_same(content["model"], trained(2).model.state_dict())
     assert noticed > 20
+
+
+def test_a_record_that_claims_to_be_a_folder_is_damage(tmp_path: Path) -> None:
+    """torch then reads nothing of it, and takes what happens to lie in memory for weights."""
+    save_session(tmp_path, session_content(trained(1), {}))
+    save_session(tmp_path, session_content(trained(2), {}))
+    whole = (tmp_path / CHECKPOINT).read_bytes()
+    entries = [match.start() for match in re.finditer(rb"PK\x01\x02", whole)]
+    assert len(entries) > 10
+    for entry in entries:
+        (tmp_path / CHECKPOINT).write_bytes(damaged(whole, entry + 38))  # its attributes
+        content, warning = load_session(tmp_path)
+        assert content["step"] == 1 and "checkpoint.pt is damaged" in warning
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", None])

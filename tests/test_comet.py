@@ -192,7 +192,7 @@ def test_a_key_is_new_each_time_and_as_comet_wants_it():
 
 
 def test_only_options_that_hold_no_path_are_sent(tmp_path: Path):
-    sent = parameters(private_config(tmp_path, lr=0.5, split_by="person"))
+    sent = parameters(private_config(tmp_path, lr=0.5, split_by="person", rejig_data=True))
     assert SECRET not in json.dumps(sent)
     assert sent["weights"] == "a file"
     assert sent["lr"] == 0.5

@@ -134,7 +134,8 @@ def test_weights_that_were_trained_before():
     assert one.startswith("It started from the weights of a file: images or people of this validation set may have been in")
     other, same = Origin("neuro_ml-20261126", 64, "other"), Origin("neuro_ml-20261126", 64, "sha256:0123")
     [one] = doubts(*trustworthy(), **about, origin=other)
-    assert one.startswith("It started from the weights of neuro_ml-20261126, trained on other photos or in another split: ")
+    assert one.startswith("It started from the weights of neuro_ml-20261126, trained on other photos, in another split or for "
+                          "other classes: ")
     [one] = doubts(*trustworthy(), **about, origin=same)
     assert one.endswith("trained on the same photos in the same split: their epoch was chosen on these validation images, too.")
     assert doubts(*trustworthy(), weights="imagenet") == []
@@ -155,8 +156,22 @@ def test_skipped_images():
     assert one == "3 images could not be read and took no part."
 
 
+def test_a_person_on_each_image_is_doubted():
+    evaluation, about = trustworthy()
+    [one] = doubts(evaluation, about, train_people={f"p{i}" for i in range(6000)}, val_people=set())
+    assert one.startswith("6000 people are told apart on ") and "--person takes something else" in one
+
+
+def test_other_options_at_a_pick_up_and_what_could_not_be_read_are_told():
+    evaluation, about = trustworthy()
+    [one] = doubts(evaluation, about, changes=["lr 0.01 up to epoch 4, then 1e-05"])
+    assert "picked up with other options (lr 0.01 up to epoch 4, then 1e-05)" in one
+    left_out = {"unreadable image": 6, "no class's token in its name": 40}
+    assert doubts(evaluation, about, left_out=left_out) == ["6 images could not be read and took no part."]
+
+
 def test_a_class_name_can_not_write_to_the_terminal():
     evaluation, about = trustworthy()
     evil = dataclasses.replace(evaluation, classes=["\x1b[31mred", "sad"])
-    [one] = doubts(evil, about, train_counts=[10, 90])
+    [one] = doubts(evil, about, train_counts=[100, 900])
     assert one.isprintable()

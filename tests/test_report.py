@@ -24,7 +24,6 @@ from noodle_tui.report import (
     closing_lines,
     environment,
     model_card,
-    options_as_used,
     read_predictions,
     read_report,
     verdict,
@@ -34,6 +33,7 @@ from noodle_tui.report.as_json import report_json
 from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv
+from noodle_tui.samples import options_as_used
 from noodle_tui.weights import Origin
 
 CLASSES = ["happy", "sad"]
@@ -381,6 +381,9 @@ def test_of_photos_that_were_sorted_before_the_options_are_rejigs():
     assert (options["split_by"], options["val_fraction"], options["mode"]) == ("person", 0.2, "link")
     assert options["seed"] == 42 and options["classes"] == made["classes"] and "stimuli" not in options
     assert "split_by" not in options_as_used(RunConfig(), None)  # nobody knows
+    by_folder = {**made, "person": "^([^/]+)/"}
+    assert options_as_used(RunConfig(), by_folder)["person"] == "^([^/]+)/"
+    assert options_as_used(RunConfig(person="mine"), by_folder)["person"] == "mine"
     sorted_here = options_as_used(RunConfig(rejig_data=True), made)
     assert sorted_here == RunConfig(rejig_data=True).model_dump(mode="json")
     text = report_markdown(facts_of(config=options, split_by="person", split_seed=5), evaluation_of())
@@ -395,6 +398,28 @@ def test_methods_follow_the_options():
                   "Whole people were held", "32-bit floating point", "took, in 3 parts, 12 seconds", "no weight decay"):
         assert words in by_person, words
     assert "came already divided" in report_markdown(facts_of(split_by=None), evaluation_of())
+
+
+def test_methods_say_what_changed_on_the_way_and_who_took_part():
+    epochs = [replace(epoch(i, 5, 20), lr=0.01 if i < 4 else 1e-5) for i in range(1, 6)]
+    facts = facts_of(epochs=epochs, best_epoch=1, processes=4, split_by="person",
+                     left_out={"unreadable image": 6, "no class's token in its name": 40})
+    text = report_markdown(facts, evaluation_of())
+    for words in ("(learning rate 0.01 in epochs 1 to 3, 1e-05 in epochs 4 to 5, momentum",
+                  "in batches of 24, each shared by 4 processes with batch normalisation over each one's share, by stochastic",
+                  "but 6 people came to be on both sides", "turned upright as their EXIF data say",
+                  "left out when they were sorted: 46 (6: unreadable image; 40: no class's token in its name)"):
+        assert words in text, words
+    written = report_json(facts, evaluation_of())
+    assert written["training"]["processes"] == 4 and written["data"]["left_out"]["unreadable image"] == 6
+    whole = facts_of(processes=2, config={**facts.config, "sync_bn": True})
+    assert "batch normalisation over the whole batch" in report_markdown(whole, evaluation_of())
+
+
+def test_methods_say_whether_the_last_layer_was_kept():
+    for classes, words in ((tuple(CLASSES), "the last layer included"), (("angry", "happy"), "but for a new last layer")):
+        facts = facts_of(weights="w/model.pth", origin=Origin("first", 224, "x", classes))
+        assert words in report_markdown(facts, evaluation_of())
 
 
 def test_long_tables_are_cut_and_counted():

@@ -270,7 +270,12 @@ def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished:
         "picked up with another lr: 0.01 before, 0.005 now", "picked up with another n_epochs: 3 before, 4 now"]
     assert metrics(copy_of_finished)[:4] == metrics(finished.folder)
     assert [row[0] for row in metrics(copy_of_finished)[1:]] == ["1", "2", "3", "4"]
-    assert read_report(copy_of_finished)["training"]["epochs"] == 4
+    training = read_report(copy_of_finished)["training"]
+    assert training["epochs"] == 4 and training["changes"] == ["lr 0.01 up to epoch 3, then 0.005"]
+    assert "learning rate 0.01 in epochs 1 to 3, 0.005 in epoch 4" in (copy_of_finished / "report.md").read_text()
+    assert training["started"] == read_report(finished.folder)["training"]["started"]
+    run(RunConfig(load_dir=copy_of_finished, n_epochs=5))
+    assert read_report(copy_of_finished)["training"]["changes"] == ["lr 0.01 up to epoch 3, then 0.005"]
 
 
 def test_another_batch_size_is_refused_and_nothing_touched(copy_of_finished: Path) -> None:
@@ -339,6 +344,23 @@ def test_a_new_run_from_a_model_file(finished: FinishedRun, config_for: MakeConf
     ended_with = torch.load(outcome.folder / "model.pth", weights_only=True)
     for name in ("conv1.weight", "layer4.1.conv2.weight", "fc.weight", "fc.bias"):  # at this rate nothing moves
         torch.testing.assert_close(ended_with[name], started_from[name], atol=1e-6, rtol=1e-5)
+
+
+def test_a_last_layer_that_tells_other_classes_starts_anew(
+    finished: FinishedRun, own_data_dir: Path, config_for: MakeConfig, runs_dir: Path
+) -> None:
+    for split in ("train", "val"):
+        (own_data_dir / split / "sad").rename(own_data_dir / split / "angry")
+    model = finished.folder / "model.pth"
+    events: list[Event] = []
+    outcome = run(config_for(runs_dir, data_dir=own_data_dir, load_dir=model, n_epochs=1, lr=1e-9), [events.append])
+    started_from = torch.load(model, weights_only=True)
+    ended_with = torch.load(outcome.folder / "model.pth", weights_only=True)
+    torch.testing.assert_close(ended_with["conv1.weight"], started_from["conv1.weight"], atol=1e-6, rtol=1e-5)
+    assert (ended_with["fc.weight"] - started_from["fc.weight"]).abs().max() > 0.01
+    assert any("tell happy, sad apart and this run angry, happy: the last layer starts anew" in e.text
+               for e in events if isinstance(e, Message))
+    assert "but for a new last layer" in (outcome.folder / "report.md").read_text()
 
 
 # what goes wrong --------------------------------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ from noodle_tui.errors import one_line
 from noodle_tui.events import Emit, EpochDone, Event, Message
 from noodle_tui.listeners.comet_process import JOURNAL
 from noodle_tui.listeners.record import AppendFile
+from noodle_tui.samples import options_told
 from noodle_tui.settings import Settings
 
 SILENCE_S = 5.0  # no sign of progress for so long at the run's end, and the archive is made instead
@@ -42,8 +43,9 @@ def new_experiment_key() -> str:
 
 def parameters(config: RunConfig) -> dict[str, int | float | str | bool]:
     """The options that Comet may see: numbers, switches, choices, and texts that can't be a path or a person's name."""
-    values = config.model_dump(mode="json")
-    shown = [o.name for o in options() if o.kind in ("bool", "int", "float", "choice") or o.name in SAFE_TEXTS]
+    values = options_told(config)
+    safe = [o.name for o in options() if o.kind in ("bool", "int", "float", "choice") or o.name in SAFE_TEXTS]
+    shown = [name for name in safe if name in values]
     sent = {name: " ".join(values[name]) if isinstance(values[name], list) else values[name] for name in shown}
     return sent | {"weights": config.weights if config.weights in ("imagenet", "none") else "a file"}
 

@@ -9,6 +9,7 @@ Killed in 1 or within 2: the next call rolls back (undo.recover). Killed later: 
 
 import os
 import shutil
+from collections import Counter
 from pathlib import Path
 
 from noodle_tui.atomic import sync
@@ -71,7 +72,8 @@ def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
             _bring(plan, file.source, plan.standing_at.get(path), f"{staging}/{file.target}")
             if done % 100 == 0 or done == len(plan.files):
                 progress(done, len(plan.files))
-        write_manifest(staging, plan.data_dir, plan.stimuli, plan.files, plan.options)
+        left_out = dict(Counter(one.reason for one in plan.skipped))
+        write_manifest(staging, plan.data_dir, plan.stimuli, plan.files, {**plan.options, "left_out": left_out})
         for folder in [*folders, *(f"{staging}/{split}" for split in ("train", "val")), str(staging)]:
             sync(folder)
     except BaseException:

@@ -56,14 +56,10 @@ def read_manifest(data_dir: Path) -> list[PlannedFile] | None:
     return None if manifest is None else list(manifest.files)
 
 
-def manifest_by_target(data_dir: Path) -> dict[str, PlannedFile]:
-    """{"train/sad/34M_Ne_to_Sa_C08.JPG": its row}; empty if there is no manifest. NoodleError if it is broken."""
-    return {file.target: file for file in read_manifest(data_dir) or ()}
-
-
 def rejig_options(data_dir: Path) -> dict[str, Any] | None:
-    """How rejig made this data folder: the run's options "classes", "val_fraction", "split_by", "person" and "mode", and the
-    split's "seed", as far as they are recorded. None if rejig didn't make it. NoodleError if rejig.json is broken."""
+    """How rejig made this data folder, as far as it is recorded: the run's options "classes", "val_fraction", "split_by",
+    "person" and "mode", the split's "seed", and "left_out" ({reason: files}). None if rejig didn't make it. NoodleError if
+    rejig.json is broken."""
     if manifest_stamp(data_dir) is None:
         return None
     try:
@@ -72,10 +68,13 @@ def rejig_options(data_dir: Path) -> dict[str, Any] | None:
         raise NoodleError(f"{printable(str(data_dir / JSON_NAME))} is broken: {printable(str(error))[:200]}") from None
     if made.get("split_by") not in ("file", "person"):  # of a later version, or of anybody
         made.pop("split_by", None)
+    if isinstance(left_out := made.get("left_out"), dict):
+        made["left_out"] = {reason: count for reason, count in left_out.items() if type(count) is int and count > 0}
     tokens = made.get("tokens")
     if isinstance(tokens, dict):
         made["classes"] = [f"{name}={token}" for name, token in tokens.items()]
-    wanted = {"classes": list, "val_fraction": float, "split_by": str, "person": str, "mode": str, "seed": int}
+    wanted = {"classes": list, "val_fraction": float, "split_by": str, "person": str, "mode": str, "seed": int,
+              "left_out": dict}
     return {key: made[key] for key, kind in wanted.items() if isinstance(made.get(key), kind)}
 
 

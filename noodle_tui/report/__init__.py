@@ -12,12 +12,12 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction
 from noodle_tui.names import printable
 from noodle_tui.report.as_json import read_report, report_json
-from noodle_tui.report.facts import RunFacts, environment, model_card, options_as_used, verdict
+from noodle_tui.report.facts import RunFacts, environment, model_card, verdict
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv, read_predictions
 from noodle_tui.run_folder import MODEL
 
-__all__ = ["RunFacts", "closing_lines", "environment", "model_card", "options_as_used", "read_predictions", "read_report",
+__all__ = ["RunFacts", "closing_lines", "environment", "model_card", "read_predictions", "read_report",
            "verdict", "write_report"]
 
 

@@ -96,6 +96,7 @@ def report_json(facts: RunFacts, evaluation: Evaluation) -> dict[str, Any]:
             "split_by": facts.split_by,
             "fingerprint": facts.fingerprint,
             "skipped": [{"file": file, "reason": reason} for file, reason in facts.skipped],
+            "left_out": facts.left_out,
         },
         "training": {
             "architecture": facts.architecture,
@@ -109,6 +110,8 @@ def report_json(facts: RunFacts, evaluation: Evaluation) -> dict[str, Any]:
             "epochs_validated": len(facts.validated),
             "best_epoch": facts.best_epoch,
             "resumed": facts.resumed,
+            "changes": facts.changes,
+            "processes": facts.processes,
             "started": utc(facts.started),
             "finished": utc(facts.finished),
             "seconds": facts.seconds,

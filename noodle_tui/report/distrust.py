@@ -5,6 +5,8 @@ from noodle_tui.names import number_of
 from noodle_tui.report.facts import RunFacts
 from noodle_tui.stats import interval_in_words
 
+MANY_PEOPLE = 10
+UNREADABLE = ("unreadable", "image of too many")  # how rejig's reasons begin
 FEW_PEOPLE = 20  # below this the interval over people is too narrow, see evaluate.people_interval
 
 
@@ -24,9 +26,30 @@ def what_to_distrust(facts: RunFacts, evaluation: Evaluation) -> list[str]:
         _uneven_classes(facts, evaluation),
         _overfit(facts, evaluation.overall),
         _still_improving(facts),
-        f"{number_of(len(facts.skipped), 'image')} could not be read and took no part." if facts.skipped else "",
+        _each_a_person(facts),
+        _picked_up_otherwise(facts),
+        _unreadable(facts),
     ]
     return [sentence for sentence in sentences if sentence]
+
+
+def _each_a_person(facts: RunFacts) -> str:
+    images, people = sum(facts.train_counts) + sum(facts.val_counts), len(facts.train_people | facts.val_people)
+    if people < MANY_PEOPLE or people < 0.9 * images:
+        return ""
+    return (f"{people} people are told apart on {images} images, nearly one each: if there are fewer, --person takes something "
+            "else for the person, and who is on both sides can't be seen.")
+
+
+def _picked_up_otherwise(facts: RunFacts) -> str:
+    if not facts.changes:
+        return ""
+    return f"The run was picked up with other options ({'; '.join(facts.changes)}): the options below are the last ones."
+
+
+def _unreadable(facts: RunFacts) -> str:
+    count = len(facts.skipped) + sum(n for reason, n in facts.left_out.items() if reason.startswith(UNREADABLE))
+    return f"{number_of(count, 'image')} could not be read and took no part." if count else ""
 
 
 def _no_better_than_guessing(evaluation: Evaluation) -> str:
@@ -85,7 +108,7 @@ def _trained_before(facts: RunFacts) -> str:
     if facts.origin and facts.origin.fingerprint == facts.fingerprint:
         return (f"It started from the weights of {run}, trained on the same photos in the same split: their epoch was chosen "
                 "on these validation images, too.")
-    of = f"of {run}, trained on other photos or in another split" if run else "of a file"
+    of = f"of {run}, trained on other photos, in another split or for other classes" if run else "of a file"
     return (f"It started from the weights {of}: images or people of this validation set may have been in that training, which "
             "can't be seen from here; if they were, this accuracy measures memory.")
 

@@ -2,12 +2,11 @@
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from noodle_tui import __version__
-from noodle_tui.config import RunConfig
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.events import EpochDone
 from noodle_tui.stats import interval_in_words
@@ -32,7 +31,8 @@ class RunFacts:
     unknown_people: int  # images of both sides whose name tells no person
     split_by: str | None  # "file" or "person" as rejig split the data; None where nobody knows
     split_seed: int | None = None  # that it was split with
-    skipped: list[tuple[str, str]]  # (file, why)
+    skipped: list[tuple[str, str]]  # (file, why) of the data folder
+    left_out: dict[str, int] = field(default_factory=dict)  # of the stimuli, by rejig: reason and how many files
     fingerprint: str  # of the data
     weights: str  # what training started from: "imagenet", "none" or a file, of which the report tells the name only
     device: str  # e.g. "cuda:0"
@@ -43,6 +43,8 @@ class RunFacts:
     finished: float
     seconds: float  # of work, interruptions not counted
     resumed: int = 0  # how often the run was picked up again
+    changes: list[str] = field(default_factory=list)  # options that it was picked up with and that decide what is learnt
+    processes: int = 1  # that trained together (torchrun)
     twins: int = 0  # validation images whose file is also in training
     origin: Origin | None = None  # the run that a weights file comes from, where one is known
     weights_digest: str = ""  # SHA-256 of a weights file
@@ -57,17 +59,6 @@ class RunFacts:
     def best(self) -> EpochDone | None:
         """The epoch whose weights were kept."""
         return next((e for e in self.epochs if e.epoch == self.best_epoch), None)
-
-
-def options_as_used(config: RunConfig, made: dict[str, Any] | None) -> dict[str, Any]:
-    """The options as JSON; of photos that this run didn't sort, how they were is what rejig recorded (`made`), if it did."""
-    values = config.model_dump(mode="json")
-    if config.rejig_data:
-        return values
-    for name in ("stimuli", "classes", "val_fraction", "split_by", "mode"):
-        del values[name]
-    recorded = {name: value for name, value in (made or {}).items() if name not in ("seed", "person")}
-    return values | recorded
 
 
 def environment() -> dict[str, str]:

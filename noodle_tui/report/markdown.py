@@ -128,11 +128,53 @@ def _data(facts: RunFacts) -> str:
         _table(["number of", "training", "validation"], rows),
         f"People on both sides: {len(facts.train_people & facts.val_people)}. Images whose name tells no person: "
         f"{facts.unknown_people}. Fingerprint of the data: {_code(facts.fingerprint)}. "
-        f"Images left out because they could not be read: {len(facts.skipped)}.",
+        f"Images left out because they could not be read: {len(facts.skipped)}." + _left_out(facts),
     ]
     if facts.skipped:
         parts.append(_table(["left out", "why"], [[_code(file), _escape(why)] for file, why in facts.skipped]))
     return "\n\n".join(parts)
+
+
+def _left_out(facts: RunFacts) -> str:
+    """What rejig left out of the stimuli, where it did."""
+    if not facts.left_out:
+        return ""
+    reasons = "; ".join(f"{count}: {_escape(reason)}" for reason, count in facts.left_out.items())
+    return f" Files of the stimuli that were left out when they were sorted: {sum(facts.left_out.values())} ({reasons})."
+
+
+def _learning_rate(facts: RunFacts) -> str:
+    """The learning rate; of a run that was picked up with others, each with its epochs."""
+    parts: list[tuple[float, int, int]] = []  # rate, first and last epoch
+    for epoch in facts.epochs:
+        if parts and parts[-1][0] == epoch.lr:
+            parts[-1] = (epoch.lr, parts[-1][1], epoch.epoch)
+        else:
+            parts.append((epoch.lr, epoch.epoch, epoch.epoch))
+    if len(parts) < 2:
+        return f"constant learning rate {facts.config['lr']:g}"
+    return "learning rate " + ", ".join(f"{rate:g} in epoch{f' {last}' if first == last else f's {first} to {last}'}"
+                                        for rate, first, last in parts)
+
+
+def _split(facts: RunFacts) -> str:
+    """How training and validation were divided, in a sentence."""
+    seed = "" if facts.split_seed is None else f" (seed {facts.split_seed})"
+    if facts.split_by == "file":
+        return f"Single images were held out for validation, stratified by class{seed}."
+    if facts.split_by == "person":
+        both = len(facts.train_people & facts.val_people)
+        but = f", but {number_of(both, 'person')} came to be on both sides" if both else ""
+        return f"Whole people were held out for validation, stratified by class as nearly as whole people allow{seed}{but}."
+    return "The images came already divided into training and validation."
+
+
+def _shared(facts: RunFacts) -> str:
+    """How a batch was shared by processes, if it was."""
+    if facts.processes == 1:
+        return ""
+    norm = "over the whole batch" if facts.config.get("sync_bn") else "over each one's share"
+    return f", each shared by {facts.processes} processes with batch normalisation {norm},"
 
 
 def _start(facts: RunFacts) -> str:
@@ -143,18 +185,15 @@ def _start(facts: RunFacts) -> str:
         return "random weights"
     run = f" of the run {_code(facts.origin.run)}" if facts.origin else ""
     digest = f" (SHA-256 {facts.weights_digest[:12]}…)" if facts.weights_digest else ""
-    return f"the weights {_code(PurePath(facts.weights).name)}{run}{digest}"
+    head = ""
+    if facts.origin and facts.origin.classes:
+        head = ", the last layer included" if facts.origin.tells(facts.classes) else " but for a new last layer"
+    return f"the weights {_code(PurePath(facts.weights).name)}{run}{digest}{head}"
 
 
 def methods(facts: RunFacts) -> str:
     """The Methods paragraph, in words made from the options as run."""
     o, env, size = facts.config, facts.environment, facts.config["input_size"]
-    seed = "" if facts.split_seed is None else f" (seed {facts.split_seed})"
-    people = "Whole people were held out for validation, stratified by class as nearly as whole people allow"
-    split = {
-        "file": f"Single images were held out for validation, stratified by class{seed}.",
-        "person": f"{people}{seed}.",
-    }.get(facts.split_by or "", "The images came already divided into training and validation.")
     arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[facts.precision]
     again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
     among = f" of {number_of(len(facts.train_people), 'person')}" if facts.train_people else ""
@@ -164,18 +203,19 @@ def methods(facts: RunFacts) -> str:
     sentences = [
         f"A {facts.architecture} network (torchvision) with {len(facts.classes)} outputs started from {_start(facts)}; all its",
         f"layers were trained on {number_of(sum(facts.train_counts), 'image')}{among} for",
-        f"{number_of(n_epochs, 'epoch')} in batches of {o['batch_size']} by stochastic gradient descent on the",
-        f"cross entropy (constant learning rate {o['lr']:g}, momentum {o['momentum']:g}, no weight decay). Training",
-        f"images were cropped at random (area 8% to 100%, aspect ratio 3/4 to 4/3), resized to {size} x {size} pixels",
+        f"{number_of(n_epochs, 'epoch')} in batches of {o['batch_size']}{_shared(facts)} by stochastic gradient descent on the",
+        f"cross entropy ({_learning_rate(facts)}, momentum {o['momentum']:g}, no weight decay).",
+        "Images were turned upright as their EXIF data say. Training images",
+        f"were cropped at random (area 8% to 100%, aspect ratio 3/4 to 4/3), resized to {size} x {size} pixels",
         "(bilinear, antialiased) and mirrored with probability 1/2; validation images were resized in the same way to",
         f"{size} pixels on the shorter side and cropped in the centre; all were",
         f"normalised with ImageNet's mean {IMAGENET_MEAN} and standard deviation {IMAGENET_STD}.",
-        split,
+        _split(facts),
         f"After {when} the network answered the",
         f"{number_of(sum(facts.val_counts), 'validation image')}{val_among}; the weights of the epoch with the most right",
         f"answers were kept (epoch {facts.best_epoch}; the earliest of equals).",
         f"Order and augmentation follow from the seed {o['seed']}.",
-        f"The arithmetic was {arithmetic} on {_escape(facts.device_name)}; the run took{again}",
+        f"The arithmetic was {arithmetic} on {_escape(facts.device_name)}; training took{again}",
         f"{number_of(round(facts.seconds), 'second')} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
         f"Python {env['python']}, PyTorch {env['torch']}, torchvision {env['torchvision']}.",
     ]

@@ -1,0 +1,48 @@
+"""The images of a data folder: who is on them and at which level, also where rejig named them anew."""
+
+import json
+from pathlib import Path
+
+from conftest import draw_face
+
+from noodle_tui.config import DEFAULT_PERSON, RunConfig
+from noodle_tui.listeners.comet import parameters
+from noodle_tui.rejig import apply_rejig, plan_for
+from noodle_tui.samples import find_samples, options_told
+
+
+def sorted_photos(place: Path, **options: object) -> RunConfig:
+    """Eight people, the same names in a folder of each class, sorted by rejig."""
+    for person in range(1, 9):
+        for name, token in (("Happy", "Ha"), ("Sad", "Sa")):
+            draw_face(place / "stimuli" / name / f"img0{person}-p{person}_C0{person}.JPG", f"{person:02}F", token, person)
+    config = RunConfig(stimuli=place / "stimuli", data_dir=place / "sorted", mode="copy", val_fraction=0.3,
+                       classes=("happy=Happy/", "sad=Sad/"), **options)  # type: ignore[arg-type]
+    apply_rejig(plan_for(config))
+    return config
+
+
+def test_levels_are_those_of_the_photos_that_rejig_named_anew(tmp_path: Path) -> None:
+    config = sorted_photos(tmp_path)
+    _, samples = find_samples(config.data_dir, DEFAULT_PERSON)
+    assert sorted(sample.level or 0 for split in samples.values() for sample in split) == sorted([*range(1, 9)] * 2)
+
+
+def test_people_are_told_by_the_regex_that_is_given_also_of_photos_that_were_sorted_by_another(tmp_path: Path) -> None:
+    def people(regex: str) -> set[str | None]:
+        _, samples = find_samples(config.data_dir, regex)
+        return {sample.person for split in samples.values() for sample in split}
+
+    config = sorted_photos(tmp_path, person=r"-(p\d)_")
+    assert people(DEFAULT_PERSON) == {f"p{i}" for i in range(1, 9)}, "rejig's own, where none is given"
+    assert people("^([^/]+)/") == {"Happy", "Sad"}, "the given one sees the path below the stimuli"
+
+
+def test_what_is_told_of_a_run_is_how_its_photos_were_sorted(tmp_path: Path) -> None:
+    config = sorted_photos(tmp_path, split_by="person", person=r"-(p\d)_")
+    later = RunConfig(data_dir=config.data_dir)
+    for told in (options_told(later), parameters(later)):
+        assert (told["split_by"], told["mode"], told["val_fraction"]) == ("person", "copy", 0.3)
+    assert options_told(later)["person"] == r"-(p\d)_"
+    (config.data_dir / "rejig.json").write_text(json.dumps("broken"))
+    assert "split_by" not in options_told(later), "what is wrong with it is told when the photos are looked at"

@@ -151,3 +151,11 @@ def test_threads_keep_the_order_and_begin_only_a_few_ahead() -> None:
     assert [next(results) for _ in range(3)] == [0, 2, 4]
     assert len(begun) < 10_000 // 2
     assert list(results) == [i * 2 for i in range(3, 10_000)]
+
+
+@pytest.mark.parametrize(("top", "brightest"), [(1.0, 255), (200.0, 200), (65_535.0, 255)])
+def test_grey_levels_of_floating_point_are_from_0_to_1_or_of_8_or_16_bits(tmp_path: Path, top: float, brightest: int) -> None:
+    levels = np.linspace(0, top, 40 * 30, dtype=np.float32).reshape(30, 40)
+    Image.fromarray(levels).save(tmp_path / "grey.tif")
+    pixels = decode_file(tmp_path / "grey.tif").pixels
+    assert pixels.max() == brightest and pixels.float().mean().item() == pytest.approx(brightest / 2, abs=1)

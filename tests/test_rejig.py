@@ -101,9 +101,12 @@ def inodes(data: Path) -> dict[str, int]:
 @pytest.mark.parametrize("mode", ["move", "copy"])
 def test_other_options_rearrange_without_a_second_copy(stimuli, data, mode):
     rejig(stimuli, data, mode=mode)
-    before = inodes(data)
+    before, sides = inodes(data), {file.source: file.split for file in read_manifest(data) or []}
     plan = rejig(stimuli, data, mode=mode, split_by="person", val_fraction=0.3)
     assert inodes(data) == before
+    switched = sum(sides[file.source] != file.split for file in plan.files)
+    assert plan.switching == switched > 0
+    assert f", {switched} change between train and val" in "\n".join(plan_in_words(plan))
     assert all((data / file.target).stat().st_nlink == 1 for file in plan.files)
     assert not plan.people_in_both
     assert read_manifest(data) == list(plan.files)

@@ -49,6 +49,7 @@ class RejigPlan:
     sources_left: int  # moved photos whose source still stands
     new: int  # photos that the data folder didn't hold
     leaving: int  # photos in the data folder that leave it, back to where they came from
+    switching: int  # photos that were in train and come to val, or the other way: earlier accuracies can't be compared
 
     @property
     def already_done(self) -> bool:
@@ -158,6 +159,8 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
         sources_left=len(left),
         new=len(planned - standing.keys()),
         leaving=len(standing.keys() - planned),
+        switching=sum(path in standing and standing[path].split != ("val" if position in held_out else "train")
+                      for position, path in enumerate(photos.paths)),
     )
 
 

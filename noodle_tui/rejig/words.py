@@ -21,7 +21,8 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
     if plan.already_done:
         lines.append("nothing to do: the data folder is arranged so already")
     elif plan.before is not None:
-        lines.append(f"the data folder is re-arranged: {plan.new} new photos, {plan.leaving} leave it")
+        lines.append(f"the data folder is re-arranged: {plan.new} new photos, {plan.leaving} leave it, {plan.switching} change "
+                     "between train and val")
     lines += _leak(plan, people)
     if plan.skipped:
         lines.append(f"left out: {number_of(len(plan.skipped), 'file')}")

@@ -14,6 +14,7 @@ from noodle_tui.demo import draw_stimuli
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.widgets.dialogs import Question
+from noodle_tui.tui.widgets.option_field import OptionInput
 
 SMALL = {"weights": "none", "device": "cpu"}
 
@@ -77,6 +78,28 @@ async def test_the_colours_are_remembered() -> None:
     assert NoodleApp(recall_last=False).theme == "noodle-light"
     remember_theme("from a later version")
     assert NoodleApp(recall_last=False).theme == "noodle-dark"
+
+
+async def test_the_first_key_replaces_what_the_first_field_holds() -> None:
+    app = NoodleApp({**SMALL, "stimuli": "tiny"}, recall_last=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        field = app.setup.query_one("#option-stimuli", OptionInput)
+        await until(pilot, lambda: field.has_focus and app.setup.result is not None)
+        await pilot.resize_terminal(70, 24)
+        await pilot.pause(0.1)
+        await pilot.press("x")
+        assert field.value == "x"
+
+
+async def test_ctrl_c_in_a_field_copies_or_says_how_to_quit() -> None:
+    app = NoodleApp({**SMALL, "stimuli": "tiny"}, recall_last=False)
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert app.clipboard == "tiny" and not app._notifications
+        await pilot.press("end", "ctrl+c")
+        await until(pilot, lambda: any(note.message == "ctrl+q quits" for note in app._notifications))
 
 
 async def test_ctrl_c_says_how_to_quit() -> None:

@@ -22,6 +22,7 @@ from noodle_tui.events import (
     Paused,
     Resumed,
     RunDone,
+    RunFailed,
     RunMoved,
     RunStarted,
     RunState,
@@ -286,6 +287,17 @@ async def test_the_cursor_comes_in_at_the_last_epoch_of_a_long_run():
         assert screen.view.cursor == 600
         await pilot.press("left")
         assert screen.view.cursor < 598  # a column of the plot is many epochs
+
+
+async def test_home_and_end_set_the_cursor_unless_table_or_log_has_the_focus():
+    async with Watched(source_of("running")).run_test(size=(160, 50)) as pilot:
+        screen = await settled(pilot, "running")
+        await pilot.press("home")
+        assert screen.view.cursor == 1
+        await pilot.press("end")
+        assert screen.view.cursor == 24
+        await pilot.press("tab", "home")
+        assert screen.view.cursor == 24
 
 
 async def test_a_click_sets_the_cursor_of_both_plots():
@@ -657,3 +669,9 @@ def test_a_headed_rule_takes_the_first_detail_that_fits():
     assert headed_rule(title, 60, long, short).plain.endswith(" long detail that needs room")
     assert headed_rule(title, 30, long, short).plain.endswith(" short")
     assert {headed_rule(title, width, long, short).cell_length for width in (30, 60)} == {30, 60}
+
+
+def test_of_a_pick_up_that_failed_before_it_began_nothing_is_said_to_be_lost():
+    state = RunState.fold([RunFailed(error="a run is already going on in it", seconds=0.0)])
+    verdict = live_text.verdict(state, "failed")
+    assert verdict is not None and verdict.plain.endswith("a run is already going on in it")

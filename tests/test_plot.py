@@ -180,6 +180,16 @@ def test_the_axes_are_labelled_and_labels_do_not_touch():
     assert "".join(cells.char[-1]).split() == ["1", "50", "100"]
 
 
+@pytest.mark.parametrize(("first", "last", "width", "labels"), [
+    (1, 5, 31, "1 2 3 4 5"), (1, 5, 12, "1 3 5"), (1, 6, 31, "1 2 3 4 5 6"), (1, 6, 12, "1 6"), (1, 7, 31, "1 4 7"),
+    (1, 12, 31, "1 5 12"), (1, 23, 31, "1 10 23"), (42, 66, 47, "42 50 60 66"), (1, 40, 70, "1 10 20 30 40"),
+    (99_976, 100_000, 12, "99976"),
+])
+def test_epochs_are_labelled_evenly_from_the_first_to_the_last(first: int, last: int, width: int, labels: str):
+    cells = draw(Picture((), first, last), LABEL_WIDTH + width, 6)
+    assert "".join(cells.char[-1]).split() == labels.split()
+
+
 # -- scales -----------------------------------------------------------------------------------------------------------
 
 
@@ -200,7 +210,8 @@ def test_log_scale_ticks():
 def test_epoch_ticks_and_labels():
     assert epoch_ticks(1, 40, 5) == (1, 10, 20, 30, 40)
     assert epoch_ticks(1, 3, 5) == (1, 2, 3)
-    assert epoch_ticks(1, 12, 2) == (1, 10, 12)
+    assert epoch_ticks(1, 12, 2) == (1, 12)  # 10 would stand too near
+    assert (epoch_ticks(1, 5, 3), epoch_ticks(1, 6, 4)) == ((1, 3, 5), (1, 6))
     assert [label(v, 0.25) for v in (0.25, 0.5)] == ["0.25", "0.50"]
     assert label(0.00002, 0.00001) == "2e-5"
 
@@ -243,6 +254,22 @@ def test_zoom_halves_doubles_and_moves_by_quarters():
     for _ in range(10):
         view.zoom_in(100)
     assert view.zoom == 5
+
+
+def test_a_zoomed_window_holds_the_cursor():
+    view = View(zoom=20, cursor=95)
+    assert (view.window(100, 100), view.window_in_words(100, 100)) == ((81, 100), "last 20")
+    for view.cursor in range(100, 0, -1):
+        first, last = view.window(100, 100)
+        assert first <= view.cursor <= last == first + 19
+    view.cursor = 40
+    assert (view.window(100, 100), view.window_in_words(100, 100)) == ((31, 50), "epochs 31–50")
+    view.zoom = 5
+    assert view.window(100, 100) == (39, 43)
+    assert View(cursor=3).window_in_words(100, 100) == ""
+    curves = Curves()
+    curves.update([epoch(n) for n in range(1, 101)])
+    assert plot_heading("loss", curves, view, 100)[0].plain == "loss (epochs 39–43)"
 
 
 def test_the_cursor_reads_the_values_at_its_epoch():

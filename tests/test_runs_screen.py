@@ -22,11 +22,12 @@ from noodle_tui.events import EpochDone
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import locked
 from noodle_tui.summaries import RunSummary, summarise
-from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines
+from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
 from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, sorted_runs, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.drawing import LABEL_WIDTH
 from noodle_tui.tui.widgets.overlay import FIRST_INK, Overlay
 from noodle_tui.tui.widgets.painting import Lines
 from noodle_tui.tui.widgets.pick_list import PickList
@@ -440,6 +441,38 @@ async def test_the_cursor_reads_values_and_the_states_are_whole_in_every_width(t
         assert all(len(line) <= width - 2 for line in lines)
 
 
+async def test_a_click_home_and_end_set_the_cursor_of_an_overlay(two_runs: list[RunSummary]) -> None:
+    async with overlaid(two_runs, (120, 40)) as (screen, pilot):
+        await pilot.press("home")
+        assert screen.view.cursor == 1
+        await pilot.press("end")
+        assert screen.view.cursor == 40
+        plot = screen.query_one("#compare-accuracy", Overlay)
+        assert plot.cells is not None and plot.cells.scales is not None
+        await pilot.click(plot, offset=(LABEL_WIDTH + plot.cells.scales.column(20), 5))
+        assert screen.view.cursor == 20
+
+
+async def test_zoomed_in_at_an_epoch_runs_of_different_length_are_compared_there(tmp_path: Path) -> None:
+    runs = [summarise(fake_folder(tmp_path, name, n_epochs=n)) for name, n in (("long", 100), ("short", 12))]
+    async with overlaid(runs, (160, 40)) as (screen, pilot):
+        legend, plot = screen.query_one("#compare-runs", Sheet), screen.query_one("#compare-loss", Overlay)
+        await pilot.press("plus", "plus")
+        assert "validation loss (last 25)" in plot.text
+        screen.view.cursor = 10
+        await pilot.press("right")
+        assert plot.cells is not None and plot.cells.scales is not None
+        assert plot.cells.scales.x.low <= 11 <= plot.cells.scales.x.high
+        assert "(epochs 1–25)" in plot.text
+        assert {"a", "b"} <= set(plot.cells.char.ravel().tolist()), "both runs are in sight"
+        assert all("epoch 11: loss 0." in text for text in legend.text.splitlines())
+        screen.view.cursor = 20
+        await pilot.press("right")
+        long, short = legend.text.splitlines()
+        assert "epoch 21: loss 0." in long
+        assert short.rstrip().endswith("epoch 21: –")
+
+
 async def test_runs_on_other_photos_are_warned_of(two_runs: list[RunSummary]) -> None:
     async with overlaid(two_runs, (80, 24)) as (screen, _):
         assert "different photos" not in screen.query_one("#compare-runs", Sheet).text
@@ -456,6 +489,19 @@ def test_differing_options() -> None:
     assert differing_options(configs) == [("seed", ["1", "2"]), ("comet", ["yes", "–"])]
     assert "none" in option_lines([], 80)[0].plain
     assert all(line.cell_length <= 60 for line in option_lines([("classes", ["x" * 90] * 8)], 60))
+
+
+@pytest.mark.parametrize("values", [
+    ["/data/people/session-monday/photos", "/data/people/session-tuesday/photos"],
+    ["/photos/of/the/first/session/a", "/photos/of/the/first/session/b"],
+    ["a" * 40 + "x" + "b" * 40, "a" * 40 + "y" + "b" * 40],
+])
+def test_what_differs_in_long_values_is_seen(values: list[str]) -> None:
+    _, row = option_lines([("data_dir", values)], 40)
+    assert row.cell_length <= 40
+    cells = row.plain.split()[1:]
+    assert len(cells) == 2 and cells[0] != cells[1] and all("…" in cell for cell in cells)
+    assert told_apart(["short", "x" * 30], 12) == ["short", shortened("x" * 30, 12)]
 
 
 @pytest.mark.parametrize("width", [57, 79, 99, 119, 159])

@@ -8,17 +8,29 @@ from pathlib import Path
 import pytest
 from conftest import MakeConfig
 from fake_folders import fake_folder
+from fake_runs import ReplaySource, fake_events
+from fake_stimuli import draw_seed_like
 from small_app import until
-from textual.widgets import Button, Static
+from textual.binding import Binding
+from textual.command import CommandList
+from textual.widgets import Button, Input, Static
+from textual.widgets._footer import FooterKey
 
-from noodle_tui.tui import compare, result_text, runs_keys
+from noodle_tui.rejig import undo_rejig
+from noodle_tui.run import run
+from noodle_tui.tui import chores, compare, result_text, runs_keys
 from noodle_tui.tui.app import NoodleApp
+from noodle_tui.tui.compare import CompareScreen
 from noodle_tui.tui.live import LiveScreen
+from noodle_tui.tui.messages import PickUp
 from noodle_tui.tui.result import ResultScreen
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.sources import FolderSource
+from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.pick_list import PickList
+
+TEXTUALS = {"Focus Next", "Focus Previous", "Copy selected text", "Scroll Up", "Scroll Down", "Page Up", "Page Down"}
 
 
 async def test_out_of_a_result_the_way_leads_to_where_it_was_opened(tmp_path: Path) -> None:
@@ -54,14 +66,106 @@ async def test_a_resumed_run_is_shown_under_its_own_name(tmp_path: Path, monkeyp
         assert titles == [folder.name]
 
 
+async def test_no_photo_leaves_its_folder_for_a_resumed_run_without_a_yes(
+    tmp_path: Path, config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stimuli, data_dir = tmp_path / "stimuli", tmp_path / "sorted"
+    draw_seed_like(stimuli)
+    folder = run(config_for(runs_dir, n_epochs=1, stimuli=stimuli, data_dir=data_dir, rejig_data=True, mode="move")).folder
+    started: list[Path | None] = []
+    monkeypatch.setattr("noodle_tui.background.BackgroundRun", lambda config: started.append(config.load_dir))
+    app = NoodleApp(first=RunsScreen(runs_dir))
+    async with app.run_test(notifications=True) as pilot:
+        app.post_message(PickUp(folder))
+        await until(pilot, lambda: started == [folder])  # nothing is to be moved: no question
+
+        undo_rejig(data_dir, stimuli=stimuli)
+        app.post_message(PickUp(folder))
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        assert f"60 photos are moved from {stimuli} to {data_dir}." in str(app.screen.query_one(Static).content)
+        await pilot.press("enter")  # the safe answer
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert started == [folder]
+        app.post_message(PickUp(folder))
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: started == [folder, folder])
+
+        look, elsewhere = chores.photos_to_move, threading.Event()
+        monkeypatch.setattr(chores, "photos_to_move", lambda *args: elsewhere.wait(30) and look(*args))
+        app.post_message(PickUp(folder))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, Help))
+        elsewhere.set()
+        await until(pilot, lambda: any(note.title == "Not resumed" for note in app._notifications))
+        assert isinstance(app.screen, Help) and started == [folder, folder]
+        await pilot.press("escape")
+
+        for file in ("checkpoint.pt", "checkpoint.prev.pt"):
+            (folder / file).write_bytes(b"torn")
+        app.post_message(PickUp(folder))
+        await until(pilot, lambda: any(note.title == "Not started" for note in app._notifications))
+        assert started == [folder, folder]
+
+
 async def test_the_palette_lists_each_action_once() -> None:
     app = NoodleApp(recall_last=False)
     async with app.run_test() as pilot:
         await until(pilot, lambda: app.screen is app.setup)
         titles = [command.title for command in app.get_system_commands(app.screen)]
-        assert titles.count("Quit") == 1
-        assert titles.count("Help") == 1
-        assert "Start" in titles
+        assert len(titles) == len(set(titles))
+        assert {"Quit", "Help", "Runs"} <= set(titles)
+        assert titles[0] == "Start", "what the screen can do comes first"
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: bool(app.screen.query(CommandList)) and bool(app.screen.query_one(CommandList).option_count))
+        listed = app.screen.query_one(CommandList)
+        assert [str(option.prompt).splitlines()[0] for option in listed.options][:2] == titles[:2]
+
+
+async def test_the_palette_leaves_out_how_one_types_and_scrolls(tmp_path: Path) -> None:
+    fake_folder(tmp_path, "one", report=True)
+    app = NoodleApp(recall_last=False)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+        in_setup = {command.title for command in app.get_system_commands(app.screen)}
+        app.show_result(tmp_path / "one-20261123-101500")
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and app.screen.facts is not None)
+        await pilot.pause()
+        in_result = {command.title for command in app.get_system_commands(app.screen)}
+        app.show_live(ReplaySource(fake_events(3, "running"), alive=True), "run")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen) and app.screen.status == "running")
+        in_live = {command.title for command in app.get_system_commands(app.screen)}
+        assert {"Predict", "Log scale"} <= in_result and {"Pause", "Zoom in"} <= in_live
+        for titles in (in_setup, in_result, in_live):
+            assert not [title for title in titles if title in TEXTUALS or title.startswith("Field")]
+        assert not any(binding.description in in_setup for binding in Input.BINDINGS if isinstance(binding, Binding))
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 100, 120])
+async def test_every_footer_shows_whole_keys(tmp_path: Path, width: int) -> None:
+    def whole() -> bool:
+        keys = app.screen.query(FooterKey).exclude(".-command-palette")
+        palette = app.screen.query("FooterKey.-command-palette")
+        room = palette.first().region.x if width >= 100 and palette else width
+        return bool(keys) and all(0 < key.region.right <= room for key in keys)
+
+    fake_folder(tmp_path, "one", report=True)
+    fake_folder(tmp_path, "two", "stopped")
+    app = NoodleApp(recall_last=False)
+    async with app.run_test(size=(width, 24)) as pilot:
+        app.show_live(ReplaySource(fake_events(9, "running"), alive=True), "run")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen) and app.screen.status == "running")
+        await until(pilot, whole)
+        if width == 80:
+            assert "Info" in [key.description for key in app.screen.query(FooterKey)]
+        app.show_result(tmp_path / "one-20261123-101500")
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and app.screen.facts is not None and whole())
+        app.show_runs(tmp_path)
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and len(app.screen.selection.shown) == 2)
+        await pilot.press("space", "space")
+        await until(pilot, whole)
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and whole())
 
 
 async def test_the_palette_does_what_the_focused_widget_can(tmp_path: Path) -> None:

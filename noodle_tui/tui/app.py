@@ -21,9 +21,10 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
+from textual.worker import get_current_worker
 
 from noodle_tui.config import RunConfig
-from noodle_tui.errors import EXIT_STOPPED, NoodleError, one_line
+from noodle_tui.errors import EXIT_STOPPED, NoodleError, StopRun, one_line
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
@@ -36,11 +37,21 @@ from noodle_tui.tui.widgets import too_small
 
 if TYPE_CHECKING:  # imported where they are used: the first paint waits for Setup alone
     from noodle_tui.background import BackgroundRun
+    from noodle_tui.preflight.photos import Photos
+    from noodle_tui.tui.palette import Commands
     from noodle_tui.tui.sources import RunSource
 
 TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
 # asyncio's own pool has 6 threads on two processors, and each screen that follows a run keeps one: a stop might never get one
 THREADS = 64
+# What the keys do that Textual gives every screen: from widget to widget, say.
+TEXTUALS_OWN = {binding.action for binding in Screen.BINDINGS if isinstance(binding, Binding)}
+
+
+def _commands() -> "type[Commands]":
+    from noodle_tui.tui.palette import Commands
+
+    return Commands
 
 
 class NoodleApp(App[None]):
@@ -48,6 +59,7 @@ class NoodleApp(App[None]):
 
     TITLE = "noodle"
     CSS_PATH = Path(__file__).with_name("noodle.tcss")
+    COMMANDS = {_commands}  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "leave", "Quit", show=False),
         Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
@@ -170,11 +182,14 @@ class NoodleApp(App[None]):
         from noodle_tui.background import BackgroundRun
 
         if self.is_busy():
-            self.notify("A run is going on in this app already; stop it first, or start this one with the command (f6).",
-                        title="Not started", severity="warning")
+            self._say_busy()
             return
         self.background = BackgroundRun(config)
         self.action_live(title or config.namestr)
+
+    def _say_busy(self) -> None:
+        self.notify("A run is going on in this app already; stop it first, or start this one with the command (f6).",
+                    title="Not started", severity="warning")
 
     def _uncover(self, wanted: Callable[[Screen], bool]) -> bool:
         """Go back to a screen that is there already, below others. False if none is the wanted one."""
@@ -242,7 +257,43 @@ class NoodleApp(App[None]):
         self.open_run(message.folder, message.alive)
 
     def on_pick_up(self, message: PickUp) -> None:
-        self.start(RunConfig(load_dir=message.folder), message.folder.name)
+        if self.is_busy():
+            self._say_busy()
+        else:
+            self._look_before_pick_up(message.folder, self.screen)
+
+    @work(thread=True, exclusive=True, group="pick up")
+    def _look_before_pick_up(self, folder: Path, screen: Screen) -> None:
+        """Look whether the run would move photos. Runs in a thread: of many photos it takes a while."""
+        worker = get_current_worker()
+
+        def check() -> None:
+            if worker.is_cancelled:
+                raise StopRun
+
+        would_move = None
+        try:
+            if chores.may_move_photos(folder):
+                self.call_from_thread(self.notify, "Looking whether photos would be moved …")
+                would_move = chores.photos_to_move(folder, check)
+            check()
+        except StopRun:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever keeps it from being picked up is said; the app stays
+            self.call_from_thread(self.notify, in_fields(one_line(error)), title="Not started", severity="error", markup=False)
+            return
+        self.call_from_thread(self._pick_up, folder, screen, would_move)
+
+    @work
+    async def _pick_up(self, folder: Path, screen: Screen, would_move: "tuple[RunConfig, Photos] | None") -> None:
+        """Go on with a run. Photos leave their folder only where she says so, as from Setup."""
+        from noodle_tui.tui.setup_questions import resume_question
+
+        if would_move is not None and self.screen is not screen:  # she may be typing there: no letter may be a yes
+            self.notify(f"{folder.name} would move photos first: resume it again to be asked.", title="Not resumed",
+                        severity="warning", markup=False)
+        elif would_move is None or await self.push_screen_wait(resume_question(*would_move, folder.name)):
+            self.start(RunConfig(load_dir=folder), folder.name)
 
     def on_copy_options(self, message: CopyOptions) -> None:
         values = {name: value for name, value in message.config.items() if name != "load_dir"}
@@ -323,20 +374,30 @@ class NoodleApp(App[None]):
         self.call_from_thread(self.exit, return_code=EXIT_STOPPED)
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
-        """The palette: every screen, and everything that the screen can do now."""
+        """The palette: everything that the screen can do now, then every screen. Each title once."""
+        commands: dict[str, SystemCommand] = {}
+        for command in (*self._commands_of(screen), *self._commands_anywhere()):
+            commands.setdefault(command.title, command)
+        return commands.values()
+
+    def _commands_anywhere(self) -> Iterable[SystemCommand]:
         yield SystemCommand("Setup", "The form: start a new run", self.home)
         yield SystemCommand("Runs", "All runs of the save folder", self.action_runs)
         if self.background is not None:
             yield SystemCommand("Live", "The run that was started here", self.action_live)
-        if not isinstance(screen, ModalScreen):
-            bindings = {binding.action: (node, binding) for node, binding, enabled, _ in screen.active_bindings.values()
-                        if enabled and binding.description}  # an action with several keys is one entry
-            for action, (node, binding) in bindings.items():
-                if action not in ("command_palette", "leave"):  # Quit stands at the end
-                    yield SystemCommand(binding.description, f"key {self.get_key_display(binding)}",
-                                        partial(self.call_later, self.run_action, action, node))
         yield SystemCommand("Theme", "Dark, light and other colours", self.action_change_theme)
         yield SystemCommand("Quit", "Leave; a run that is going on may be left running", self.action_leave)
+
+    def _commands_of(self, screen: Screen) -> Iterable[SystemCommand]:
+        """What the keys of a screen do, and of its focused widget those in the footer: not each arrow and editing key."""
+        if isinstance(screen, ModalScreen):
+            return
+        in_footer_first = sorted(screen.active_bindings.values(), key=lambda active: not active.binding.show)
+        for node, binding, enabled, _ in in_footer_first:
+            is_listed = binding.show if node is not screen else binding.action not in TEXTUALS_OWN
+            if enabled and binding.description and is_listed and node is not self:  # Quit stands at the end
+                yield SystemCommand(binding.description, f"key {self.get_key_display(binding)}",
+                                    partial(self.call_later, self.run_action, binding.action, node))
 
     def action_runs(self) -> None:
         """All runs; from Live or Result those beside the one that is shown, which esc leads back to."""

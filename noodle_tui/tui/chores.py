@@ -3,10 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError
+from noodle_tui.progress import Check
+
+if TYPE_CHECKING:
+    from noodle_tui.preflight.photos import Photos
 
 Chore = Callable[[], str]  # does it and says in a sentence what was done
 
@@ -47,6 +51,36 @@ def undo(data_dir: Path, stimuli: Path) -> str:
 
     count = undo_rejig(data_dir, stimuli=stimuli)
     return f"{count} photos are taken out of {data_dir}; moved ones are back where they came from."
+
+
+def may_move_photos(folder: Path) -> bool:
+    """Whether the run was ever started with options that move photos, or doesn't say with which. The next start takes those
+    in its checkpoint, those of one of the earlier starts; but to look there takes torch."""
+    from noodle_tui.events import RunStarted
+    from noodle_tui.run_folder import Follower
+
+    starts = [event for event in Follower(folder).read() if isinstance(event, RunStarted)]
+    return not starts or any(_moves_photos(start.config) for start in starts)
+
+
+def photos_to_move(folder: Path, check: Check) -> "tuple[RunConfig, Photos] | None":
+    """What a run would move if it were picked up now, with its options; None where it leaves all photos where they are.
+
+    check  called between files; may raise StopRun
+    Raises what keeps the run from being picked up.
+    """
+    from noodle_tui.pick_up import pick_up
+    from noodle_tui.preflight.photos import look_at_photos
+
+    config = pick_up(folder, RunConfig(load_dir=folder)).config
+    if not _moves_photos(config.model_dump()):
+        return None
+    photos = look_at_photos(config, check)
+    return (config, photos) if photos.rejig == "needed" else None
+
+
+def _moves_photos(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("rejig_data")) and options.get("mode", "move") == "move"
 
 
 def is_demo(given: Mapping[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from threading import Event as Flag
 from typing import Any, ClassVar
 
 import numpy as np
+from rich.cells import cell_len
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,6 +23,8 @@ from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import words
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, smooth
+from noodle_tui.tui.live_keys import FAR
+from noodle_tui.tui.live_text import manner_in_words
 from noodle_tui.tui.runs_text import LETTERS, in_words
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.dialogs import ANYWHERE, Help
@@ -37,8 +40,9 @@ BOTH_AT = 92  # cells of width from which a run's line has its best epoch and va
 NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
 
 KEYS = (
-    ("The curves", (("t", "validation or training"), ("← →", "read the values at an epoch"), ("l", "loss on a log scale"),
-                    ("m", "smoothing: off, light, strong"), ("+ -", "the last half of the epochs, twice as many"),
+    ("The curves", (("t", "validation or training"), ("← →", "read the values at an epoch; or click"),
+                    ("home end", "those at the first, the last epoch"), ("l", "loss on a log scale"),
+                    ("m", "smoothing: off, light, strong"), ("+ -", "the last half of the epochs, or at the cursor; wider"),
                     ("0", "all epochs"))),
     ("Anywhere", (("esc", "back to the runs, or put the cursor away"), ("↑ ↓", "scroll the table"), *ANYWHERE)),
 )  # fmt: skip
@@ -61,6 +65,8 @@ class CompareScreen(Screen[None]):
         Binding("0", "zoom(0)", "All epochs", show=False),
         Binding("left", "cursor(-1)", "Cursor left", show=False, priority=True),
         Binding("right", "cursor(1)", "Cursor right", show=False, priority=True),
+        Binding("home", f"cursor_to({-FAR})", "Cursor to the first epoch", show=False, priority=True),
+        Binding("end", f"cursor_to({FAR})", "Cursor to the last epoch", show=False, priority=True),
     ]
 
     class News(Message):
@@ -143,16 +149,16 @@ class CompareScreen(Screen[None]):
         return max((state.epoch for state in self.states), default=0)
 
     def _paint(self) -> None:
-        last = self._last_epoch()
-        first, last = self.view.window(last, last)
+        epoch = self._last_epoch()
+        first, last = self.view.window(epoch, epoch)
         for what in ("loss", "accuracy"):
             lines = [line for i in range(len(self.runs)) if (line := self._line(i, what)) is not None]
             log = self.view.log and what == "loss"
             picture = Picture((), first, last, cursor=self.view.cursor, log=log,
                               bounds=(0.0, 1.0) if what == "accuracy" else (-np.inf, np.inf))
             phase = {"val": "validation", "train": "training"}[self.phase]
-            manner = ", ".join(["log"] * log + [f"smooth {self.view.smoothing}"] * (self.view.smoothing > 0))
-            title = Content.assemble((f"{phase} {what}", "bold"), (f" ({manner})" if manner else "", "$quiet"))
+            manner = manner_in_words(self.view, what, epoch, epoch)
+            title = Content.assemble((f"{phase} {what}", "bold"), (manner, "$quiet"))
             self.query_one(f"#compare-{what}", Overlay).show(title, lines, picture)
         detail = f"│ epoch {self.view.cursor}" if self.view.cursor is not None else f"{len(self.runs)} runs"
         self.query_one("#compare-title", Lines).show(
@@ -202,11 +208,13 @@ class CompareScreen(Screen[None]):
         return f"★ {words.number(best.val_accuracy)}  {best.val_correct}/{best.val_count}  {words.interval(best.val_interval)}"
 
     def _values(self, i: int) -> str:
-        curves = self.curves[i]
+        curves, cursor = self.curves[i], self.view.cursor
         n = len(curves.column("epoch"))
-        at = n - 1 if self.view.cursor is None else curves.index(self.view.cursor)
+        at = n - 1 if cursor is None else curves.index(cursor)
         if n == 0 or at is None:
             return ""
+        if cursor is not None and curves.column("epoch")[at] != cursor:
+            return f"epoch {cursor}: –"  # this run ended earlier: the nearest epoch's values would be no comparison
         loss, accuracy = (float(curves.column(f"{self.phase}_{what}")[at]) for what in ("loss", "accuracy"))
         return f"epoch {int(curves.column('epoch')[at])}: loss {_known(loss)}  accuracy {_known(accuracy)}"
 
@@ -243,6 +251,14 @@ class CompareScreen(Screen[None]):
         cells = self.query_one("#compare-loss", Overlay).cells
         self.view.move_cursor(direction, cells.scales if cells else None, 1, max(self._last_epoch(), 1))
         self._paint()
+
+    def action_cursor_to(self, epoch: int) -> None:
+        self.view.cursor_to(epoch, 1, max(self._last_epoch(), 1))
+        self._paint()
+
+    def on_overlay_epoch_clicked(self, message: Overlay.EpochClicked) -> None:
+        message.stop()
+        self.action_cursor_to(message.epoch)
 
     def action_help(self) -> None:
         self.app.push_screen(Help("Overlay: keys", KEYS))
@@ -283,7 +299,19 @@ def option_lines(differing: Sequence[tuple[str, list[str]]], width: int) -> list
     head = [Content(" " * name_width), *(Content.styled(LETTERS[i].ljust(room), "bold") for i in range(n_runs))]
     rows = [
         [Content.styled(printable(name).ljust(name_width), "$quiet"),
-         *(Content(printable(value)).truncate(room - 1, ellipsis=True, pad=True) + " " for value in values)]
+         *(Content(cell).truncate(room - 1, pad=True) + " " for cell in told_apart([*map(printable, values)], room - 1))]
         for name, values in differing
     ]
     return [Content("").join(line) for line in (head, *rows)]
+
+
+def told_apart(values: Sequence[str], width: int) -> list[str]:
+    """Each value in at most `width` cells, all cut alike: in the middle; where they would look the same then, at the start; or
+    up to where they begin to differ."""
+    same = next((i for i, chars in enumerate(zip(*values, strict=False)) if len(set(chars)) > 1), min(map(len, values)))
+    cells: list[str] = []
+    for cut in (words.shortened, words.end_of, lambda value, width: words.shortened(f"…{value[same:]}", width)):
+        cells = [value if cell_len(value) <= width else cut(value, width) for value in values]
+        if len(set(cells)) == len(set(values)):
+            break
+    return cells

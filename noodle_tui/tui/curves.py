@@ -21,7 +21,7 @@ class View:
 
     log: bool = False
     smoothing: float = 0.0  # weight of the past in the exponential moving average; 0 is none
-    zoom: int | None = None  # show the last _ epochs
+    zoom: int | None = None  # show only _ epochs, the last or those around the cursor
     cursor: int | None = None  # the epoch whose values are read
 
     def zoom_in(self, n: int) -> None:
@@ -46,19 +46,34 @@ class View:
         """By an epoch, or by what a column of the plot stands for where that is more; in from either end."""
         step = max(1, round((axes.x.high - axes.x.low) / (axes.width * 2))) if axes else 1
         at = (last if direction < 0 else first) if self.cursor is None else self.cursor + direction * step
-        self.cursor = min(max(at, first), last)
+        self.cursor_to(at, first, last)
+
+    def cursor_to(self, epoch: int, first: int, last: int) -> None:
+        """To an epoch, or to the nearest that there is."""
+        self.cursor = min(max(epoch, first), last)
 
     def next_smoothing(self) -> None:
         """Off, light, strong, off."""
         self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
 
     def window(self, epoch: int, n_epochs: int) -> tuple[int, int]:
-        """The first and the last epoch to show. A zoomed window moves on by quarters: fewer redraws."""
+        """The first and the last epoch to show. A zoomed window holds the last epochs, or those around a cursor that is further
+        back; it moves on by quarters: fewer redraws."""
         if self.zoom is None:
             return 1, max(n_epochs, epoch, 2)
         quarter = max(self.zoom // 4, 1)
         last = max(min(ceil(epoch / quarter) * quarter, max(n_epochs, epoch)), self.zoom, 2)
-        return last - self.zoom + 1, last
+        first = last - self.zoom + 1
+        if self.cursor is not None and self.cursor < first:
+            first = max((self.cursor - self.zoom // 2) // quarter * quarter, 0) + 1
+        return first, first + self.zoom - 1
+
+    def window_in_words(self, epoch: int, n_epochs: int) -> str:
+        """Which epochs are shown: "last 25", "epochs 5–29"; "" for all."""
+        if self.zoom is None:
+            return ""
+        first, last = self.window(epoch, n_epochs)
+        return f"last {self.zoom}" if last >= epoch else f"epochs {first}–{last}"
 
 
 class Curves:

@@ -223,7 +223,7 @@ class LiveScreen(Screen[None]):
         n_epochs = state.epoch if state.ended or self.status == "interrupted" else state.n_epochs
         note = live_text.awaited(state, self.status)
         for what, picture in (("loss", loss_picture), ("accuracy", accuracy_picture)):
-            heading = live_text.plot_heading(what, curves, view, terse=self._width < live_text.BEST_AT)
+            heading = live_text.plot_heading(what, curves, view, n_epochs, terse=self._width < live_text.BEST_AT)
             self.query_one(f"#{what}", Plot).show(*heading, picture(curves, view, n_epochs, state.best), note)
 
     def on_resize(self) -> None:
@@ -341,6 +341,11 @@ class LiveScreen(Screen[None]):
             self.view.move_cursor(direction, cells.scales if cells else None, epochs[0].epoch, epochs[-1].epoch)
             self._paint_plots()
 
+    def action_cursor_to(self, epoch: int) -> None:
+        if epochs := self.state.epochs:
+            self.view.cursor_to(epoch, epochs[0].epoch, epochs[-1].epoch)
+            self._paint_plots()
+
     def action_back_out(self) -> None:
         """Escape: no cursor, then back to the screen before."""
         if self.view.cursor is None:
@@ -351,9 +356,7 @@ class LiveScreen(Screen[None]):
 
     def on_plot_epoch_clicked(self, message: Plot.EpochClicked) -> None:
         message.stop()
-        if epochs := self.state.epochs:
-            self.view.cursor = min(max(message.epoch, epochs[0].epoch), epochs[-1].epoch)
-            self._paint_plots()
+        self.action_cursor_to(message.epoch)
 
 
 def _at_both_ends(left: Content, width: int, *rights: Content) -> Content:

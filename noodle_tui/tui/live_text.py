@@ -129,17 +129,18 @@ def facts_line(state: RunState) -> Content:
     return Content.assemble(*parts)
 
 
-def plot_heading(what: str, curves: Curves, view: View, terse: bool = False) -> tuple[Content, tuple[Content, ...]]:
+def plot_heading(
+    what: str, curves: Curves, view: View, n_epochs: int = 0, terse: bool = False
+) -> tuple[Content, tuple[Content, ...]]:
     """A plot's title (with how it is drawn) and its values, the latest or those at the cursor, in words or short.
 
-    terse: a narrow plot. While values are read there, their epoch has the room of how it is drawn.
+    n_epochs: as the picture has it. terse: a narrow plot. While values are read there, their epoch has the room of how it is
+    drawn.
     """
-    manner = ["log"] if view.log and what == "loss" else []
-    manner += [f"smooth {view.smoothing}"] if view.smoothing > 0 else []
-    manner += [f"last {view.zoom}"] if view.zoom is not None else []
-    manner = [] if terse and view.cursor is not None else manner
-    title = Content.assemble((what, "bold"), (f" ({', '.join(manner)})" if manner else "", "$quiet"))
     n = len(curves.column("epoch"))
+    manner = manner_in_words(view, what, int(curves.column("epoch")[-1]) if n else 0, n_epochs)
+    manner = "" if terse and view.cursor is not None else manner
+    title = Content.assemble((what, "bold"), (manner, "$quiet"))
     i = n - 1 if view.cursor is None else curves.index(view.cursor)
     if i is None or n == 0:
         return title, ()
@@ -157,6 +158,14 @@ def plot_heading(what: str, curves: Curves, view: View, terse: bool = False) -> 
     short = Content.assemble(at, KEYS["train"], a, "  ", KEYS["val"], b, (f" {spread}" if spread else "", "$quiet"))
     tight = Content.assemble(brief_at, KEYS["train"], a, " ", KEYS["val"], b)
     return title, (full, short, tight, Content.assemble(brief_at, KEYS["val"], b))
+
+
+def manner_in_words(view: View, what: str, epoch: int, n_epochs: int) -> str:
+    """How a curve is drawn, behind its name: " (log, smooth 0.6, last 25)"; "" as it is."""
+    manner = ["log"] if view.log and what == "loss" else []
+    manner += [f"smooth {view.smoothing}"] if view.smoothing > 0 else []
+    manner += [window] if (window := view.window_in_words(epoch, n_epochs)) else []
+    return f" ({', '.join(manner)})" if manner else ""
 
 
 def awaited(state: RunState, status: str) -> str:
@@ -213,7 +222,11 @@ def verdict(state: RunState, status: str) -> Content | None:
 
 
 def _pick_up(state: RunState) -> str:
-    if state.started is None or state.saved_epoch is None:
+    """What is saved, and how to go on from it; "" of a run that failed before it began: what an earlier start has saved isn't
+    known here."""
+    if state.started is None:
+        return ""
+    if state.saved_epoch is None:
         return "Nothing was saved yet."
     return f"{words.saved(state.saved_epoch)}. To go on: noodle run --load-dir {as_argument(state.started.folder)}"
 

@@ -1,4 +1,4 @@
-"""What the Setup screen asks before it touches photos, or what stands in the form."""
+"""What is asked before photos are touched, or what stands in the Setup screen's form."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +22,11 @@ def sort_question(config: RunConfig, photos: "Photos") -> Question:
 def move_question(config: RunConfig, photos: "Photos") -> Question:
     text = f"{rejig_in_words(config, photos)} With mode copy or link the originals stay where they are."
     return Question("Move the photos and train?", text, yes="Move them and train (y)", no="Not yet (n)")
+
+
+def resume_question(config: RunConfig, photos: "Photos", name: str) -> Question:
+    text = f"{printable(name)} sorts its photos first. {rejig_in_words(config, photos, 'f3 in Setup')}"
+    return Question("Move the photos and resume?", text, yes="Move them and resume (y)", no="Not yet (n)")
 
 
 def undo_question(data_dir: Path, found: "Undo") -> Question:

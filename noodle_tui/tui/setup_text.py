@@ -141,8 +141,8 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
     return lines
 
 
-def rejig_in_words(config: RunConfig, photos: "Photos") -> str:
-    """What a rejig would do now, to be asked about before."""
+def rejig_in_words(config: RunConfig, photos: "Photos", key: str = "f3") -> str:
+    """What a rejig would do now, to be asked about before. key: what takes it back."""
     stimuli, data_dir = printable(str(config.stimuli)), printable(str(config.data_dir))
     how = {"move": "are moved from {} to {}", "copy": "are copied from {} to {}; the originals stay",
            "link": "of {} are linked to from {}; they stay where they are"}[config.mode]
@@ -151,7 +151,7 @@ def rejig_in_words(config: RunConfig, photos: "Photos") -> str:
         parts.append(f"{photos.leaving:,} photos in {data_dir} go back to where they came from.")
     if not photos.new:
         parts.append(f"The {'others' if photos.leaving else 'photos'} in {data_dir} are rearranged.")
-    return " ".join([*parts, "f3 puts all of them back."])
+    return " ".join([*parts, f"{key} puts all of them back."])
 
 
 def _place(path: Path, width: int) -> str:

@@ -1,6 +1,7 @@
 """A plot as rows of characters with their ink: curves, a band, a star, a cursor and the axes. No terminal here."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from noodle_tui.tui.widgets import braille
 from noodle_tui.tui.widgets.braille import Floats
-from noodle_tui.tui.widgets.scale import Scale, epoch_ticks, label, linear_scale, log_scale
+from noodle_tui.tui.widgets.scale import FEW_EPOCHS, Scale, epoch_ticks, label, linear_scale, log_scale
 
 LABEL_WIDTH = 7  # the y axis' labels and a space
 X_LABELS = 1  # rows below the curves
@@ -124,9 +125,29 @@ def _axes(picture: Picture, width: int, height: int) -> Axes:
     low, high = (float(y.min()), float(y.max())) if len(y) else (np.nan, np.nan)
     n_ticks = max(2, min(round(height / 2.5), 8))
     y_scale = log_scale(low, high, n_ticks) if picture.log else linear_scale(low, high, n_ticks, picture.bounds)
-    last = max(picture.last, picture.first + 1)
-    x_scale = Scale(picture.first, last, tuple(float(t) for t in epoch_ticks(picture.first, last, max(2, width // 12))))
-    return Axes(width, height, x_scale, y_scale)
+    return Axes(width, height, _epoch_scale(picture.first, max(picture.last, picture.first + 1), width), y_scale)
+
+
+def _epoch_scale(first: int, last: int, width: int) -> Scale:
+    """The x axis, with labels that have room: about one every twelve cells, and where it can be one between the ends."""
+    wanted = last - first if last - first < FEW_EPOCHS else max(2, width // 12)
+    scales = [Scale(first, last, tuple(map(float, epoch_ticks(first, last, n_ticks))))
+              for n_ticks in (wanted, wanted + 1, wanted + 2, *range(wanted - 1, 0, -1))]
+    fitting = [scale for scale in scales if _labels_fit(scale, width)]
+    return next((scale for scale in fitting if len(scale.ticks) > 2), (*fitting, Scale(first, last, (float(first),)))[0])
+
+
+def _labels_fit(x: Scale, width: int) -> bool:
+    """Whether there are two blanks between any two labels."""
+    places = [_label_place(x, tick, width) for tick in x.ticks]
+    return all(start + len(text) + 2 <= after for (start, text), (after, _) in pairwise(places))
+
+
+def _label_place(x: Scale, tick: float, width: int) -> tuple[int, str]:
+    """Where an epoch's label starts, counted from the first cell right of the y axis' labels, and its text."""
+    text = str(int(tick))
+    column = int(x.dot(np.array([tick]), width * 2)[0]) // 2
+    return max(0, min(column - len(text) // 2, width - len(text))), text
 
 
 def _shown(x: Floats, picture: Picture) -> slice:
@@ -144,16 +165,9 @@ def _draw_labels(cells: Cells, inside: Cells, axes: Axes) -> None:
         _write(cells, row, LABEL_WIDTH - 1 - len(text), text)
         inside.char[row, 1::2] = "·"
         inside.ink[row, 1::2] = GRID
-    first, *between, last = axes.x.ticks
-    free = np.ones(cells.char.shape[1], dtype=bool)  # labels of the x axis never touch each other
-    for tick in (first, last, *between):
-        text = str(int(tick))
-        start = LABEL_WIDTH + axes.column(tick) - len(text) // 2
-        start = max(LABEL_WIDTH, min(start, len(free) - len(text)))
-        room = free[start - 2:start + len(text) + 2]
-        if room.all():
-            _write(cells, axes.height, start, text)
-            room[:] = False
+    for tick in axes.x.ticks:
+        start, text = _label_place(axes.x, tick, axes.width)
+        _write(cells, axes.height, LABEL_WIDTH + start, text)
 
 
 def _write(cells: Cells, row: int, column: int, text: str) -> None:

@@ -1,10 +1,12 @@
 """The line of keys at the foot of a screen."""
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
+GAP = 1  # cells between two keys: Textual's margin of a compact one, which no screen's tcss may change
 PALETTE = 12  # cells of the command palette's key, at the right of wide windows
 
 
@@ -19,7 +21,7 @@ class KeyBar(Footer):
         room = self.screen.size.width - (PALETTE if palette else 0)
         for key in super().compose():
             if key.has_class("-command-palette") or _cells(key) <= room:
-                room -= _cells(key) + 1
+                room -= _cells(key) + GAP
                 yield key
             else:
                 room = 0
@@ -29,4 +31,4 @@ class KeyBar(Footer):
 
 
 def _cells(key: Widget) -> int:
-    return len(f"{key.key_display} {key.description}") if isinstance(key, FooterKey) else 0
+    return cell_len(f"{key.key_display} {key.description}") if isinstance(key, FooterKey) else 0

@@ -17,3 +17,10 @@ class LineInput(Input):
             event.stop()
             event.prevent_default()  # Input's own _on_key, which would come next
             await self.run_action(action)
+
+    def action_copy(self) -> None:
+        """Copy what is selected; where nothing is, ctrl+c is what it is elsewhere: it says how to quit."""
+        if self.selected_text:
+            super().action_copy()
+        else:
+            self.app.action_help_quit()

@@ -50,6 +50,8 @@ class OptionInput(LineInput):
         if self.raw != read(self.option, text):  # else what she types stays as it is
             with self.prevent(Input.Changed):
                 self.put(text)
+            if self.has_focus:  # as if she had come to it now: typing replaces it
+                self.select_all()
 
     def on_resize(self) -> None:
         self._fit()
@@ -66,7 +68,8 @@ class OptionInput(LineInput):
     def _show_end(self) -> None:
         """Of a path that is longer than the field its end tells it from others; not while she is at work in it."""
         if self.takes_a_path and (self.cursor_at_end or not self.has_focus):
-            self.cursor_position = len(self.value)
+            if not self.has_focus:  # else what is selected, for the next key to replace, would be so no longer
+                self.cursor_position = len(self.value)
             self.scroll_to(x=self.max_scroll_x, animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:

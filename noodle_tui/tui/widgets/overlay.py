@@ -6,7 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 from rich.segment import Segment
+from textual import events
 from textual.content import Content
+from textual.message import Message
 from textual.strip import Strip
 
 from noodle_tui.tui.widgets import drawing
@@ -29,12 +31,19 @@ class Line:
 
 
 class Overlay(Painted):
-    """A plot of up to eight lines."""
+    """A plot of up to eight lines. A click tells the epoch below the mouse."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *(f"overlay--{name}" for name in ("label", "grid", "cursor", "column")),
         *(f"overlay--run{i}" for i in range(N_INKS)),
     }
+
+    class EpochClicked(Message):
+        """Somebody clicked on an epoch."""
+
+        def __init__(self, epoch: int):
+            super().__init__()
+            self.epoch = epoch
 
     _title = Content("")
     _lines_of: Sequence[Line] = ()
@@ -49,6 +58,11 @@ class Overlay(Painted):
                                 bounds=picture.bounds)
         self.repaint()
 
+    @property
+    def text(self) -> str:
+        """What the rule above the plot says, without colours."""
+        return self._title.plain
+
     def paint(self, width: int, height: int) -> list[Strip]:
         top = self.content_line(headed_rule(self._title, width), width)
         if height < 2:
@@ -57,6 +71,11 @@ class Overlay(Painted):
         if self.cells.scales is not None:
             _write_letters(self.cells, self.cells.scales, self._lines_of, self._picture)
         return [top, *self._strips(self.cells)]
+
+    def on_click(self, event: events.Click) -> None:
+        axes = self.cells.scales if self.cells else None
+        if axes is not None and event.y >= 1:
+            self.post_message(self.EpochClicked(axes.epoch(event.x - drawing.LABEL_WIDTH)))
 
     def _strips(self, cells: Cells) -> list[Strip]:
         base = self.visual_style.rich_style

@@ -7,6 +7,9 @@ import numpy as np
 
 from noodle_tui.tui.widgets.braille import Floats, Ints
 
+FEW_EPOCHS = 6  # of which each is labelled where there is room
+STANDS_OFF = 0.6  # of the step between two labels: nearer to the first or the last one, spacing would look uneven
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -67,9 +70,15 @@ def log_scale(low: float, high: float, n_ticks: int) -> Scale:
 
 
 def epoch_ticks(low: int, high: int, n_ticks: int) -> tuple[int, ...]:
-    """Whole epochs to label: the first and the last epoch shown, and round numbers between them."""
-    step = max(1, round(nice_step(max(high - low, 1), n_ticks, (1, 2, 5))))
-    return tuple(sorted({low, high, *range(ceil(low / step) * step, high + 1, step)} - {0}))
+    """Whole epochs to label, about `n_ticks` steps: the first and the last epoch shown, and round numbers between them that
+    stand off the two; of few epochs each, or every second and so on where that comes out even."""
+    span = max(high - low, 1)
+    if span < FEW_EPOCHS:
+        step = next(step for step in range(1, span + 1) if span % step == 0 and span // step <= max(n_ticks, 1))
+        return tuple(range(low, high + 1, step))
+    step = max(1, round(nice_step(span, n_ticks, (1, 2, 5))))
+    between = range(ceil(low / step) * step, high, step)
+    return (low, *(tick for tick in between if min(tick - low, high - tick) >= STANDS_OFF * step), high)
 
 
 def label(value: float, step: float) -> str:

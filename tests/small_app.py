@@ -9,7 +9,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from noodle_tui.tui.app import NoodleApp
-from noodle_tui.tui.themes import THEMES, variables_for
+from noodle_tui.tui.themes import THEMES
 
 KEY_NAMES = ("up", "down", "left", "right", "tab", "shift+tab", "enter", "home", "end", "delete", "backspace",
              "ctrl+a", "ctrl+k", "ctrl+r", "ctrl+u")
@@ -28,9 +28,6 @@ class SmallApp(App[None]):
         for one in THEMES:
             self.register_theme(one)
         self.theme = theme
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return variables_for(self.current_theme.dark)
 
     def on_mount(self) -> None:
         self.push_screen(self._only)

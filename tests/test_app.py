@@ -75,7 +75,9 @@ async def test_the_colours_are_remembered() -> None:
     async with app.run_test() as pilot:
         app.theme = "noodle-light"
         await until(pilot, lambda: recall_theme() == "noodle-light")
-    assert NoodleApp(recall_last=False).theme == "noodle-light"
+    later = NoodleApp(recall_last=False)
+    assert later.theme == "noodle-light"
+    assert set(later.available_themes) == {"noodle-dark", "noodle-light"}, "those in which everything can be told apart"
     remember_theme("from a later version")
     assert NoodleApp(recall_last=False).theme == "noodle-dark"
 

@@ -32,7 +32,7 @@ from noodle_tui.tui.exact_update import ExactUpdate
 from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import in_fields
-from noodle_tui.tui.themes import THEMES, variables_for
+from noodle_tui.tui.themes import THEMES
 from noodle_tui.tui.widgets import too_small
 
 if TYPE_CHECKING:  # imported where they are used: the first paint waits for Setup alone
@@ -78,11 +78,10 @@ class NoodleApp(App[None]):
         self._first = first
         for one in THEMES:
             self.register_theme(one)
-        theme = theme or recall_theme()
-        self.theme = theme if theme in self.available_themes else THEMES[0].name
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return variables_for(self.current_theme.dark)
+        theme, own = theme or recall_theme(), [one.name for one in THEMES]
+        self.theme = theme if theme in own else own[0]
+        for name in self.available_themes.keys() - set(own):  # in which curves, bands and shades can't be told apart
+            self.unregister_theme(name)
 
     def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
         super()._display(screen, ExactUpdate.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)

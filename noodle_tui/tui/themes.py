@@ -5,7 +5,7 @@ All values are of the 256-colour palette, so a terminal without true colour (tmu
 
 from textual.theme import Theme
 
-# What the curves add to Textual's own colour names. Themes that don't know them (Textual's built-in ones) get these.
+# What the curves add to Textual's own colour names.
 DARK_VARIABLES = {
     "train": "#5fafff",
     "train-soft": "#5f87af",
@@ -108,8 +108,3 @@ NOODLE_LIGHT = Theme(
 )
 
 THEMES = (NOODLE_DARK, NOODLE_LIGHT)
-
-
-def variables_for(dark: bool) -> dict[str, str]:
-    """The curves' colours for a theme that doesn't name them itself."""
-    return DARK_VARIABLES if dark else LIGHT_VARIABLES

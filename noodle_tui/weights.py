@@ -22,8 +22,9 @@ from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
-from noodle_tui.progress import Check, Progress, nothing
+from noodle_tui.progress import Check, Progress, at_most_every, nothing
 from noodle_tui.run_folder import CARD, MODEL, read_plain
+from noodle_tui.stage import PROGRESS_EVERY
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of its images' red, green and blue, 0 to 1
 TIMEOUT = 15  # seconds without a byte before a download counts as cut
@@ -105,11 +106,10 @@ def _download(
     try:
         with part.open("xb") as out:
             transfer = Transfer(url, out)
-            last = 0.0
+            progress_is_due = at_most_every(PROGRESS_EVERY)
             while not transfer.wait(LOOK_EVERY):
                 check()
-                if transfer.done and time.monotonic() - last > 0.2:
-                    last = time.monotonic()
+                if transfer.done and progress_is_due():
                     progress(transfer.done, transfer.total)
             checksum = transfer.result()
             out.flush()

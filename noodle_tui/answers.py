@@ -82,10 +82,10 @@ def write(text: str) -> None:
     sys.stdout.flush()
 
 
-def follow(folder: Path, log_every: int, as_json: bool) -> int:
+def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
     """Print a run's events from its beginning until its process is gone. The run's own exit code; NoodleError if it failed or
     died."""
-    console, follower, state = ConsoleListener(log_every, as_json), Follower(folder), RunState()
+    console, follower, state = ConsoleListener(as_json, log_every), Follower(folder), RunState()
     try:
         alive = True
         while alive:

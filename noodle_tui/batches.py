@@ -79,7 +79,8 @@ class PrefetchBatches:
         self._slots = [Slot(-(-min(batch_size, n) // world.size), input_size, self._device) for _ in range(SLOTS)]
         self._begun: dict[int, list[Future[None]]] = {}  # step to its crops
         self._in_use: Slot | None = None
-        self._pool = ThreadPoolExecutor(available_cpus(), thread_name_prefix="crop")
+        self._n_parts = available_cpus()
+        self._pool = ThreadPoolExecutor(self._n_parts, thread_name_prefix="crop")
         self._copies = side_stream(self._device, "crops")
         if self._copies is not None:
             self._copies.wait_stream(torch.cuda.current_stream(self._device))  # the slots were allocated on that one
@@ -113,7 +114,7 @@ class PrefetchBatches:
         slot, rows = self._slots[step % SLOTS], self._host.rows(step)
         if slot.copied is not None:
             slot.copied.synchronize()
-        size = max(1, -(-(rows.stop - rows.start) // available_cpus()))
+        size = max(1, -(-(rows.stop - rows.start) // self._n_parts))
 
         def crop(start: int) -> None:
             part = slice(start, min(start + size, rows.stop))

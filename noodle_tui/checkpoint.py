@@ -53,6 +53,8 @@ class Session:
     order: str = ""  # fingerprint of their names in order: it decides which photos make up a batch
     weights_digest: str = ""  # SHA-256 of the file that training started from
     origin: Origin | None = None  # the run that this came from, where one is known
+    device_name: str = ""  # that trains it
+    precision: str = ""  # that it computes in, "fp32" or "bf16"
     place: str = ""  # on a GPU: of the photos' pixels, which decides how crops are rounded, see Dataset.place
     comet_key: str = ""  # the Comet experiment to go on in
     times: int = 0  # how often it was picked up again
@@ -60,6 +62,7 @@ class Session:
     started: float = 0.0  # seconds since 1970
     epoch: int = 0  # whole epochs done
     step: int = 0  # batches of the next epoch that are done, too
+    seconds: float = 0.0  # that they took
     best: Best | None = None
     history: list[EpochDone] = field(default_factory=list)
 
@@ -84,6 +87,8 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "fingerprint": session.fingerprint,
         "order": session.order,
         "start": {"digest": session.weights_digest, **(asdict(session.origin) if session.origin else {})},
+        "device_name": session.device_name,
+        "precision": session.precision,
         "place": session.place,
         "comet_key": session.comet_key,
         "times": session.times,
@@ -91,6 +96,7 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "started": session.started,
         "epoch": session.epoch,
         "step": session.step,
+        "seconds": session.seconds,
         "totals": session.totals.clone(),
         # nothing changes the weights in place: a better epoch brings others
         "best": None if session.best is None else {**vars(session.best), "weights": dict(session.best.weights)},
@@ -210,6 +216,7 @@ def restore(session: Session, content: dict[str, Any]) -> None:
         session.times = content["times"] + 1
         session.changes = [str(change) for change in content.get("changes", ())]  # not always were they kept
         session.started = _time(content.get("started", 0.0))
+        session.seconds = _time(content.get("seconds", 0.0))
         session.fingerprint, session.order = content["fingerprint"], content["order"]
         session.comet_key = content["comet_key"]
         session.weights_digest, session.origin = _start(content.get("start", {}))
@@ -218,9 +225,9 @@ def restore(session: Session, content: dict[str, Any]) -> None:
 
 
 def _time(stored: Any) -> float:
-    """Seconds since 1970. ValueError for what no calendar knows."""
+    """Seconds, also since 1970. ValueError for what no calendar knows."""
     if not 0 <= (time := float(stored)) <= LAST_TIME:
-        raise ValueError("it was begun at no time")
+        raise ValueError("a time in it makes no sense")
     return time
 
 

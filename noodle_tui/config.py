@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from noodle_tui.errors import UsageError
 
 DATA, TRAINING, LOGGING = "Data", "Training", "Logging"
+LAST_CARD = 127  # torch counts GPUs in a signed byte
 DEFAULT_PERSON = r"(?:^|/)([^_/]+)_[^/]*$"  # 34/34M_Ne_to_Sa_C08.JPG: 34M
 
 
@@ -90,8 +91,10 @@ class RunConfig(BaseModel):
     @field_validator("device")
     @classmethod
     def _check_device(cls, device: str) -> str:
-        if not re.fullmatch(r"auto|cuda(:\d+)?|mps|cpu", device):
+        if not re.fullmatch(r"auto|cuda(:\d+)?|mps|cpu", device, re.ASCII):
             raise ValueError(f"{shown(device)} is none of auto, cuda, cuda:N, mps, cpu")
+        if int(device.partition(":")[2] or 0) > LAST_CARD:
+            raise ValueError(f"{shown(device)}: no machine has so many GPUs")
         return device
 
     @field_validator("namestr")

@@ -103,7 +103,7 @@ def read_plain_jpeg(path: Path) -> PlainJpeg | Decoded:
 def _errors_as_bad_image(path: Path) -> Iterator[None]:
     try:
         yield
-    except BadImage:
+    except (BadImage, MemoryError):  # a machine out of memory says nothing about the photo
         raise
     except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything on broken files; each is one bad image
         raise BadImage(_reason(path, error)) from None

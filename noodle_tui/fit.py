@@ -21,7 +21,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
 from noodle_tui.graphs import Captured, Graphs, graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
-from noodle_tui.progress import at_most_every
+from noodle_tui.progress import at_most_every, is_due
 from noodle_tui.stage import PROGRESS_EVERY
 from noodle_tui.step import make_shared_step, make_step
 
@@ -57,16 +57,15 @@ def fit(
     progress_is_due = at_most_every(PROGRESS_EVERY)
 
     for epoch in range(session.epoch + 1, config.n_epochs + 1):
-        began = time.perf_counter()
-        first_step = session.step
+        began = time.perf_counter() - session.seconds
 
         # train
         model.train()
         batches.start_epoch(epoch)
-        for step in range(first_step, n_steps):
+        for step in range(session.step, n_steps):
             began += wait_between_batches(session.epoch, control, emit)
             train_step(step)
-            session.step = step + 1
+            session.step, session.seconds = step + 1, time.perf_counter() - began
             if progress_is_due():
                 emit(StageProgress(stage="train", done=session.step, total=n_steps))
 
@@ -94,13 +93,13 @@ def fit(
 
         # say and save
         seconds = time.perf_counter() - began
-        seen = max(n - first_step * config.batch_size, 0) + val_count
         done = EpochDone(
             epoch=epoch, n_epochs=config.n_epochs, train_loss=train_loss, train_correct=train_correct, train_count=n,
             val_loss=val_loss, val_correct=val_correct, val_count=val_count,
-            lr=session.optimizer.param_groups[0]["lr"], seconds=seconds, images_per_second=seen / seconds, is_best=is_best,
+            lr=session.optimizer.param_groups[0]["lr"], seconds=seconds, images_per_second=(n + val_count) / seconds,
+            is_best=is_best,
         )
-        session.epoch, session.step = epoch, 0
+        session.epoch, session.step, session.seconds = epoch, 0, 0.0
         session.totals.zero_()
         session.history.append(done)
         emit(done)
@@ -159,11 +158,6 @@ def make_train_step(
     return watched(train_step, let_go, fits, n, config.batch_size, config.input_size, device)
 
 
-def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:
-    """Whether something that happens every `every` epochs happens after this one; always after the last."""
-    return epoch % every == 0 or epoch == last or (first and epoch == 1)
-
-
 def wait_between_batches(epoch: int, control: Control | SharedControl, emit: Emit) -> float:
     """Where a stop or a pause takes effect: StopRun, or a wait for the end of the pause. The seconds that it lasted."""
     control.check()
@@ -177,12 +171,12 @@ def wait_between_batches(epoch: int, control: Control | SharedControl, emit: Emi
 
 
 def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) -> tuple[float, int]:
-    """Mean loss and correct count of a phase. NoodleError if the loss is no number, or zero from the start or with wrong
-    answers; where all have come to be right, float32 may well round it to zero."""
+    """Mean loss and correct count of a phase. NoodleError if the loss is no number, or zero with wrong answers or, in
+    training, from the start; where all have come to be right, float32 may well round it to zero."""
     loss, correct = totals.tolist()
     if not math.isfinite(loss):
         raise NoodleError(f"the {phase} loss is not a number in epoch {epoch}: training diverged; lower --lr (it is {lr:g})")
-    if loss == 0 and (epoch == 1 or correct < count):
+    if loss == 0 and (correct < count or (phase == "training" and epoch == 1)):
         raise NoodleError(f"the {phase} loss is exactly zero in epoch {epoch}: nothing can be learnt from these labels; look "
                           "at the class folders")
     return loss / count, int(correct)

@@ -131,10 +131,11 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
         session.place = data.place if device.torch_device.type == "cuda" else ""
+        session.device_name, session.precision = device.name, device.precision
         if before:
             before.check_data(session.fingerprint, session.order)
             restore(session, before.content)
-            session.changes += before.changes
+            session.changes += before.changes + before.computed_otherwise(device.name, device.precision)
             for group in session.optimizer.param_groups:
                 group.update(lr=config.lr, momentum=config.momentum)
         else:
@@ -151,6 +152,8 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
         job.emit(Message(level="warning", text=other_size(session.origin, config.input_size)))
     if not before and session.origin and not session.origin.tells(data.classes):
         job.emit(Message(level="warning", text=other_classes(session.origin, data.classes)))
+    for change in before.computed_otherwise(device.name, device.precision) if before else ():
+        job.emit(Message(level="warning", text=f"picked up on other terms: {change}"))
     if before and before.place == "gpu" and data.place == "host":
         job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
                          "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))

@@ -16,7 +16,7 @@ from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, i
 CHANGEABLE = {"n_epochs", "test_every", "save_every", "log_every", "lr", "momentum", "device", "precision", "compile",
               "sync_bn", "comet", "comet_weights", "tensorboard", "debug", "data_dir", "stimuli", "rejig_data", "mode",
               "skip_bad_images"}
-LEARNS_OTHERWISE = {"lr", "momentum", "device", "precision", "compile", "sync_bn"}  # of those
+LEARNS_OTHERWISE = {"lr", "momentum", "compile", "sync_bn"}  # of those; what computes, and how, is asked of the device
 NOT_COMPARED = {"load_dir", "save_dir"}
 
 
@@ -42,6 +42,13 @@ class PickedUp:
     def place(self) -> str:
         """Where the photos' pixels lay while a GPU trained, "gpu" or "host"; "" where none did."""
         return self.content.get("place", "")
+
+    def computed_otherwise(self, device_name: str, precision: str) -> list[str]:
+        """What computes otherwise from now on than before: another device, another precision. "auto" may stand for either."""
+        now = {"device": device_name, "precision": precision}
+        before = {"device": self.content.get("device_name"), "precision": self.content.get("precision")}
+        return [f"{name} {before[name]} up to epoch {self.epoch}, then {value}" for name, value in now.items()
+                if before[name] and before[name] != value]
 
     @property
     def times(self) -> int:

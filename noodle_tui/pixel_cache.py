@@ -153,7 +153,7 @@ def _free(folder: Path) -> int:
 
 def _remove_if_unused(path: Path) -> bool:
     try:
-        with open(path, "rb") as file:
+        with open(path, "r+b") as file:  # NFS locks for one alone only what may be written
             if _lock(file, fcntl.LOCK_EX) and _is_at(file, path):
                 path.unlink()
                 return True

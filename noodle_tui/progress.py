@@ -24,3 +24,8 @@ def at_most_every(seconds: float) -> Callable[[], bool]:
         return True
 
     return due
+
+
+def is_due(epoch: int, every: int, last: int, first: bool = True) -> bool:
+    """Whether something that happens every `every` epochs happens after this one; always after the last."""
+    return epoch % every == 0 or epoch == last or (first and epoch == 1)

@@ -152,7 +152,7 @@ def rejig(job: Job) -> None:
 
     config, check = job.config, job.control.check
     with stage("rejig", f"sorting {config.stimuli} into {config.data_dir}", job.emit) as progress:
-        plan = plan_for(config, check)
+        plan = plan_for(config, check, progress)
         apply_rejig(plan, progress=progress, check=check)
     for line in left_out_in_words(plan.skipped):
         job.emit(Message(level="warning", text=f"left out: {line}"))

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -48,7 +48,8 @@ def make_run_folder(save_dir: Path, name: str) -> Path:
 def locked(folder: Path) -> Iterator[None]:
     """Hold the run's lock. The system lets go of it when the process dies, however it dies. NoodleError if another holds it."""
     try:
-        file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666), "r+")
+        file = os.fdopen(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666), "r+b",
+                         buffering=0)
     except OSError as error:
         raise NoodleError(f"{folder}: can't be written to ({error.strerror})") from None
     with file:
@@ -58,11 +59,11 @@ def locked(folder: Path) -> Iterator[None]:
             if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
                 raise NoodleError(f"{folder}: files can't be locked there ({error.strerror}); use another --save-dir") from None
             file.seek(0)
-            holder = file.read(200).strip() or "holder unknown"
+            holder = file.read(200).decode(errors="replace").strip() or "holder unknown"
             raise NoodleError(f"{folder}: a run is already going on in it ({holder})") from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {os.uname().nodename}\n")
-        file.flush()
+        with suppress(OSError):  # a full disk: the lock is held all the same, only its holder isn't named
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {os.uname().nodename}\n".encode())
         yield
 
 

@@ -202,4 +202,4 @@ class Saver:
 def facts_now(facts: RunFacts, session: Session) -> RunFacts:
     """`facts` with what the session has come to."""
     return replace(facts, epochs=list(session.history), best_epoch=session.best.epoch if session.best else 0,
-                   finished=time(), seconds=sum(epoch.seconds for epoch in session.history))
+                   finished=time(), seconds=session.seconds + sum(epoch.seconds for epoch in session.history))

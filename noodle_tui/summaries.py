@@ -39,8 +39,8 @@ _EPOCH = re.compile(
     rb'"val_loss": ' + _ANY + rb', "val_correct": ([0-9]{1,15}+|null), "val_count": ' + _WHOLE + rb', '
     rb'"lr": ' + _ANY + rb', "seconds": ' + _ANY + rb', "images_per_second": ' + _ANY + rb', "is_best": (true|false)\}'
 )
-# Lines that tell nothing that a summary holds; only their kind is looked at.
-_SKIPPED = re.compile(rb'\{"event": "(?:Stage\w+|Saved|Message|DataReady|ModelReady)"')
+# Lines that tell a summary nothing but that the run still lived then.
+_SKIPPED = re.compile(rb'\{"event": "(?:Stage\w+|Saved|Message|DataReady|ModelReady)", "time": ([0-9]{1,11}+(?:\.[0-9]++)?+),')
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,8 @@ class _Tally:
             if correct != b"null":
                 self._add(int(epoch), int(correct), int(count), best == b"true")
             return
-        if _SKIPPED.match(line):
+        if found := _SKIPPED.match(line):
+            self.last_time = float(found[1])
             return
         try:
             self._apply(from_json(line))

@@ -159,6 +159,7 @@ def test_commands_and_options_are_completed(tmp_path):
     (["predict", "--load-dir", "nowhere"], 2, "(see `noodle predict --help`)"),
     (["run", "--headless", "--weights", "none", "--load-dir", "."], 2, "--load-dir .: neither a run folder"),
     (["rejig", "--class", "a/b=-a", "--class", "c=-c"], 2, "a folder is named after the class: 'a/b' can't be its name"),
+    (["predict", "x", "--load-dir", "y", "--device", "banana"], 2, "--device: 'banana' is none of auto"),
     (["predict", "x", "--load-dir", "y", "--format", "xml"], 2, "'xml' is none of table, csv, json"),
     (["watch"], 1, "no runs in weights"),
     (["stop", "nowhere"], 1, "nowhere: no run folder"),

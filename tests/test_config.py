@@ -34,6 +34,8 @@ def test_defaults_are_the_seeds():
     ("mode", "burn", "--mode: 'burn' is none of move, copy, link"),
     ("precision", "fp8", "--precision: 'fp8' is none of auto, fp32, bf16"),
     ("device", "tpu", "--device: 'tpu' is none of auto, cuda, cuda:N, mps, cpu"),
+    ("device", "cuda:300", "--device: 'cuda:300': no machine has so many GPUs"),
+    ("device", "cuda:²", "is none of auto, cuda, cuda:N, mps, cpu"),
     ("person", "(", "--person: '(' is not a regular expression"),
     ("namestr", "a/b", "--namestr: use 1 to 100 characters, no slash"),
     ("classes", ["sad"], "--class: 'sad' is not NAME=TOKEN"),

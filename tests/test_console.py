@@ -5,6 +5,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from fake_runs import fake_events
 from terminal import Terminal
 
@@ -33,6 +34,14 @@ def test_plain_lines_hold_an_epoch_each_and_no_control_codes():
 def test_log_every_keeps_the_first_and_the_last():
     lines = printed(fake_events(12, "done"), log_every=5)
     assert [line.split()[1] for line in lines if line.startswith("epoch")] == ["1/12", "5/12", "10/12", "12/12"]
+
+
+@pytest.mark.parametrize(("every", "asked", "logged"), [(5, None, 4), (5, 1, 12), ("no number", None, 12)])
+def test_log_every_is_the_runs_own_unless_another_is_asked_for(every: object, asked: int | None, logged: int):
+    started, *others = fake_events(12, "done")
+    assert isinstance(started, RunStarted)
+    lines = printed([replace(started, config={"log_every": every}), *others], log_every=asked)
+    assert sum(line.startswith("epoch") for line in lines) == logged
 
 
 def test_markup_in_a_text_is_printed_as_it_is():

@@ -159,3 +159,14 @@ def test_grey_levels_of_floating_point_are_from_0_to_1_or_of_8_or_16_bits(tmp_pa
     Image.fromarray(levels).save(tmp_path / "grey.tif")
     pixels = decode_file(tmp_path / "grey.tif").pixels
     assert pixels.max() == brightest and pixels.float().mean().item() == pytest.approx(brightest / 2, abs=1)
+
+
+def test_a_machine_out_of_memory_is_no_fault_of_the_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg())
+
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(module, "_upright_rgb", none_left)
+    with pytest.raises(MemoryError):
+        decode_file(tmp_path / "a.jpg")

@@ -165,7 +165,7 @@ def test_a_person_on_each_image_is_doubted():
 def test_other_options_at_a_pick_up_and_what_could_not_be_read_are_told():
     evaluation, about = trustworthy()
     [one] = doubts(evaluation, about, changes=["lr 0.01 up to epoch 4, then 1e-05"])
-    assert "picked up with other options (lr 0.01 up to epoch 4, then 1e-05)" in one
+    assert "picked up on other terms (lr 0.01 up to epoch 4, then 1e-05)" in one
     left_out = {"unreadable image": 6, "no class's token in its name": 40}
     assert doubts(evaluation, about, left_out=left_out) == ["6 images could not be read and took no part."]
 

@@ -50,3 +50,20 @@ def test_a_listener_may_emit_and_one_that_fails_is_left_out() -> None:
     emit(Message(level="info", text="ping"))
     emit(Message(level="info", text="on"))
     assert heard == ["function failed and is left out: ZeroDivisionError: a bug", "pong", "ping", "on"]
+
+
+def test_one_that_fails_at_the_word_about_another_is_left_out_once() -> None:
+    heard: list[str] = []
+
+    def fail(_: Event) -> None:
+        raise ZeroDivisionError("a bug")
+
+    def fail_at_warnings(event: Event) -> None:
+        if isinstance(event, Message) and event.level == "warning":
+            raise KeyError("another")
+
+    emit = Fanout([fail, fail_at_warnings, lambda event: heard.append(event.text if isinstance(event, Message) else "")])
+    emit(Message(level="info", text="ping"))
+    emit(Message(level="info", text="on"))
+    assert heard == ["function failed and is left out: KeyError: 'another'", "function failed and is left out: "
+                     "ZeroDivisionError: a bug", "ping", "on"]

@@ -214,6 +214,7 @@ def test_a_perfect_fit_is_no_failure() -> None:
     """float32 rounds the loss of answers that are sure and right to zero."""
     nothing_left = torch.tensor([0.0, 10.0])
     assert check_loss("training", 5, nothing_left, 10, 0.1) == (0.0, 10)
+    assert check_loss("validation", 1, nothing_left, 10, 0.1) == (0.0, 10)
     with pytest.raises(NoodleError, match="the training loss is exactly zero in epoch 1"):
         check_loss("training", 1, nothing_left, 10, 0.1)
 
@@ -275,6 +276,21 @@ def test_a_stop_at_any_moment_and_a_resume_give_the_same_bits(tmp_path: Path) ->
         for one, other in zip(all_weights(whole.session), all_weights(resumed), strict=True):
             assert torch.equal(one, other), f"stopped at look {look}"
         assert list(map(without_times, resumed.history)) == list(map(without_times, whole.epochs))
+
+
+def test_the_time_before_a_stop_counts(tmp_path: Path) -> None:
+    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    with pytest.raises(StopRun):
+        fitted(session=session, control=StopAt(3))  # of the first epoch two batches are done
+    assert session.step == 2 and session.seconds > 0
+    session.seconds += 100
+    save_session(tmp_path, session_content(session, {}))
+    resumed = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    restore(resumed, load_session(tmp_path)[0])
+    first, second, _ = fitted(session=resumed).epochs
+    assert first.seconds > 100 > second.seconds
+    assert first.images_per_second == pytest.approx((N_TRAIN + N_VAL) / first.seconds)
+    assert resumed.seconds == 0
 
 
 def test_the_same_twice_gives_the_same_bits() -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_runs import FOLDER, ReplaySource, fake_events
@@ -587,6 +588,26 @@ def test_machine_line():
     assert 0 <= load <= 100
     assert "GiB" in read_machine("", "", 0)[0]
     assert read_machine("cuda:0", "some-other-node", 1) == ("on some-other-node", None)
+
+
+@pytest.mark.parametrize(("device", "visible"), [("cuda:1", ""), ("cuda:x", ""), ("cuda:0", "5"), ("cuda:²", "")])
+def test_a_card_that_is_not_here_is_a_question_mark(device: str, visible: str, monkeypatch: pytest.MonkeyPatch):
+    """A run folder from elsewhere may name any."""
+
+    class NVMLError(Exception):
+        pass
+
+    def by_uuid(name: str) -> None:
+        raise NVMLError("Not Found")
+
+    nvml = SimpleNamespace(
+        NVMLError=NVMLError, nvmlInit=lambda: None, nvmlShutdown=lambda: None, nvmlDeviceGetCount=lambda: 1,
+        nvmlDeviceGetHandleByIndex=lambda index: index, nvmlDeviceGetComputeRunningProcesses=lambda card: [],
+        nvmlDeviceGetHandleByUUID=by_uuid)
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    text, load = read_machine(device, socket.gethostname(), 1)
+    assert text.startswith("GPU ? (") and load is None
 
 
 def test_the_first_screen_needs_neither_torch_nor_comet():

@@ -64,6 +64,14 @@ def test_an_option_that_may_change_is_taken_and_said(name: str, value: Any, fold
     assert [w for w in before.warnings if w.startswith(f"picked up with another {name}: ") and str(value) in w]
 
 
+def test_another_device_or_precision_is_known_by_what_it_is_not_by_what_was_asked_for(folder: Path) -> None:
+    before = pick_up(folder, given(load_dir=folder))
+    assert before.computed_otherwise("NVIDIA H100", "bf16") == [], "it is not told"
+    before.content.update(device_name="NVIDIA H100", precision="bf16")
+    assert before.computed_otherwise("NVIDIA H100", "bf16") == []
+    assert before.computed_otherwise("CPU", "fp32") == ["device NVIDIA H100 up to epoch 4, then CPU",
+                                                        "precision bf16 up to epoch 4, then fp32"]
+
 
 @pytest.mark.parametrize(("n_epochs", "ok"), [(3, False), (4, True)])
 def test_fewer_epochs_than_are_done(n_epochs: int, ok: bool, folder: Path) -> None:

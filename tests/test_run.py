@@ -278,6 +278,18 @@ def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished:
     assert read_report(copy_of_finished)["training"]["changes"] == ["lr 0.01 up to epoch 3, then 0.005"]
 
 
+def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path) -> None:
+    before = load_session(copy_of_finished)[0]
+    other = {"fp32": "bf16", "bf16": "fp32"}[before["precision"]]
+    save_session(copy_of_finished, {**before, "precision": other})  # as on another machine, where auto meant that
+    events: list[Event] = []
+    run(RunConfig(load_dir=copy_of_finished, n_epochs=4), [events.append])
+    change = f"precision {other} up to epoch 3, then {before['precision']}"
+    assert f"picked up on other terms: {change}" in [m.text for m in events if isinstance(m, Message)]
+    assert read_report(copy_of_finished)["training"]["changes"] == [change]
+    assert change in (copy_of_finished / "report.md").read_text()
+
+
 def test_another_batch_size_is_refused_and_nothing_touched(copy_of_finished: Path) -> None:
     before = {f.name: f.stat().st_mtime_ns for f in copy_of_finished.iterdir() if f.name != "run.lock"}
     with pytest.raises(UsageError, match="--batch-size 5"):

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -94,6 +95,16 @@ def test_a_second_run_in_the_same_folder_is_refused_and_told_who_holds_it(tmp_pa
     with locked(tmp_path):  # a dead process holds nothing
         assert is_alive(tmp_path)
     assert not is_alive(tmp_path)
+
+
+def test_a_disk_that_takes_no_word_about_the_holder_is_no_hindrance(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with locked(tmp_path):
+            assert is_alive(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_onlookers_do_not_take_the_lock(tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ from fake_folders import fake_folder
 from fake_runs import fake_events
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import EpochDone, Paused, RunStarted
+from noodle_tui.events import EpochDone, Paused, RunStarted, StageProgress
 from noodle_tui.listeners.record import Recorder
-from noodle_tui.run_folder import locked, read_state
+from noodle_tui.run_folder import Follower, locked, read_state
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import Summaries, as_json, pin, summarise
 
@@ -31,6 +31,13 @@ def test_says_what_the_whole_state_says(tmp_path: Path, state: str) -> None:
     assert summary.config["lr"] == 0.01
     assert summary.name == "run"
     assert summary.seconds == (whole.ended.seconds if whole.ended else 24.0 + 0.0)
+
+
+def test_work_after_the_last_epoch_counts_in_a_run_that_was_killed(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "interrupted")
+    last = max(event.time for event in Follower(folder).read())
+    Recorder(folder, print)(StageProgress(stage="train", done=3, total=9, time=last + 300))
+    assert summarise(folder).seconds == read_state(folder).seconds > 300
 
 
 def test_an_epoch_in_another_form_is_read_too(tmp_path: Path) -> None:

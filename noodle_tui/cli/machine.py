@@ -11,7 +11,7 @@ from noodle_tui.cli.flags import given, with_options
 from noodle_tui.config import make_config
 
 
-@with_options(["device", "precision", "save_dir"])
+@with_options(["device", "precision", "save_dir", "debug"])
 def doctor_command(**values: Any) -> None:
     """Look whether all is there that a run needs. Device, versions, ImageNet weights, settings, disk, terminal."""
     from noodle_tui.doctor import examine, print_findings
@@ -19,7 +19,7 @@ def doctor_command(**values: Any) -> None:
     raise typer.Exit(print_findings(examine(make_config(given(values)))))
 
 
-@with_options(["device", "precision", "compile"])
+@with_options(["device", "precision", "compile", "debug"])
 def bench_command(
     *,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="measure on these photos [default: drawn ones]",
@@ -69,7 +69,7 @@ def bench_command(
     print(result_as_json(result)) if json else print_result(result)
 
 
-@with_options(["device", "precision", "seed"])
+@with_options(["device", "precision", "seed", "debug"])
 def verify_resume_command(
     *,
     kills: Annotated[int, typer.Option("--kills", help="how often the run is killed", min=1, max=5)] = 3,

@@ -16,7 +16,7 @@ from noodle_tui.errors import UsageError
 from noodle_tui.progress import Progress
 
 
-@with_options(["stimuli", "data_dir", "classes", "val_fraction", "split_by", "person", "mode", "seed"])
+@with_options(["stimuli", "data_dir", "classes", "val_fraction", "split_by", "person", "mode", "seed", "debug"])
 def rejig_command(
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would be done")] = False,
@@ -45,16 +45,18 @@ def rejig_command(
         print(f"done: {len(plan.files)} photos are in {config.data_dir}")
 
 
+@with_options(["debug"])
 def demo_command(
     folder: Annotated[Path | None, typer.Argument(help="where to draw; a new folder by default", metavar="[DIR]")] = None,
     draw_only: Annotated[bool, typer.Option("--draw-only", help="draw the photos and leave")] = False,
     tui: Annotated[bool, typer.Option("--tui", help="go on in the app")] = False,
+    **values: Any,
 ) -> None:
     """Draw invented people, sort and train on them. For a first look, without photos of your own."""
     from noodle_tui.demo import demo_config_values, draw_stimuli, new_demo_folder
 
     folder = folder or new_demo_folder()
-    values = demo_config_values(folder)
+    values = demo_config_values(folder) | given(values)
     if not (values["data_dir"] / "train").is_dir():  # a second demo there goes on with the photos it has
         with progress_bar("drawing invented people") as progress:
             count = draw_stimuli(values["stimuli"], progress=progress)
@@ -68,11 +70,12 @@ def demo_command(
     raise typer.Exit(run_headless(make_config(values)))
 
 
+@with_options(["device", "debug"])
 def predict_command(
     paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH…")],
     load_dir: Annotated[Path, typer.Option("--load-dir", help="the run folder (or its model.pth)", metavar="RUN")],
     format: Annotated[str, typer.Option("--format", help="table, csv or json", metavar="table|csv|json")] = "table",
-    device: Annotated[str, typer.Option("--device", help="auto, cuda, cuda:N, mps or cpu")] = "auto",
+    **values: Any,
 ) -> None:
     """Let a trained model judge new images."""
     from noodle_tui.answers import print_answers
@@ -80,6 +83,7 @@ def predict_command(
 
     if format not in ("table", "csv", "json"):
         raise UsageError(f"--format: {format!r} is none of table, csv, json")
+    device = make_config(given(values)).device
     with progress_bar("predicting") as progress:
         outcome = predict(load_dir, paths, device=device, progress=progress)
     print_answers(outcome, format)

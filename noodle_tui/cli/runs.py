@@ -9,7 +9,7 @@ from noodle_tui.config import make_config
 from noodle_tui.errors import NoodleError, UsageError
 
 
-@with_options(["save_dir"])
+@with_options(["save_dir", "debug"])
 def runs_command(
     *,
     format: Annotated[str, typer.Option("--format", help="table or json", metavar="table|json")] = "table",
@@ -23,7 +23,7 @@ def runs_command(
     print_runs(make_config(given(values)).save_dir, format)
 
 
-@with_options(["save_dir", "log_every"])
+@with_options(["save_dir", "log_every", "debug"])
 def watch_command(
     run: Annotated[str | None, typer.Argument(help="a run folder or its name; else one that goes on, or the newest")] = None,
     *,
@@ -40,13 +40,14 @@ def watch_command(
     if headless or json:
         from noodle_tui.answers import follow
 
-        raise typer.Exit(follow(folder, config.log_every, json))
+        asked = config.log_every if "log_every" in config.model_fields_set else None
+        raise typer.Exit(follow(folder, asked, json))
     from noodle_tui.tui.launch import launch
 
     raise typer.Exit(launch(given(values), watch=folder, mouse=mouse))
 
 
-@with_options(["save_dir"])
+@with_options(["save_dir", "debug"])
 def stop_command(
     run: Annotated[str, typer.Argument(help="a run folder or its name")],
     **values: Any,

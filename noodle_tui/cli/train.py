@@ -51,7 +51,7 @@ def run_headless(config: RunConfig, json: bool = False) -> int:
         if world.rank > 0:
             accompany(control, world)
             return 0
-        console = ConsoleListener(config.log_every, json)
+        console = ConsoleListener(json)
         try:
             outcome = run(config, [console], control, world)
             if outcome.status == "done" and not json:

@@ -27,6 +27,7 @@ from noodle_tui.errors import one_line
 from noodle_tui.events import Emit, EpochDone, Event, Message
 from noodle_tui.listeners.comet_process import JOURNAL
 from noodle_tui.listeners.record import AppendFile
+from noodle_tui.progress import is_due
 from noodle_tui.samples import options_told
 from noodle_tui.settings import Settings
 
@@ -97,7 +98,7 @@ class CometLogger:
         if event.is_best:
             self._write(event.epoch, {"best_val_accuracy": event.val_accuracy})
         self._unlogged = event
-        if event.epoch in (1, event.n_epochs) or event.epoch % self._config.log_every == 0:
+        if is_due(event.epoch, self._config.log_every, event.n_epochs):
             self._log_epoch()
 
     def close(

@@ -27,6 +27,7 @@ from noodle_tui.events import (
     to_json,
 )
 from noodle_tui.names import printable
+from noodle_tui.progress import is_due
 from noodle_tui.terminal import UnblockedStream
 
 MARKS = {"info": "·", "warning": "!", "error": "x"}
@@ -36,9 +37,10 @@ class ConsoleListener:
     """Listens to a run. When nobody reads any more (a closed pipe), it falls silent and the run goes on; a reader that only
     pauses gets it all later."""
 
-    def __init__(self, log_every: int = 1, json: bool = False, out: TextIO | None = None):
+    def __init__(self, json: bool = False, log_every: int | None = None, out: TextIO | None = None):
+        """log_every: None takes the run's own."""
         self._json = json
-        self._log_every = log_every
+        self._log_every, self._asked_every = log_every or 1, log_every
         self._stdout = UnblockedStream(sys.stdout) if out is None else None
         self._out = cast(TextIO, self._stdout or out)
         self._console = Console(file=self._out, markup=False, highlight=False, emoji=False, soft_wrap=True)
@@ -52,7 +54,7 @@ class ConsoleListener:
             return
         try:
             self._show(event)
-        except (BrokenPipeError, OSError):
+        except OSError:
             self._fall_silent()
 
     def say(self, line: str) -> None:
@@ -61,7 +63,7 @@ class ConsoleListener:
             return
         try:
             self._print(line)
-        except (BrokenPipeError, OSError):
+        except OSError:
             self._fall_silent()
 
     def close(self) -> None:
@@ -97,8 +99,9 @@ class ConsoleListener:
         self._saved = self._saved or isinstance(event, Saved) or (isinstance(event, RunStarted) and event.resumed_at > 0)
         if isinstance(event, RunStopped):
             line += "; all is saved" if self._saved else "; nothing had been learnt yet"
-        if isinstance(event, RunStarted):  # a run that is followed may be picked up after its end
-            self._say_last_words()
+        if isinstance(event, RunStarted):
+            self._log_every = self._asked_every or logged_every(event)
+            self._say_last_words()  # a run that is followed may be picked up after its end
         self._ended = isinstance(event, ENDINGS) or (self._ended and not isinstance(event, RunStarted))
         if line and self._ended and isinstance(event, Message):
             self._last_words.append(line)
@@ -106,7 +109,7 @@ class ConsoleListener:
             self._print(line)
 
     def _is_logged(self, event: EpochDone) -> bool:
-        return event.epoch in (1, event.n_epochs) or event.epoch % self._log_every == 0
+        return is_due(event.epoch, self._log_every, event.n_epochs)
 
     def _print(self, line: str) -> None:
         line = printable(line)  # names of files, and what a run folder of somebody else says
@@ -122,6 +125,12 @@ class ConsoleListener:
         if self._stdout is not None:
             with open(os.devnull, "w") as nowhere:
                 os.dup2(nowhere.fileno(), self._out.fileno())
+
+
+def logged_every(event: RunStarted) -> int:
+    """--log-every of a run; a record that was written by hand may hold anything there."""
+    every = event.config.get("log_every")
+    return every if type(every) is int and every > 0 else 1
 
 
 class StageBar:

@@ -23,6 +23,8 @@ class Fanout:
     def __call__(self, event: Event) -> None:
         with self._lock:
             for listener in list(self._listeners):
+                if listener not in self._listeners:  # it failed at a word about another one's failure
+                    continue
                 try:
                     listener(event)
                 except Exception as error:  # noqa: BLE001 - whatever a listener's trouble is, it must not end the training

@@ -234,7 +234,7 @@ def _look_at_cost(result: Preflight) -> Preflight:
     train, val = sum(photos.train), sum(photos.val)
     epochs = max(config.n_epochs - (result.resumed_at or 0), 0)
     speed = estimate.speed(config, machine.device, machine.name, machine.precision, machine.processors)
-    seconds = estimate.seconds(config, epochs, train, val, speed.images_per_second, available_cpus())
+    seconds = estimate.seconds(config, epochs, train, val, speed, available_cpus())
     pixels, training = estimate.memory(config, train, val, photos.photo_bytes, machine.precision)
     result = replace(result, cost=Cost(seconds, speed.measured, pixels, training))
     return result.with_findings(*_memory_findings(machine, training))

@@ -32,7 +32,7 @@ CPU_RATE = {"fp32": 6.0, "bf16": 16.0}  # per processor
 
 @dataclass(frozen=True)
 class Speed:
-    images_per_second: float
+    images_per_second: float  # in training; where measured, over whole epochs, validation and its images included
     measured: bool  # by a past run on this device; else from a table
 
 
@@ -53,14 +53,14 @@ def speed(config: RunConfig, device: str, device_name: str, precision: str, proc
     return Speed(CPU_RATE[precision] * processors * pixels, False)
 
 
-def seconds(config: RunConfig, epochs: int, train: int, val: int, rate: float, processors: int) -> float:
-    """The time of a run of `epochs` epochs over `train` and `val` images at `rate` images a second in training.
+def seconds(config: RunConfig, epochs: int, train: int, val: int, speed: Speed, processors: int) -> float:
+    """The time of a run of `epochs` epochs over `train` and `val` images.
 
-    Validation has no backward pass: a third of the work.
+    Validation has no backward pass: a third of the work, which a measured rate has in it.
     """
     validations = ceil(epochs / config.test_every)
-    return (START_SECONDS + (train + val) / (DECODED_PER_SECOND * processors)
-            + (epochs * train + validations * val / 3) / rate)
+    work = epochs * train + validations * val * (1 if speed.measured else 1 / 3)
+    return START_SECONDS + (train + val) / (DECODED_PER_SECOND * processors) + work / speed.images_per_second
 
 
 def memory(config: RunConfig, train: int, val: int, photo_bytes: float, precision: str) -> tuple[int, int]:

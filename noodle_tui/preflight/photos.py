@@ -1,5 +1,6 @@
 """The photos that a run would learn from: counts, people, what is left out. From rejig's plan, or from the data folder."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class Photos:
             named = ", ".join(map(printable, self.broken)) + (", …" if broken > len(self.broken) else "")
             found.append(Finding(level, "skip_bad_images", f"{broken} image(s) can't be read ({named}): {way_out}"))
         found.append(self._how_well_known())
-        if self.rejig == "off" and config.stimuli.is_dir() and set(class_tokens(config.classes)) != set(self.classes):
+        if self.rejig == "off" and os.path.isdir(config.stimuli) and set(class_tokens(config.classes)) != set(self.classes):
             found.append(Finding("info", "classes", f"the data folder's own classes count: {', '.join(self.classes)}"))
         return found
 

@@ -26,6 +26,7 @@ from noodle_tui.tui.curves import Curves, View, smooth
 from noodle_tui.tui.live_keys import FAR
 from noodle_tui.tui.live_text import manner_in_words
 from noodle_tui.tui.runs_text import LETTERS, in_words
+from noodle_tui.tui.sources import in_parts
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.dialogs import ANYWHERE, Help
 from noodle_tui.tui.widgets.drawing import Picture
@@ -125,8 +126,10 @@ class CompareScreen(Screen[None]):
                     self.post_message(self.News(i, [], False, one_line(error)))
                     going_on.discard(i)
                     continue
-                if events or not alive:
-                    self.post_message(self.News(i, events, not alive))
+                for part in in_parts(events):
+                    self.post_message(self.News(i, part, False))
+                if not alive:
+                    self.post_message(self.News(i, [], True))
                 if not alive:
                     going_on.discard(i)
             if self._left.wait(LOOK_EVERY):

@@ -3,7 +3,6 @@
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import islice
 from threading import Event as Flag
 from typing import ClassVar
 
@@ -26,7 +25,7 @@ from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.messages import Back, Open, PickUp
-from noodle_tui.tui.sources import RunSource
+from noodle_tui.tui.sources import RunSource, in_parts
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
@@ -40,7 +39,6 @@ READ_EVERY = 0.25  # seconds between two looks at the source
 PAINT_EVERY = 1.0  # seconds between two paintings, at least: an SSH line has to carry them
 MACHINE_EVERY = 3.0  # seconds between two looks at the GPU
 LOADS = 20  # looks that are drawn: the last minute
-EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds up a key for long
 
 
 class LiveScreen(Screen[None]):
@@ -123,12 +121,12 @@ class LiveScreen(Screen[None]):
             # Asked before the reading: a run that ends in between has then said all that it will.
             was_alive, alive = alive, self.source.alive()
             try:
-                events, trouble = iter(self.source.read()), ""
+                events, trouble = self.source.read(), ""
             except NoodleError as error:  # of a network disk; it is asked again
-                events, trouble, before = iter(()), one_line(error), trouble
+                events, trouble, before = [], one_line(error), trouble
                 if trouble != before:
                     self.post_message(self.News([LogMessage(level="error", text=trouble)], alive))
-            while part := list(islice(events, EVENTS_AT_ONCE)):
+            for part in in_parts(events):
                 self.post_message(self.News(part, was_alive))
             if alive != was_alive:
                 self.post_message(self.News((), alive))

@@ -8,6 +8,8 @@ from typing import Any
 
 import psutil
 
+from noodle_tui.names import printable
+
 GIB = 2**30
 FIRST_LOOK = 0.2  # seconds
 _asked = threading.local()  # psutil counts the processor's load since the same thread's last call
@@ -49,19 +51,26 @@ def read_gpu(device: str, pid: int) -> tuple[str, float | None]:
             return f"GPU {load}%  {text}", load
         finally:
             pynvml.nvmlShutdown()
-    except pynvml.NVMLError as error:
+    except (pynvml.NVMLError, UnknownCard) as error:
         return f"GPU ? ({error})", None
 
 
+class UnknownCard(Exception):
+    """A run folder names a card that isn't here."""
+
+
 def _card(pynvml: Any, device: str, pid: int) -> Any:
+    """The card that `pid` computes on; else the one that CUDA counts as `device`. UnknownCard where there is none."""
     cards = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
     for card in cards:
         if any(process.pid == pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(card)):
             return card
     # In a container process ids differ: count as CUDA does, through CUDA_VISIBLE_DEVICES.
-    index = int(device.partition(":")[2] or 0)
+    number = device.partition(":")[2] or "0"
     visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
-    if index < len(visible):
-        name = visible[index]
-        return cards[int(name)] if name.isdigit() else pynvml.nvmlDeviceGetHandleByUUID(name)
-    return cards[index]
+    name = visible[int(number)] if number.isdecimal() and int(number) < len(visible) else number
+    if not name.isdecimal():
+        return pynvml.nvmlDeviceGetHandleByUUID(name)
+    if int(name) >= len(cards):
+        raise UnknownCard(f"no {printable(device)[:20]} here")
+    return cards[int(name)]

@@ -1,6 +1,7 @@
 """Help with the paths in the Setup form: completed as they are typed, or picked in a window."""
 
 import asyncio
+import os
 from pathlib import Path
 
 from textual.screen import Screen
@@ -42,4 +43,4 @@ async def pick_path(screen: Screen[None], editor: OptionInput, folder: Path) -> 
 
 def nearest_folder(place: Path) -> Path:
     """`place`, or the first of the folders above it that there is."""
-    return next((folder for folder in (place, *place.parents) if folder.is_dir()), Path("."))
+    return next((folder for folder in (place, *place.parents) if os.path.isdir(folder)), Path("."))

@@ -1,6 +1,7 @@
 """Where a screen gets its run from: this process, or a run folder on the same filesystem."""
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -8,6 +9,13 @@ from noodle_tui import run_folder
 from noodle_tui.background import BackgroundRun
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, StageDone, StageProgress
+
+EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds up a key for long
+
+
+def in_parts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
+    """The events in parts that a screen takes in at once."""
+    return (events[start : start + EVENTS_AT_ONCE] for start in range(0, len(events), EVENTS_AT_ONCE))
 
 
 class RunSource(Protocol):

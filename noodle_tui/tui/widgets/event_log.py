@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 
 from textual.content import Content
 
@@ -60,7 +61,8 @@ class EventLog(Listing):
         return shown
 
 
-def _wrapped(entry: Entry, width: int) -> list[Content]:
+@lru_cache(2 * MAX_ENTRIES)
+def _wrapped(entry: Entry, width: int) -> Sequence[Content]:
     level, text = entry_text(entry)
     mark, style = MARKS[level]
     clock = time.strftime("%H:%M:%S", time.localtime(entry.time))

@@ -1,5 +1,6 @@
 """A photo in the terminal: two pixels a cell, as half blocks. Works in every terminal, in tmux and over SSH."""
 
+import os
 import warnings
 from pathlib import Path
 
@@ -89,7 +90,7 @@ def thumbnail(path: Path, width: int, height: int) -> tuple[list[list[Pixel]], s
 
     from noodle_tui.images import open_image
 
-    if not path.is_file():  # a pipe would be waited for
+    if not os.path.isfile(path):  # a pipe would be waited for
         return [], "can't be read"
     try:
         with warnings.catch_warnings():

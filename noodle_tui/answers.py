@@ -70,7 +70,7 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
         console = Console(markup=False, highlight=False, emoji=False, width=10_000)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number == 0)  # the first is to be copied
+        table.add_column(column, overflow="fold", no_wrap=number > 0)  # a long name is folded, and no number
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console.print(table)

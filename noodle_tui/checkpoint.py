@@ -102,6 +102,7 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "best": None if session.best is None else {**vars(session.best), "weights": dict(session.best.weights)},
         "history": [asdict(event) for event in session.history],
         "config": config,
+        "cwd": os.getcwd(),  # that its relative paths start from
     }
 
 

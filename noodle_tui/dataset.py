@@ -29,7 +29,7 @@ from noodle_tui.decode import (
 )
 from noodle_tui.device import Device, release_memory
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.pixel_cache import VERSION, Writer, cached_pixels
 from noodle_tui.pixels import FlatStore, Padded, PaddedStore, Pixels, Ragged, Room, choose_place
 from noodle_tui.progress import Check, Progress, nothing
@@ -50,7 +50,7 @@ class BadImages(NoodleError):
         self.skipped = skipped
         listed = "; ".join(f"{printable(name)} ({reason})" for name, reason in skipped[:5])
         more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
-        super().__init__(f"{len(skipped)} image(s) can't be read: {listed}{more}. Mend or remove them, or add "
+        super().__init__(f"{number_of(len(skipped), 'image')} can't be read: {listed}{more}. Mend or remove them, or add "
                          "--skip-bad-images")
 
 

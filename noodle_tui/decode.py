@@ -277,4 +277,6 @@ def _reason(path: Path, error: BaseException) -> str:
         return "the file is empty"
     if "cannot identify" in str(error):
         return "not an image, whatever its ending says"
+    if "truncated" in str(error).lower():
+        return "the file is truncated: its end is missing"
     return (str(error) if isinstance(error, OSError) else one_line(error)).replace(str(path), "the file")

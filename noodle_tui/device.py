@@ -13,6 +13,7 @@ import torch
 
 from noodle_tui import cgroup
 from noodle_tui.errors import UsageError
+from noodle_tui.names import number_of
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def _name(device: torch.device) -> str:
         return torch.cuda.get_device_name(device)
     if device.type == "mps":
         return "Apple GPU"
-    return f"CPU, {torch.get_num_threads() if 'OMP_NUM_THREADS' in os.environ else available_cpus()} threads"
+    threads = torch.get_num_threads() if "OMP_NUM_THREADS" in os.environ else available_cpus()
+    return f"CPU, {number_of(threads, 'thread')}"
 
 
 def computes_bf16(device: torch.device) -> bool:

@@ -34,6 +34,7 @@ class RunStarted(Event):
     pid: int
     host: str
     resumed_at: int = 0  # epochs that were already done
+    cwd: str = ""  # the folder that relative paths start from
 
 
 @dataclass(frozen=True)
@@ -271,6 +272,7 @@ class RunState:
     epochs: list[EpochDone] = field(default_factory=list)
     best: EpochDone | None = None
     log: list[Message | Saved | StageDone] = field(default_factory=list)
+    model_epoch: int | None = None  # whose weights model.pth holds; None: there is none
     saved_epoch: int | None = None  # the last whole one in checkpoint.pt, 0 before the first; None: there is none
     not_saved: str = ""  # why the disk has taken nothing since the last save
     moved_from: str = ""  # the run's own folder, where it had to be saved in another one
@@ -308,7 +310,7 @@ class RunState:
         recent = [epoch for epoch in self.epochs[-10:] if self.started is None or epoch.epoch > self.started.resumed_at]
         if self.ended or not (recent or done):
             return None
-        pace = sum(map(_whole, recent)) / len(recent) if recent else (self.last_time - self.stage_began) / done
+        pace = sum(epoch.seconds for epoch in recent) / len(recent) if recent else (self.last_time - self.stage_began) / done
         return max(self.n_epochs - self.epoch - done, 0) * pace
 
     def apply(self, event: Event) -> None:
@@ -341,8 +343,10 @@ class RunState:
                 self.moved_from, self.started = self.started.folder, replace(self.started, folder=event.folder)
             case Saved():
                 self.not_saved = ""
-                if event.what == "checkpoint":  # model.pth is of the best epoch, which isn't where a run goes on
+                if event.what == "checkpoint":
                     self.saved_epoch = event.epoch
+                else:  # of the best epoch then, which isn't where a run goes on
+                    self.model_epoch = event.epoch
                 self.log.append(event)
             case Message():
                 self.log.append(event)
@@ -386,9 +390,3 @@ class RunState:
         for event in events:
             state.apply(event)
         return state
-
-
-def _whole(epoch: EpochDone) -> float:
-    """Seconds that all of an epoch's images take: more than it took, where a part was done before the run was picked up."""
-    images = epoch.train_count + epoch.val_count
-    return max(epoch.seconds, images / epoch.images_per_second if epoch.images_per_second > 0 else 0.0)

@@ -63,7 +63,10 @@ def load(job: Job) -> Loaded:
 
 
 def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Device]":
-    """Find and decode every image, with `network` under way from the moment that it is known what for, and on which device."""
+    """Find and decode every image, with `network` under way from the moment that it is known what for, and on which device.
+
+    NoodleError if a run that is picked up saw other photos.
+    """
     config = job.config
     with stage("decode", f"reading the photos in {config.data_dir}", job.emit) as progress:
         found = find_samples(config.data_dir, config.person)
@@ -81,6 +84,8 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
         except BadImages as bad:
             name_bad_images(bad.skipped, "can't be read", job.emit)
             raise
+        if job.before:
+            job.before.check_data(data.fingerprint, order_fingerprint(data.train.samples))
     job.emit(DataReady(
         classes=data.classes, train_counts=data.train.counts(len(data.classes)),
         val_counts=data.val.counts(len(data.classes)), people=len(data.train.people | data.val.people),
@@ -122,7 +127,7 @@ def build_network(
 
 
 def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhile[nn.Module]") -> "Session":
-    """Training before its first batch, or as the checkpoint left it. NoodleError if that, or rank 0, saw other photos."""
+    """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos."""
     from noodle_tui.checkpoint import new_session, restore
     from noodle_tui.model import ARCHITECTURE
 
@@ -133,7 +138,6 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
         session.place = data.place if device.torch_device.type == "cuda" else ""
         session.device_name, session.precision = device.name, device.precision
         if before:
-            before.check_data(session.fingerprint, session.order)
             restore(session, before.content)
             session.changes += before.changes + before.computed_otherwise(device.name, device.precision)
             for group in session.optimizer.param_groups:

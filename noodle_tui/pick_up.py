@@ -1,6 +1,7 @@
 """`--load-dir`: pick a run up where its checkpoint stands, or start a new one from trained weights."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError, one_line
 from noodle_tui.events import EpochDone, from_json
 from noodle_tui.names import as_argument, number_of
-from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive
+from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
 # value it would be another run.
@@ -128,13 +129,16 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     content, warning = load_session(folder)
     known = {option.name for option in options()}
     stored = {key: value for key, value in content["config"].items() if key in known}
+    then = str(Path(str(stored.get("save_dir", "")), folder.name))
+    today = options_today(stored, str(content.get("cwd", "")), then, folder)
+    stored |= {name: today[name] for name in ("data_dir", "stimuli") if name in stored}
     before = make_config(stored)
     if "n_epochs" in given.model_fields_set and given.n_epochs < content["epoch"]:
         raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {number_of(content['epoch'], 'epoch')} "
                          "already; give more, or leave the option out")
     warnings = [warning] if warning else []
     changed = {name: getattr(given, name) for name in sorted(given.model_fields_set - NOT_COMPARED)
-               if getattr(given, name) != getattr(before, name)}
+               if not _same(getattr(given, name), getattr(before, name))}
     for option in options():
         if option.name in changed and option.name not in CHANGEABLE:
             raise UsageError(
@@ -147,3 +151,10 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
                for name, value in changed.items() if name in LEARNS_OTHERWISE]
     values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}
     return PickedUp(make_config(values), content, warnings, changes)
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values of an option are the same: two paths, where they lead to the same place."""
+    if isinstance(one, Path) and isinstance(other, Path):
+        return os.path.abspath(one) == os.path.abspath(other)
+    return one == other

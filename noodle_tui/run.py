@@ -114,9 +114,9 @@ def check_sources(config: RunConfig) -> None:
 
 
 def record(job: Job, folder: Path) -> Recorder:
-    """Have the run's folder listen to it. A finished run stays one until it is known that it can go on."""
-    done = job.before is not None and run_folder.read_state(folder).status == "done"
-    recorder = Recorder(folder, job.emit, job.before.history if job.before else (), held=done)
+    """Have the run's folder listen to it. A run that is picked up stays what it was until it is known that it can go on."""
+    before = job.before
+    recorder = Recorder(folder, job.emit, before.history if before else (), held=before is not None)
     job.emit.add(recorder)
     return recorder
 
@@ -139,7 +139,7 @@ def saying_how_it_ends(job: Job, folder: Path) -> Iterator[None]:
 def announce(job: Job, folder: Path) -> RunStarted:
     started = RunStarted(name=job.config.namestr, folder=str(folder), config=options_told(job.config),
                          n_epochs=job.config.n_epochs, pid=os.getpid(), host=os.uname().nodename,
-                         resumed_at=job.before.epoch if job.before else 0)
+                         resumed_at=job.before.epoch if job.before else 0, cwd=os.getcwd())
     job.emit(started)
     for warning in job.before.warnings if job.before else []:
         job.emit(Message(level="warning", text=warning))

@@ -196,6 +196,28 @@ class Follower:
         return events
 
 
+def path_today(path: str, cwd: str, then: str, folder: Path) -> Path:
+    """Where a path that a run was given leads now, wherever we are: `path` as seen from `cwd`, the folder that it was started
+    in. Where nothing is there and the run's folder, `then` at the time, is `folder` now: what was moved along with it."""
+    given = Path(cwd, path)
+    if os.path.exists(given):
+        return given
+    moved = Path(os.path.normpath(os.path.join(os.path.abspath(folder), os.path.relpath(given, Path(cwd, then)))))
+    return moved if os.path.exists(moved) else given
+
+
+def options_today(config: dict[str, Any], cwd: str, then: str, folder: Path) -> dict[str, Any]:
+    """A run's options as they would be given here and now to use the same files; see `path_today`. Short where that is below
+    the working folder."""
+    today = {**config, "save_dir": str(folder.parent)}
+    for name in ("stimuli", "data_dir", "weights"):
+        value = config.get(name)
+        if isinstance(value, str) and value not in ("imagenet", "none"):
+            path = path_today(value, cwd, then, folder)
+            today[name] = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    return today
+
+
 def read_state(folder: Path) -> RunState:
     """A run's state from its events; "interrupted" where they have no end and nobody holds the lock."""
     alive = is_alive(folder)  # before the reading: a run that ends in between has then said all that it will

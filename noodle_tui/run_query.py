@@ -22,7 +22,8 @@ KEYS: dict[str, Callable[[RunSummary], Any]] = {
     "folder": lambda run: run.folder.name,
     "status": lambda run: run.status,
     "acc": lambda run: run.best_accuracy,
-    "best": lambda run: run.best_epoch or None,
+    "best": lambda run: run.best_accuracy,
+    "best_epoch": lambda run: run.best_epoch or None,
     "epoch": lambda run: run.epoch,
     "epochs": lambda run: run.n_epochs,
     "seconds": lambda run: run.seconds,
@@ -30,6 +31,7 @@ KEYS: dict[str, Callable[[RunSummary], Any]] = {
     "error": lambda run: run.error or None,
     "pinned": lambda run: run.pinned,
 }
+NUMBERS = ("acc", "best", "best_epoch", "epoch", "epochs", "seconds")  # among KEYS
 _TERM = re.compile(r"(?P<key>[A-Za-z_][A-Za-z_.-]*)(?P<operator>>=|<=|!=|[:=<>])(?P<value>.*)", re.DOTALL)
 
 
@@ -51,9 +53,12 @@ def _test(term: str) -> Test:
     if found is None:
         word = term.casefold()
         return lambda run: word in run.name.casefold() or word in run.folder.name.casefold()
-    read, operator, value = _reader(found["key"]), found["operator"], found["value"]
+    key, operator, value = found["key"], found["operator"], found["value"]
+    read = _reader(key)
     if not value:
         raise UsageError(f"{term[:100]}: a value is missing")
+    if key in NUMBERS and _number(value) is None:
+        raise UsageError(f"{term[:100]}: {key} is a number")
     return lambda run: _holds(read(run), operator, value)
 
 

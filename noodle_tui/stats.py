@@ -5,7 +5,7 @@ from math import sqrt
 Z95 = 1.959963984540054  # the normal distribution's 97.5% point
 
 
-def wilson_interval(correct: int, count: int, z: float = Z95) -> tuple[float, float]:
+def wilson_interval(correct: float, count: int, z: float = Z95) -> tuple[float, float]:
     """The Wilson score interval of correct/count (95% by default), within [0, 1]; (0, 1) when count is 0.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).

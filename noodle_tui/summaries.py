@@ -60,6 +60,8 @@ class RunSummary:
     started: float | None = None  # seconds since 1970; the first start of a run that was picked up again
     seconds: float = 0.0  # of work: the times between a stop and a pick-up don't count
     config: dict[str, Any] = field(default_factory=dict)
+    cwd: str = ""  # the folder that its relative paths start from
+    folder_then: str = ""  # where the run folder lay when it was started, as seen from there
     error: str = ""
     pinned: bool = False
     resumable: bool = False  # it ended early, and there is a checkpoint to go on from
@@ -244,6 +246,8 @@ def _summary(folder: Path, tally: _Tally) -> RunSummary:
         started=tally.first_start,
         seconds=tally.seconds,
         config=config,
+        cwd=started.cwd if started else "",
+        folder_then=started.folder if started else "",
         error=tally.ending.error if isinstance(tally.ending, RunFailed) else "",
         pinned=pinned,
         resumable=resumable,

@@ -6,13 +6,20 @@ import os
 import select
 import signal
 import sys
-from typing import TextIO
+import termios
+from typing import Any, TextIO
 
 CHUNK = 512  # bytes: POSIX's smallest PIPE_BUF; a pipe that is writable at all takes them without blocking
 BACKLOG = 4_000_000  # bytes that wait for a reader; what comes on top is left out
 STREAMS = ("stdin", "stdout", "stderr")
 INCAPABLE = ("", "dumb", "unknown")  # values of TERM: terminals that know no control codes
+# What Textual switches on, switched off: mouse, focus, paste and size reports, kitty's keys, the other screen; a cursor again.
+RESET = b"\x1b[0m" + b"".join(b"\x1b[?%dl" % mode for mode in (1000, 1003, 1015, 1006, 1016, 1004, 2004, 2048)) + (
+    b"\x1b[<u\x1b[?1049l\x1b[?25h")
 PATIENCE = 10.0  # seconds at the end, without the reader taking a byte, after which the rest is left out
+
+
+Modes = list[Any]  # termios' own, with its types
 
 
 class LastingStream:
@@ -143,6 +150,22 @@ def leave_terminal(streams: list[int]) -> None:
     for stream in streams:
         os.dup2(nowhere, stream)
     os.close(nowhere)
+
+
+def terminal_modes() -> Modes | None:
+    """How the terminal on stdin reads and echoes, for `restore_terminal`; None where there is none."""
+    try:
+        return termios.tcgetattr(0)
+    except (termios.error, OSError):
+        return None
+
+
+def restore_terminal(modes: Modes | None) -> None:
+    """Have the terminal as it was before an app that had no time to tidy up: its own screen, a cursor, no mouse."""
+    with contextlib.suppress(termios.error, OSError):  # it may be gone
+        if modes is not None:
+            termios.tcsetattr(0, termios.TCSADRAIN, modes)
+        os.write(1, RESET)
 
 
 def leave_session() -> None:

@@ -21,6 +21,7 @@ class Terminal:
         self._screen = pyte.Screen(width, height)
         self._stream = pyte.ByteStream(self._screen)
         self.bytes = 0
+        self.text = ""  # all that it has written
 
     def read(self, seconds: float = 0.1) -> None:
         """Take in what the program writes for a moment."""
@@ -33,6 +34,7 @@ class Terminal:
             except pexpect.EOF:
                 return
             self.bytes += len(data)
+            self.text += data.decode(errors="replace")
             self._stream.feed(data)
 
     def screen(self) -> str:

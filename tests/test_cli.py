@@ -70,7 +70,7 @@ def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path):
     again = noodle(*command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     for out in (first.stdout, again.stdout):
-        assert re.search(r"left out: 1 unreadable image.*: 99M_Ha_C01\.JPG", out), out
+        assert re.search(r"left out: 1 file, unreadable image.*: 99M_Ha_C01\.JPG", out), out
     one, other = (f / "metrics.csv" for f in list_runs(tmp_path / "W"))
     assert [row.split(",")[:5] for row in one.read_text().splitlines()] == \
         [row.split(",")[:5] for row in other.read_text().splitlines()]

@@ -120,8 +120,6 @@ def test_the_time_that_is_left_counts_down_with_the_batches():
     assert (state.stage_done, state.seconds_left) == (0, pytest.approx(20))  # not the batches of the last one
     state.apply(batches(5, 115.0))
     assert state.seconds_left == pytest.approx(15)
-    half = dataclasses.replace(epoch(2, seconds=5.0), images_per_second=1.8, time=119.0)  # it was picked up within
-    assert RunState.fold([started(), half]).seconds_left == pytest.approx(10)
     state.apply(started(resumed_at=1))  # perhaps on another machine
     assert state.seconds_left is None
     state.apply(StageStarted(stage="train", text="training", time=200.0))

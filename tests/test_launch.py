@@ -270,6 +270,45 @@ def test_watch_opens_live_on_a_batch_job_and_stops_it(app, data_dir, tmp_path):
     assert terminal.ended() == 0
 
 
+def test_a_killed_app_leaves_a_usable_terminal_and_says_so(app, tmp_path):
+    terminal = app("--n-epochs", "300")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    os.kill(int((folder / "run.lock").read_text().split()[1]), signal.SIGKILL)
+    terminal.until("noodle-tui: its process was ended by SIGKILL")
+    assert terminal.ended() == 137
+    assert "\x1b[?1049l" in terminal.text and terminal.text.rindex("\x1b[?1003l") > terminal.text.rindex("\x1b[?1003h")
+
+
+def test_a_hang_up_by_hand_leaves_a_usable_terminal(app, tmp_path):
+    terminal = app("--n-epochs", "60")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    os.kill(int((folder / "run.lock").read_text().split()[1]), signal.SIGHUP)
+    terminal.until("The run goes on without this terminal")
+    assert terminal.ended() == 0
+    assert terminal.text.rindex("\x1b[?1049l") > terminal.text.rindex("\x1b[?1049h")
+    wait_until(lambda: not is_alive(folder))
+    assert read_state(folder).status == "done"
+
+
+def test_a_paused_run_that_is_detached_is_said_to_wait(app, tmp_path):
+    terminal = app("--n-epochs", "300")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    terminal.press("p")
+    terminal.until("paused")
+    terminal.press("d")
+    terminal.until("The run is paused and waits without this terminal")
+    assert terminal.ended() == 0
+    assert read_state(folder).status == "paused"
+    request_stop(folder)
+    wait_until(lambda: not is_alive(folder))
+
+
 def test_a_headless_run_outlives_its_terminal(data_dir, tmp_path):
     terminal = Terminal([sys.executable, "-m", "noodle_tui", "run", "--headless", "--data-dir", str(data_dir), *SMALL,
                          "--n-epochs", "4"], tmp_path)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from noodle_tui.checkpoint import new_session, save_session, session_content
+from noodle_tui.checkpoint import load_session, new_session, save_session, session_content
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
@@ -54,6 +54,22 @@ def test_an_option_that_would_make_it_another_run_is_refused(
         pick_up(folder, given(load_dir=folder, **{name: value}))
     assert "\n" not in str(raised.value)
     assert f"--load-dir {folder / 'model.pth'}" in str(raised.value)
+
+
+def test_a_run_is_picked_up_from_any_folder_and_from_where_it_was_moved_with_its_photos(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = load_session(folder)[0]
+    project = folder.parent.parent
+    (project / "photos").mkdir()
+    stored = {**content["config"], "data_dir": "photos", "save_dir": "weights"}
+    save_session(folder, {**content, "config": stored, "cwd": str(project)})
+    monkeypatch.chdir("/")
+    before = pick_up(folder, given(load_dir=folder, data_dir=project / "photos"))
+    assert (Path("/") / before.config.data_dir, before.warnings) == (project / "photos", [])
+    moved = project.rename(project.with_name("moved"))
+    before = pick_up(moved / "weights" / folder.name, given(load_dir=moved / "weights" / folder.name))
+    assert Path("/") / before.config.data_dir == moved / "photos"
 
 
 @pytest.mark.parametrize(("name", "value"), [("n_epochs", 20), ("lr", 0.5), ("momentum", 0.1), ("data_dir", Path("moved")),

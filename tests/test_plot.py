@@ -256,6 +256,12 @@ def test_zoom_halves_doubles_and_moves_by_quarters():
     assert view.zoom == 5
 
 
+def test_the_axis_of_a_long_run_grows_with_it():
+    ends = {0: 40, 30: 40, 40: 40, 41: 80, 200: 320, 320: 320, 321: 400, 400: 400}
+    assert {epoch: View().window(epoch, 400)[1] for epoch in ends} == ends
+    assert View().window(3, 12) == (1, 12)
+
+
 def test_a_zoomed_window_holds_the_cursor():
     view = View(zoom=20, cursor=95)
     assert (view.window(100, 100), view.window_in_words(100, 100)) == ((81, 100), "last 20")

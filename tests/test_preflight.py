@@ -157,10 +157,10 @@ def test_unreadable_photos_stop_a_run_unless_they_may_be_left_out(own_data_dir: 
     photo.write_bytes(b"\xff\xd8 no photo")
     config = options(tmp_path, rejig_data=False, data_dir=own_data_dir)
     result = preflight(config)
-    assert f"1 image(s) can't be read (train/sad/{photo.name}): mend" in said(result, "error", "skip_bad_images")
+    assert f"1 image can't be read (train/sad/{photo.name}): mend" in said(result, "error", "skip_bad_images")
     lenient = preflight(config.model_copy(update={"skip_bad_images": True}))
     assert lenient.errors == ()
-    assert "1 image(s) can't be read" in said(lenient, "warning", "skip_bad_images")
+    assert "1 image can't be read" in said(lenient, "warning", "skip_bad_images")
     assert lenient.photos is not None
     assert (lenient.photos.train, lenient.photos.val) == ((12, 11), (4, 4))
 

@@ -72,7 +72,7 @@ def test_what_is_skipped_and_why(stimuli, data, tmp_path):
     assert plan.count("train") + plan.count("val") == 62  # 60, a_Sa_x.jpg and in_Sa_side.jpg
     words = "\n".join(plan_in_words(plan))
     assert "left out: 11 files" in words
-    assert "2 unreadable image: text_Sa_.jpg, zero_Sa_.jpg" in words
+    assert "2 files, unreadable image: text_Sa_.jpg, zero_Sa_.jpg" in words
 
 
 def test_what_nobody_has_the_right_to_read_is_skipped(stimuli, data):
@@ -89,7 +89,7 @@ def test_odd_names_are_escaped_where_they_are_shown(stimuli, data):
     lines = plan_in_words(make_plan(stimuli, data))
     assert all(line.isprintable() for line in lines)
     line = next(line for line in lines if "unreadable" in line)
-    assert "8 unreadable image" in line
+    assert "8 files, unreadable image" in line
     assert line.endswith(", …")  # five examples
 
 
@@ -168,7 +168,9 @@ def test_photos_that_lie_in_a_folder_a_class(tmp_path, data):
     assert {(Path(file.source).parent.name, file.label) for file in plan.files} == {("Happy", "happy"), ("Sad", "sad")}
     assert "no name tells who is on a photo" in plan_in_words(plan)[-1]
     error = error_of(make_plan, tmp_path / "mine", data, tokens={"happy": "Happy", "sad": "Sad"})
-    assert "folders count where a token ends in a slash, as in --class happy=Happy/" in error
+    assert "folders count where a token ends in a slash, as in --class happy=FOLDER/" in error
+    error = error_of(make_plan, tmp_path / "mine", data, tokens={"happy": "IMG", "number": " ", "sad": "none"})
+    assert "8 files with 'IMG' in its own name can't be used (skipped: 8 tokens of two classes or more in its name" in error
     error = error_of(make_plan, tmp_path / "mine", data, tokens={"happy": "img", "sad": "none"})
     assert "8 files have it in other letters: capitals count" in error
 

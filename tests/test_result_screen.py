@@ -83,7 +83,7 @@ async def test_without_a_report_the_curves_have_the_whole_width(tmp_path: Path) 
 def test_the_mistakes_stand_below_their_headings() -> None:
     row = mistake_row(Prediction("val/sad/a.JPG", "a", 8, 0, 1, (0.03, 0.97)), ["sad", "happy"], 60)
     heading, line = mistake_header(["sad", "happy"]).plain, f" {row.plain}"  # behind the gutter
-    assert [heading.index(word) for word in ("sure", "true", "file")] == [line.index(word) for word in ("0.97", "sad", "val/")]
+    assert [heading.index(word) for word in ("sure", "true", "file")] == [line.index(word) for word in ("0.97", "sad", "a.JPG")]
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
@@ -151,11 +151,28 @@ async def test_a_run_that_saved_nothing_is_not_resumed(tmp_path: Path) -> None:
     folder = fake_folder(tmp_path, "lr_high", "failed")
     (folder / "checkpoint.pt").unlink()
     async with opened(folder) as (screen, pilot, asked):
-        assert "Nothing was saved yet" in sentence(screen)
+        assert "No checkpoint was saved, only the model of epoch 19: copy its options to Setup (c)" in sentence(screen)
         await pilot.press("r")
         await pilot.pause()
         assert asked == []
         assert any("saved nothing" in toast.message for toast in pilot.app._notifications)
+
+
+async def test_a_model_of_an_earlier_epoch_is_said_to_be_one(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "cut_short", "interrupted")
+    lines = [line for line in (folder / "events.jsonl").read_text().splitlines(keepends=True)
+             if '"what": "model"' not in line or '"epoch": 1}' in line]
+    (folder / "events.jsonl").write_text("".join(lines))
+    for name in ("model.pth", "model.json"):
+        (folder / name).touch()
+    async with opened(folder) as (screen, pilot, _):
+        text = " ".join(sentence(screen).split())
+        assert re.search(r"! model\.pth holds an earlier one: epoch 1: 0\.\d+ \(\d+/\d+\)\.", text), text
+        assert "To have this one judged as it is: in Setup, load dir" in " ".join(sheet(screen, "distrust").split())
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PredictDialog))
+        title = pilot.app.screen.query_one("#predict-box").border_title
+        assert title is not None and "predict with cut_short, epoch 1: 0." in title
 
 
 async def test_a_run_that_failed_shows_what_there_is(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ from noodle_tui.events import (
     Saved,
     StageDone,
     StageStarted,
+    to_json,
 )
 from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run import run
@@ -320,6 +321,21 @@ def test_a_done_run_that_other_photos_keep_from_going_on_stays_done_and_untouche
     assert isinstance(events[-1], RunFailed)  # who watches is told
 
 
+def test_a_stopped_run_that_other_photos_keep_from_going_on_stays_stopped(
+    copy_of_finished: Path, own_data_dir: Path
+) -> None:
+    with (copy_of_finished / "events.jsonl").open("a") as file:
+        file.write(to_json(RunStopped(reason="asked", seconds=1.0)) + "\n")
+    before = files_of(copy_of_finished)
+    next((own_data_dir / "train" / "sad").iterdir()).unlink()
+    events: list[Event] = []
+    with pytest.raises(NoodleError, match="are not those that this run was trained on"):
+        run(RunConfig(load_dir=copy_of_finished, data_dir=own_data_dir), [events.append])
+    assert files_of(copy_of_finished) == before
+    assert read_state(copy_of_finished).status == "stopped"
+    assert not any(isinstance(event, DataReady) for event in events), "these are not the run's photos"
+
+
 def test_photos_that_were_renamed_are_refused_and_moved_ones_are_not(copy_of_finished: Path, own_data_dir: Path) -> None:
     moved = own_data_dir.rename(own_data_dir.parent / "elsewhere")
     assert run(RunConfig(load_dir=copy_of_finished, data_dir=moved)).status == "done"
@@ -393,7 +409,7 @@ def test_bad_images_fail_the_run_before_training_and_each_is_named(
                     "can't be read: 1 more images"]
     state = read_state(list_runs(runs_dir)[0])
     assert state.status == "failed"
-    assert state.error.startswith("8 image(s) can't be read: train/sad/bad.jpg (not an image")
+    assert state.error.startswith("8 images can't be read: train/sad/bad.jpg (not an image")
 
 
 def test_bad_images_are_left_out_and_reported_and_bf16_runs_through(

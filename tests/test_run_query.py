@@ -17,9 +17,9 @@ RUN = RunSummary(
 
 @pytest.mark.parametrize("query", [
     "", "sweep", "SWEEP 2026", "status:done", "acc>0.9", "acc<=0.96", "cfg.lr>=1e-3", "lr:0.001", "lr<1", "split_by:pers",
-    "split-by=person", "comet:no", "comet=false", "-status:failed", "-other", "cfg.load_dir!=x", "epoch=40 best>30",
-    "classes:_sa_", "started:2025-10", "-acc<0.9", "name=sweep", "seconds<100", "lr!=0.1", "'sweep' \"status:done\"",
-    "folder:20261123", "-error:nan",
+    "split-by=person", "comet:no", "comet=false", "-status:failed", "-other", "cfg.load_dir!=x", "epoch=40 best_epoch>30",
+    "best>0.9", "classes:_sa_", "started:2025-10", "-acc<0.9", "name=sweep", "seconds<100", "lr!=0.1",
+    "'sweep' \"status:done\"", "folder:20261123", "-error:nan",
 ])  # fmt: skip
 def test_fits(query: str) -> None:
     assert parse_query(query)(RUN)
@@ -34,7 +34,8 @@ def test_does_not_fit(query: str) -> None:
 
 
 @pytest.mark.parametrize(("query", "said"), [
-    ("note:y", "note: no such key"), ("acc>", "acc>: a value is missing"), ("'open", "a quote is open"), ("-cfg.x=1", "cfg.x"),
+    ("note:y", "note: no such key"), ("acc>", "acc>: a value is missing"),
+    ("-best>high", "best>high: best is a number"), ("'open", "a quote is open"), ("-cfg.x=1", "cfg.x"),
 ])
 def test_says_what_cannot_be_understood(query: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):

@@ -436,6 +436,17 @@ async def test_a_past_runs_options_take_the_place_of_what_was_typed_only_with_a_
         await until(pilot, lambda: screen.given == {"lr": "0.3"})
 
 
+@pytest.mark.parametrize("key", ["f2", "f6"])
+async def test_keys_that_a_wrong_field_keeps_from_working_say_so_and_go_there(key: str) -> None:
+    async with opened() as (pilot, screen, _):
+        await type_in(pilot, screen, "n_epochs", "0")
+        editor(screen, "seed").focus()
+        await pilot.press(key)
+        await pilot.pause()
+        assert any("Mend what is wrong first: n epochs." in note.message for note in pilot.app._notifications)
+        assert screen.focused is editor(screen, "n_epochs")
+
+
 async def test_start_waits_for_the_look_and_then_starts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "LOOK_AFTER", 1.5)
     async with opened({**SMALL, "rejig_data": True, "mode": "copy"}) as (pilot, screen, app):
@@ -754,7 +765,7 @@ def test_a_thumbnail_keeps_shape_colours_and_orientation(tmp_path: Path) -> None
 def test_a_broken_photo_is_said_to_be(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.jpg").write_bytes(content)
     assert thumbnail(tmp_path / "a.jpg", 10, 10) == ([], "can't be read")
-    assert thumbnail(tmp_path / "none.jpg", 10, 10) == ([], "can't be read")
+    assert thumbnail(tmp_path / "none.jpg", 10, 10) == ([], "isn't there")
 
 
 def test_a_choice_that_is_none_of_them_can_be_left() -> None:

@@ -14,7 +14,7 @@ from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.progress import Check, nothing
 from noodle_tui.rejig import RejigPlan, plan_for, read_manifest
-from noodle_tui.rejig.scan import unreadable
+from noodle_tui.rejig.scan import by_reason, unreadable
 from noodle_tui.samples import SPLITS, find_samples
 from noodle_tui.stats import wilson_interval
 
@@ -59,13 +59,13 @@ class Photos:
                 "warning", "split_by", f"{self.people_in_both} of {self.people} people are in both train and val: the accuracy "
                 "then measures memory for known faces; split by person holds out whole people"))
         if self.people == 0:
-            found.append(Finding("info", "person", "no photo's name tells its person: whether people are in both train and val "
-                                 "can't be seen"))
+            found.append(Finding("warning", "person", "no photo's name tells its person: whether people are in both train and "
+                                 "val can't be seen, and then accuracy may be memory for known faces; see person"))
         if broken := self.n_broken:
             level = "warning" if config.skip_bad_images else "error"
             way_out = "they are left out" if config.skip_bad_images else "mend or remove them, or switch on skip bad images"
             named = ", ".join(map(printable, self.broken)) + (", …" if broken > len(self.broken) else "")
-            found.append(Finding(level, "skip_bad_images", f"{broken} image(s) can't be read ({named}): {way_out}"))
+            found.append(Finding(level, "skip_bad_images", f"{number_of(broken, 'image')} can't be read ({named}): {way_out}"))
         found.append(self._how_well_known())
         if self.rejig == "off" and os.path.isdir(config.stimuli) and set(class_tokens(config.classes)) != set(self.classes):
             found.append(Finding("info", "classes", f"the data folder's own classes count: {', '.join(self.classes)}"))
@@ -74,7 +74,7 @@ class Photos:
     def _how_well_known(self) -> Finding:
         """What the validation photos are worth: a warning where they are few, or of few people."""
         count, people = sum(self.val), self.people_val
-        low, high = wilson_interval(round(0.9 * count), count)
+        low, high = wilson_interval(0.9 * count, count)
         few_people = 0 < people < FEW_PEOPLE
         of_people = f" of {number_of(people, 'person')}" if few_people else ""
         text = f"on {count} validation photos{of_people} an accuracy of 0.90 is known as {low:.2f} to {high:.2f}"
@@ -94,16 +94,13 @@ def look_at_photos(config: RunConfig, check: Check = nothing) -> Photos:
     if not config.rejig_data:
         return _of_folder(config, "off", (), check)
     plan = plan_for(config, check)
-    skipped = by_reason((one.reason, one.path) for one in plan.skipped)
+    skipped = _reasons((one.reason, one.path) for one in plan.skipped)
     return _of_folder(config, "done", skipped, check) if plan.already_done else _of_plan(config, plan, skipped)
 
 
-def by_reason(left_out: Iterable[tuple[str, str]]) -> tuple[tuple[str, int, str], ...]:
+def _reasons(left_out: Iterable[tuple[str, str]]) -> tuple[tuple[str, int, str], ...]:
     """From (reason, file) to (reason, how many files, the first of them)."""
-    files: dict[str, list[str]] = {}
-    for reason, file in left_out:
-        files.setdefault(reason, []).append(file)
-    return tuple((reason, len(names), names[0]) for reason, names in sorted(files.items(), key=lambda item: -len(item[1])))
+    return tuple((reason, len(files), files[0]) for reason, files in by_reason(left_out).items())
 
 
 def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int, str], ...]) -> Photos:
@@ -157,7 +154,7 @@ def _of_folder(
         leaving=0,
         n_broken=len(broken),
         broken=tuple(sorted(broken)[:NAMED]),
-        skipped=skipped + by_reason((reason, file) for file, reason in sorted(broken.items())),
+        skipped=skipped + _reasons((reason, file) for file, reason in sorted(broken.items())),
         photo_bytes=photo_bytes([s.path for s in usable["train"]]),
         examples=_examples([(names[s.label], s.path) for s in usable["train"] + usable["val"]]),
     )

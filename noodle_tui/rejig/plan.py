@@ -275,8 +275,12 @@ def _refuse_empty(photos: Photos, tokens: dict[str, str], stimuli: Path, skipped
     token = tokens[missing[0]]
     folder = token.endswith("/")
     place = "in a folder of the name" if folder else "in its own name"
+    with_token = sum(bool(classes_in(one.path, {"": token})) for one in skipped)
+    if with_token:
+        raise NoodleError(f"no photo of class {missing[0]} in {printable(str(stimuli))}: "
+                          f"{number_of(with_token, 'file')} with {token!r} {place} can't be used{why}; see --class")
     other_case = sum(bool(classes_in(one.path.lower(), {"": token.lower()})) for one in skipped)
-    hint = "" if folder else f"; folders count where a token ends in a slash, as in --class {missing[0]}=Happy/"
+    hint = "" if folder else f"; folders count where a token ends in a slash, as in --class {missing[0]}=FOLDER/"
     if other_case:
         hint = f"; {number_of(other_case, 'file')} {'has' if other_case == 1 else 'have'} it in other letters: capitals count"
     raise NoodleError(f"no photo of class {missing[0]} in {printable(str(stimuli))}: no readable image has {token!r} {place}"

@@ -3,6 +3,7 @@
 import os
 import struct
 import warnings
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -87,6 +88,14 @@ def unreadable(stimuli: str, paths: list[str], check: Check, progress: Progress)
         finally:
             pool.shutdown(cancel_futures=True)
     return found
+
+
+def by_reason(left_out: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """{reason: files} from (reason, file), the most frequent reason first."""
+    files: dict[str, list[str]] = {}
+    for reason, file in left_out:
+        files.setdefault(reason, []).append(file)
+    return dict(sorted(files.items(), key=lambda item: -len(item[1])))
 
 
 def _header(path: str) -> str | None:

@@ -1,11 +1,10 @@
 """A plan as plain lines, for `noodle rejig --dry-run` and wherever else there is no screen."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 from noodle_tui.names import number_of, printable
 from noodle_tui.rejig.plan import RejigPlan
-from noodle_tui.rejig.scan import SkippedFile
+from noodle_tui.rejig.scan import SkippedFile, by_reason
 
 
 def plan_in_words(plan: RejigPlan) -> list[str]:
@@ -53,8 +52,6 @@ def _leak(plan: RejigPlan, people: set[str]) -> list[str]:
 
 def left_out_in_words(skipped: Sequence[SkippedFile]) -> list[str]:
     """A line for each reason: how many files, and a few of them."""
-    by_reason: dict[str, list[str]] = defaultdict(list)
-    for one in skipped:
-        by_reason[one.reason].append(one.path)
-    return [f"{len(paths)} {reason}: {', '.join(printable(path) for path in paths[:5])}{', …' if len(paths) > 5 else ''}"
-            for reason, paths in sorted(by_reason.items(), key=lambda item: -len(item[1]))]
+    found = by_reason((one.reason, one.path) for one in skipped)
+    return [f"{number_of(len(paths), 'file')}, {reason}: {', '.join(map(printable, paths[:5]))}" +
+            (", …" if len(paths) > 5 else "") for reason, paths in found.items()]

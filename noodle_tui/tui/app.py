@@ -74,6 +74,7 @@ class NoodleApp(App[None]):
         """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
         super().__init__()
         self.background: BackgroundRun | None = None  # the run that was started here last
+        self.hung_up = False  # its terminal went away
         self.setup = SetupScreen(values, recall_last, self.is_busy)
         self._first = first
         for one in THEMES:
@@ -138,6 +139,7 @@ class NoodleApp(App[None]):
         """The terminal is gone: the app leaves, a run goes on."""
         from noodle_tui.background import end_process_with
 
+        self.hung_up = True
         leave_terminal(self._terminal)
         leave_session()
         end_process_with(self.background)

@@ -92,8 +92,8 @@ class CompareScreen(Screen[None]):
         with Horizontal(id="compare-plots"):
             yield Overlay(id="compare-loss")
             yield Overlay(id="compare-accuracy")
+        yield Sheet(id="compare-runs")
         with VerticalScroll(id="compare-below"):
-            yield Sheet(id="compare-runs")
             yield Sheet(id="compare-options")
         yield KeyBar()
         yield TooSmall()

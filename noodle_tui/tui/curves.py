@@ -11,6 +11,7 @@ from noodle_tui.tui.widgets.braille import Floats
 from noodle_tui.tui.widgets.drawing import TRAIN, TRAIN_FADED, VALIDATION, VALIDATION_FADED, Axes, Band, Curve, Picture
 
 COLUMNS = ("epoch", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "low", "high")
+FIRST_AXIS = 40  # epochs
 SMOOTHINGS = (0.0, 0.6, 0.9)
 SHORTEST_ZOOM = 5
 
@@ -57,10 +58,13 @@ class View:
         self.smoothing = SMOOTHINGS[(SMOOTHINGS.index(self.smoothing) + 1) % len(SMOOTHINGS)]
 
     def window(self, epoch: int, n_epochs: int) -> tuple[int, int]:
-        """The first and the last epoch to show. A zoomed window holds the last epochs, or those around a cursor that is further
-        back; it moves on by quarters: fewer redraws."""
+        """The first and the last epoch to show. A long run's axis grows with it, by doubling: its curve is never a smear.
+
+        A zoomed window holds the last epochs, or those around a cursor that is further back; it moves on by quarters: fewer
+        redraws.
+        """
         if self.zoom is None:
-            return 1, max(n_epochs, epoch, 2)
+            return 1, max(_ahead(epoch, n_epochs), epoch, 2)
         quarter = max(self.zoom // 4, 1)
         last = max(min(ceil(epoch / quarter) * quarter, max(n_epochs, epoch)), self.zoom, 2)
         first = last - self.zoom + 1
@@ -73,7 +77,15 @@ class View:
         if self.zoom is None:
             return ""
         first, last = self.window(epoch, n_epochs)
-        return f"last {self.zoom}" if last >= epoch else f"epochs {first}–{last}"
+        return f"last {epoch - first + 1}" if last >= epoch else f"epochs {first}–{last}"
+
+
+def _ahead(epoch: int, n_epochs: int) -> int:
+    """Where the axis of a run that goes on ends: at its last epoch, or in a long run's beginning before."""
+    last = FIRST_AXIS
+    while last < epoch:
+        last *= 2
+    return min(last, n_epochs)
 
 
 class Curves:

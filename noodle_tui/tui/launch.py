@@ -14,16 +14,29 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.heap import share_one_heap
 from noodle_tui.names import as_argument
-from noodle_tui.terminal import INCAPABLE, LastingStream, draw_in_utf8, leave_session, leave_terminal, open_closed_streams
+from noodle_tui.terminal import (
+    INCAPABLE,
+    LastingStream,
+    Modes,
+    draw_in_utf8,
+    leave_session,
+    leave_terminal,
+    open_closed_streams,
+    restore_terminal,
+    terminal_modes,
+)
 
 if TYPE_CHECKING:
     from noodle_tui.background import BackgroundRun
     from noodle_tui.tui.live import LiveScreen
+
+
+HUNG_UP = b"\0"  # before a farewell: the app had no terminal to tidy up
 
 
 def main() -> NoReturn:
@@ -55,31 +68,49 @@ def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = T
                          "set TERM to what it is, e.g. TERM=xterm-256color")
     sys.stdout.flush()
     sys.stderr.flush()
+    modes = terminal_modes()
     hears, tells = os.pipe()
     child = os.fork()  # before torch, Textual or any thread is there
     if child:
         os.close(tells)
-        return _wait(child, hears)
+        return _wait(child, hears, modes)
     os.close(hears)
     return _run_app(values, watch, mouse, recall_last, tells)
 
 
-def _wait(child: int, hears: int) -> int:
-    """The parent: pass on what the child says when it detaches, or its exit code."""
+def _wait(child: int, hears: int, modes: Modes | None) -> int:
+    """The parent: pass on what the child says when it detaches, or its exit code. Where it left the terminal as it stood, tidy
+    up."""
 
     def pass_on(number: int, _: FrameType | None) -> None:
         os.kill(child, number)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the app has the keyboard
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # and hears of a hang-up, too
     signal.signal(signal.SIGTERM, pass_on)
     signal.signal(signal.SIGUSR1, pass_on)
     with os.fdopen(hears, "rb") as pipe:
         farewell = pipe.read()  # until the child detaches or ends
     if farewell:
-        sys.stdout.write(farewell.decode())
+        hung_up, text = farewell.startswith(HUNG_UP), farewell.removeprefix(HUNG_UP).decode()
+        if hung_up:  # perhaps by kill -HUP, and the terminal is still there
+            restore_terminal(modes)
+        _say(sys.stdout, text)
         return 0
     _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+    if os.WIFEXITED(status):
+        return os.waitstatus_to_exitcode(status)
+    restore_terminal(modes)
+    name = signal.Signals(os.WTERMSIG(status)).name
+    _say(sys.stderr, f"noodle-tui: its process was ended by {name}. A run that went on in it stands where it was saved last: "
+         "`noodle runs` lists it, `noodle run --load-dir RUN` goes on with it.\n")
+    return 128 + os.WTERMSIG(status)
+
+
+def _say(stream: TextIO, text: str) -> None:
+    with contextlib.suppress(OSError):  # nobody hears it after a hang-up
+        stream.write(text)
+        stream.flush()
 
 
 def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_last: bool, tells: int) -> int:
@@ -106,11 +137,19 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
         signal.signal(number, lambda n, _: run.control.stop(f"stopped by {signal.Signals(n).name}"))
     leave_terminal([0, 1, 2])
     leave_session()
-    with contextlib.suppress(BrokenPipeError), os.fdopen(tells, "w") as pipe:  # nobody hears it after a hang-up
-        pipe.write(f"The run goes on without this terminal (process {os.getpid()}).\n"
-                   f"See it again with `noodle watch {as_argument(run.folder) if run.folder else ''}`.\n")
+    with contextlib.suppress(BrokenPipeError), os.fdopen(tells, "wb") as pipe:  # nobody hears it after a hang-up
+        pipe.write((HUNG_UP if app.hung_up else b"") + _farewell(run).encode())
     run.join()
     return 0
+
+
+def _farewell(run: "BackgroundRun") -> str:
+    """What the shell's terminal is told of a run that was left alone."""
+    watch = f"noodle watch {as_argument(run.folder)}" if run.folder else "noodle watch"
+    if run.control.pause_requested:
+        return (f"The run is paused and waits without this terminal (process {os.getpid()}).\n"
+                f"See it again with `{watch}`; p has it go on.\n")
+    return f"The run goes on without this terminal (process {os.getpid()}).\nSee it again with `{watch}`.\n"
 
 
 def _where_it_stands(run: "BackgroundRun") -> str:

@@ -1,5 +1,6 @@
 """The Live screen: one run, as it goes on. It draws `RunState`, folded from the events of any source."""
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -305,7 +306,7 @@ class LiveScreen(Screen[None]):
         if self.source.folder is None:
             self.notify("There is no run folder yet.", severity="warning")
             return
-        self.app.copy_to_clipboard(str(self.source.folder))
+        self.app.copy_to_clipboard(os.path.abspath(self.source.folder))
         self.notify(clean(Content(f"Copied {self.source.folder}")).markup, timeout=2)
 
     def action_full(self) -> None:

@@ -227,7 +227,7 @@ def _pick_up(state: RunState) -> str:
     if state.started is None:
         return ""
     if state.saved_epoch is None:
-        return "Nothing was saved yet."
+        return f"{words.saved_no_checkpoint(state.model_epoch)}."
     return f"{words.saved(state.saved_epoch)}. To go on: noodle run --load-dir {as_argument(state.started.folder)}"
 
 
@@ -237,4 +237,6 @@ def doubts(state: RunState) -> Sequence[str]:
     if state.data is not None and state.data.people_in_both:
         found.append(f"! {state.data.people_in_both} of {state.data.people} people are in both train and val: "
                      "for new faces, split by person.")
+    elif state.data is not None and state.data.people == 0:
+        found.append("! no photo's name tells its person: whether people are in both train and val can't be seen.")
     return found

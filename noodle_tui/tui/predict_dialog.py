@@ -47,16 +47,17 @@ class PredictDialog(ModalScreen[None]):
             super().__init__()
             self.outcome, self.error = outcome, error
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, model: str):
+        """model: what there is to say of the one in `folder`."""
         super().__init__()
-        self.folder = folder
+        self.folder, self.model = folder, model
         self.answers: list[Answer] = []
         self._busy = False
         self._gone = Flag()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="predict-box") as box:
-            box.border_title = "predict"
+            box.border_title = Content(f"predict with {printable(self.model)}")
             box.border_subtitle = "enter asks the model   tab completes, then the answers   esc closes"
             path = LineInput(placeholder="a photo, or a folder of photos", id="predict-path", compact=True)
             path.cursor_blink = False

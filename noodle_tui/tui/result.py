@@ -15,9 +15,10 @@ from textual.widgets import Digits
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.events import RunState
 from noodle_tui.names import printable
 from noodle_tui.report import read_predictions, read_report
-from noodle_tui.run_folder import CARD, MODEL, read_state
+from noodle_tui.run_folder import CARD, MODEL, options_today, path_today, read_state
 from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.confusion import confusion_lines
@@ -35,7 +36,7 @@ from noodle_tui.tui.widgets.too_small import TooSmall
 
 COLUMNS_AT = 120  # cells of width from which the page has two columns
 WHOLE_AT = 34  # lines of a window from which doubts are written out; app.py's -tall
-MOST_ROWS = 12  # of mistakes in sight
+MOST_ROWS, FEW_ROWS = 12, 4  # of mistakes in sight; beside a photo in a low window
 
 
 class ResultScreen(Screen[None]):
@@ -104,6 +105,7 @@ class ResultScreen(Screen[None]):
         self.set_class(self.size.width >= COLUMNS_AT and has_report, "-columns")
         self.set_class(not has_report, "-bare")
         self._fill_distrust()
+        self._fit_mistakes()
         self.refresh_bindings()
 
     @work(thread=True, exclusive=True, group="read")
@@ -189,8 +191,13 @@ class ResultScreen(Screen[None]):
         heading.display = facts.report is not None
         heading.set_class(n > 0, "-above-rows")
         mistakes.display = n > 0
-        mistakes.styles.height = min(n, MOST_ROWS)
+        self._fit_mistakes()
         mistakes.show(n, lambda i, width: result_text.mistake_row(facts.mistakes[i], facts.classes, width))
+
+    def _fit_mistakes(self) -> None:
+        beside_photo = self._is_low and self.query_one("#result-photo").has_class("-shown")
+        n = len(self.facts.mistakes) if self.facts else 0
+        self._mistakes.styles.height = min(n, FEW_ROWS if beside_photo else MOST_ROWS)
 
     def _paint_curves(self, facts: ResultFacts) -> None:
         state, view = facts.state, self.view
@@ -228,6 +235,7 @@ class ResultScreen(Screen[None]):
         photo = self.query_one("#result-photo", Photo)
         self._mistakes.focus()
         photo.set_class(not photo.has_class("-shown"), "-shown")
+        self._fit_mistakes()
         self._show_photo()
 
     @on(PickList.Moved, "#result-mistakes")
@@ -236,8 +244,7 @@ class ResultScreen(Screen[None]):
         if facts is None or not photo.has_class("-shown"):
             photo.show(None)
             return
-        data_dir = facts.state.started.config.get("data_dir", "") if facts.state.started else ""
-        photo.show(Path(str(data_dir)) / facts.mistakes[self._mistakes.cursor].path)
+        photo.show(facts.data_dir / facts.mistakes[self._mistakes.cursor].path)
         self.call_after_refresh(self._sheet("mistakes-title").scroll_visible, top=True, animate=False)
 
     def action_doubts(self) -> None:
@@ -247,7 +254,8 @@ class ResultScreen(Screen[None]):
         self.query_one("#result-page").scroll_home(animate=False)
 
     def action_predict(self) -> None:
-        self.app.push_screen(PredictDialog(self.folder))
+        if self.facts is not None:
+            self.app.push_screen(PredictDialog(self.folder, result_text.model_in_words(self.facts.state)))
 
     def action_back(self) -> None:
         self.post_message(Back())
@@ -260,11 +268,11 @@ class ResultScreen(Screen[None]):
             self.notify(runs_text.why_not_resumed(self.facts.state.status), severity="warning", timeout=4)
 
     def action_copy_options(self) -> None:
-        if self.facts is not None and self.facts.state.started is not None:
-            self.post_message(CopyOptions(dict(self.facts.state.started.config)))
+        if self.facts is not None and (started := self.facts.state.started) is not None:
+            self.post_message(CopyOptions(options_today(started.config, started.cwd, started.folder, self.folder)))
 
     def action_copy_path(self) -> None:
-        self.app.copy_to_clipboard(str(self.folder))
+        self.app.copy_to_clipboard(os.path.abspath(self.folder))
         self.notify(f"Copied {printable(str(self.folder))}", timeout=2, markup=False)
 
     def action_log_scale(self) -> None:
@@ -293,4 +301,13 @@ def read_facts(folder: Path) -> ResultFacts:
         files = [(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in entries
                  if entry.is_file(follow_symlinks=False) and not entry.name.startswith(".")]
     files.sort(key=lambda file: (-file[1], file[0]))
-    return ResultFacts(folder, read_state(folder), report, report_error, classes, mistakes, mistakes_error, files)
+    state = read_state(folder)
+    return ResultFacts(folder, state, report, report_error, classes, mistakes, mistakes_error, files,
+                       data_dir_of(state, folder))
+
+
+def data_dir_of(state: RunState, folder: Path) -> Path:
+    """Where the photos of a run lie now."""
+    if state.started is None:
+        return Path()
+    return path_today(str(state.started.config.get("data_dir", "")), state.started.cwd, state.started.folder, folder)

@@ -43,6 +43,7 @@ class ResultFacts:
     mistakes: list[Prediction]  # all wrong answers, the most confident first
     mistakes_error: str  # why there are none to show
     files: list[tuple[str, int]]  # (name, bytes), the largest first
+    data_dir: Path  # where its photos lie now
 
 
 def accuracy_of(facts: ResultFacts) -> tuple[int, int] | None:
@@ -83,6 +84,8 @@ def head_lines(facts: ResultFacts, width: int) -> list[Content]:
     lines += [line.stylize("bold") for line in paragraph(verdict(facts), width)]
     if (counts := accuracy_of(facts)) is not None:
         lines.append(whisker_bar(*counts, width))
+    if facts.report is None and (older := older_model(state)):
+        lines += [line.stylize("$warning") for line in paragraph(older, width, "! ")]
     if state.status in ENDED_EARLY:
         lines += [line.stylize(colour) for line in paragraph(what_happened(state), width, f"{mark} ")]
         lines.append(Content.styled(how_to_go_on(facts, width), "$quiet"))
@@ -101,6 +104,23 @@ def verdict(facts: ResultFacts) -> str:
             f"({best.val_correct}/{best.val_count}, 95% interval {interval}, epoch {best.epoch}).")
 
 
+def model_in_words(state: RunState) -> str:
+    """NAME, epoch 28: 0.967 (29/30)."""
+    name = state.started.name if state.started else "this model"
+    epoch = next((e for e in state.epochs if e.epoch == state.model_epoch), None)
+    if epoch is None or epoch.val_correct is None:
+        return name
+    accuracy = epoch.val_correct / max(epoch.val_count, 1)
+    return f"{name}, epoch {epoch.epoch}: {accuracy:.3f} ({epoch.val_correct}/{epoch.val_count})"
+
+
+def older_model(state: RunState) -> str:
+    """What to say of a model.pth that isn't of the best epoch so far; "" if it is, or there is none."""
+    if state.best is None or state.model_epoch in (None, state.best.epoch):
+        return ""
+    return f"model.pth holds an earlier one: {model_in_words(state).partition(', ')[2] or f'epoch {state.model_epoch}'}."
+
+
 def what_happened(state: RunState) -> str:
     at = f"epoch {state.epoch} of {state.n_epochs}"
     match state.ended:
@@ -114,18 +134,26 @@ def what_happened(state: RunState) -> str:
 def how_to_go_on(facts: ResultFacts, width: int) -> str:
     """With the command line where it fits."""
     if not is_resumable(facts):
-        return "Nothing was saved yet: copy its options to Setup (c) and start again."
+        return f"{words.saved_no_checkpoint(facts.state.model_epoch)}: copy its options to Setup (c) and start again."
     epoch = facts.state.saved_epoch
     text = f"{'A checkpoint is there' if epoch is None else words.saved(epoch)}; r resumes it"
     command = f", as does noodle run --load-dir {as_argument(facts.folder)}"
     return text + command if len(text + command) <= width else text + "."
 
 
+def no_report_yet(facts: ResultFacts) -> str:
+    text = "none: it is written when a run is done"
+    if not is_resumable(facts) or not facts.state.epoch:
+        return text
+    return (f"{text}. To have this one judged as it is: in Setup, load dir {facts.folder} and n epochs {facts.state.epoch}; or "
+            f"noodle run --headless --load-dir {as_argument(facts.folder)} --n-epochs {facts.state.epoch}")
+
+
 def distrust_lines(facts: ResultFacts, width: int, brief: bool = False) -> list[Content]:
     """What the report says to distrust, or why there is no report. brief: a line a sentence, cut where it is longer."""
     if facts.report is None:
         if facts.state.status != "done":
-            return [Content.styled("none: it is written when a run is done", "$quiet")]
+            return [line.stylize("$quiet") for line in paragraph(no_report_yet(facts), width)]
         return paragraph(printable(facts.report_error), width, "! ", "$error bold")
     sentences = facts.report["distrust"]
     if not sentences:
@@ -191,10 +219,11 @@ def mistake_header(classes: Sequence[str]) -> Content:
 
 
 def mistake_row(mistake: Prediction, classes: Sequence[str], width: int) -> Content:
-    """0.97  sad → happy   val/sad/34M_Ne_to_Sa_C08.JPG; of a long path the end is kept."""
+    """0.97  sad → happy   34M_Ne_to_Sa_C08.JPG; of a long path the end is kept."""
     room = _classes_width(classes)
     true, predicted = (words.shortened(printable(classes[i]), (room - 4) // 2) for i in (mistake.true, mistake.predicted))
-    file = words.end_of(printable(mistake.path), max(width - room - 8, 8))
+    path = mistake.path.removeprefix(f"val/{classes[mistake.true]}/")
+    file = words.end_of(printable(path), max(width - room - 8, 8))
     answered = Content(f"{true} → {predicted}").truncate(room - 1, ellipsis=True, pad=True)
     return Content.assemble((f" {mistake.confidence:.3f} ", "bold"), answered,
                             " ", (file, "$quiet"))

@@ -1,5 +1,6 @@
 """The Runs screen: every run of a save_dir, newest first, live ones ticking."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,7 @@ from textual.widgets import Input, Static
 
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.names import printable
+from noodle_tui.run_folder import options_today
 from noodle_tui.summaries import RunSummary, pin
 from noodle_tui.tui import runs_chores, runs_keys, runs_text
 from noodle_tui.tui.below import only_on_top
@@ -303,14 +305,14 @@ class RunsScreen(Screen[None]):
 
     def action_copy_options(self) -> None:
         if run := self.picked:
-            self.post_message(CopyOptions(dict(run.config)))
+            self.post_message(CopyOptions(options_today(run.config, run.cwd, run.folder_then, run.folder)))
 
     def action_new_run(self) -> None:
         self.post_message(self.NewRun())
 
     def action_copy_path(self) -> None:
         if run := self.picked:
-            self.app.copy_to_clipboard(str(run.folder))
+            self.app.copy_to_clipboard(os.path.abspath(run.folder))
             self.notify(f"Copied {printable(str(run.folder))}", timeout=2, markup=False)
 
     def action_help(self) -> None:
@@ -349,6 +351,7 @@ class RunsScreen(Screen[None]):
     def on_runs_screen_did(self, message: Did) -> None:
         message.stop()
         if message.text:
+            self.app.clear_notifications()  # what was said before of the same folder may hold no longer
             severity = "error" if message.failed else "information"
             self.notify(printable(message.text), severity=severity, timeout=4, markup=False)
         self.folder_watch.look_now()

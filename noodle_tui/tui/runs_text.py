@@ -127,7 +127,9 @@ def columns_for(width: int, longest: int) -> tuple[tuple[Column, int], ...]:
     widths = {name: column.widths[0] for name, column in columns.items()}
     for name in GROWTH:
         grown = {**widths, name: next(w for w in columns[name].widths if w > widths[name])}
-        if width - GUTTER - sum(grown.values()) >= max(min(longest + 2, width // 2), 8):
+        # names that are cut in any case give way: no accuracy without its counts and its interval
+        share = 4 if name in ("95%", "correct") and longest + 2 > width // 2 else 2
+        if width - GUTTER - sum(grown.values()) >= max(min(longest + 2, width // share), 8):
             widths = grown
     widths["name"] = max(width - GUTTER - sum(widths.values()), 8)
     return tuple((column, widths[name]) for name, column in columns.items() if widths[name])

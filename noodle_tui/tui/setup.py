@@ -23,7 +23,7 @@ from noodle_tui.remember import recall
 from noodle_tui.tui import chores, setup_keys, setup_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.setup_bar import MORE_BUTTONS, Bar
-from noodle_tui.tui.setup_form import Form, hint_of, without_flag
+from noodle_tui.tui.setup_form import Form, hint_of, label_of, without_flag
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
 from noodle_tui.tui.setup_values import Values
@@ -272,6 +272,8 @@ class SetupScreen(Screen[None]):
                 return self.values.config is not None and not done
             case "command":
                 return self.values.config is not None
+            case "say_why_not":
+                return not self.check_action(str(parameters[0]), ())
             case "photos":
                 return self.result is not None and self.result.photos is not None
         return True
@@ -342,6 +344,15 @@ class SetupScreen(Screen[None]):
             self._start()  # goes to what is to be mended
         elif await self.app.push_screen_wait(sort_question(config, result.photos)):
             self.post_message(self.RejigOnly(config))
+
+    def action_say_why_not(self, action: str) -> None:
+        """Of a key that does nothing now."""
+        if self.values.config is None:
+            wrong = ", ".join(map(label_of, self.values.problems))
+            self.notify(f"Mend what is wrong first: {wrong}.", severity="warning", timeout=4)
+            self._go_to_what_is_wrong()
+        elif action == "rejig_only":
+            self.notify("The photos are sorted as the form says already.", timeout=4)
 
     @work
     async def action_undo_rejig(self) -> None:

@@ -17,6 +17,8 @@ BINDINGS = (
     Binding("f7", "photos", "Photos"),
     Binding("f8", "reset", "Reset"),
     Binding("f9", "look_again", "Look again", show=False),
+    Binding("f2", "say_why_not('rejig_only')", show=False),  # where the same key's binding above does nothing
+    Binding("f6", "say_why_not('command')", show=False),
     Binding("pagedown", "page(1)", "Panel down", show=False, priority=True),
     Binding("pageup", "page(-1)", "Panel up", show=False, priority=True),
 )

@@ -85,6 +85,11 @@ def saved(epoch: int) -> str:
     return f"Saved up to epoch {epoch}" if epoch else "Saved within the first epoch"
 
 
+def saved_no_checkpoint(model_epoch: int | None) -> str:
+    """What there is of a run without a checkpoint."""
+    return f"No checkpoint was saved, only the model of epoch {model_epoch}" if model_epoch else "Nothing was saved yet"
+
+
 def rate(per_second: float) -> str:
     """Images a second in at most 5 characters: 8.4, 812, 5.6k."""
     if not isfinite(per_second):

@@ -16,7 +16,11 @@ from textual.visual import Visual
 from textual.widget import Widget
 from textual.worker import get_current_worker
 
+from noodle_tui.names import printable
+from noodle_tui.tui.words import end_of
+
 Pixel = tuple[int, int, int]
+ROOM_FOR_NAME = 24  # cells: below, only what is the matter is said
 
 
 class Photo(Widget):
@@ -71,7 +75,10 @@ class Photo(Widget):
         width, height = self.size
         ground = self.visual_style
         if self._problem and y == height // 2:
-            lines = Visual.to_strips(self, Content(self._problem).truncate(width, ellipsis=True), width, 1, ground)
+            room = width - len(self._problem) - 2
+            file = f"{end_of(printable(str(self.path)), room)}: " if room >= ROOM_FOR_NAME else ""
+            problem = Content(f"{file}{self._problem}").truncate(width, ellipsis=True)
+            lines = Visual.to_strips(self, problem, width, 1, ground)
             return lines[0].adjust_cell_length(width, ground.rich_style)
         top = (height - (len(self._pixels) + 1) // 2) // 2
         row = 2 * (y - top)
@@ -91,7 +98,7 @@ def thumbnail(path: Path, width: int, height: int) -> tuple[list[list[Pixel]], s
     from noodle_tui.images import open_image
 
     if not os.path.isfile(path):  # a pipe would be waited for
-        return [], "can't be read"
+        return [], "can't be read" if os.path.lexists(path) else "isn't there"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns on stderr, which would tear the screen

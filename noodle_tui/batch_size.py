@@ -8,15 +8,17 @@ from torch import nn
 
 from noodle_tui.batches import make_batches
 from noodle_tui.card import holders_in_words, others_on_card
-from noodle_tui.checkpoint import new_session
+from noodle_tui.checkpoint import Session, new_session
 from noodle_tui.config import RunConfig
-from noodle_tui.dataset import Dataset, Split
-from noodle_tui.device import Device
-from noodle_tui.errors import NoodleError, full_memory, one_line
+from noodle_tui.dataset import Dataset
+from noodle_tui.device import Device, release_memory
+from noodle_tui.distributed import World
+from noodle_tui.errors import full_memory
+from noodle_tui.fit import EVAL_BATCH, predict_logits
 from noodle_tui.graphs import graphs_on
+from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.step import make_step
 
-TrainStep = Callable[[int], None]  # of a batch's number in its epoch
 Fits = Callable[[int], bool]  # of a batch size
 
 
@@ -37,50 +39,31 @@ def largest_that_fits(fits: Fits, too_many: int) -> int:
     return largest
 
 
-def watched(
-    train_step: TrainStep, release: Callable[[], None], fits: Fits, n: int, batch_size: int, input_size: int, device: Device
-) -> TrainStep:
-    """`train_step` of an epoch of `n` images, but where the GPU's memory is full at its first call, or at the first for the
-    epoch's last and smaller batch: NoodleError with the largest batch that `fits`, once `release` has let go of its batches.
-
-    A later step that finds the memory full was robbed by somebody else: torch's error is passed on.
-    """
-    trained = set[int]()  # numbers of images
-
-    def step(number: int) -> None:
-        nonlocal train_step
-        count = min(batch_size, n - number * batch_size)
-        if count in trained:
-            return train_step(number)
-        try:
-            train_step(number)
-            trained.add(count)
-            return None
-        except RuntimeError as error:
-            if full_memory(error) != "gpu":
-                raise
-            said = one_line(error)
-            # leaving this block lets go of the error, and so of the tensors in the failed step's frames
-        del train_step  # and this of its graphs
-        release()
-        raise NoodleError(too_large(batch_size, input_size, largest_that_fits(fits, min(batch_size, n)), said, device))
-
-    return step
+def is_too_large(error: BaseException, session: Session, first_epoch: int, device: Device, world: World) -> bool:
+    """Whether what ended a `fit` is that the GPU has no room for its batches: in its first epoch, which has every kind of step.
+    A later one that finds the memory full was robbed by somebody else. What doesn't fit into main memory isn't tried out, it
+    may cost a life; nor what several processes share."""
+    return (world.size == 1 and device.torch_device.type == "cuda" and session.epoch == first_epoch
+            and full_memory(error) == "gpu")
 
 
-def too_large(batch_size: int, input_size: int, largest: int, said: str, device: Device) -> str:
-    """One line: what doesn't fit, what would, and who else is on the GPU. Where nothing fits, also what torch `said`: a broken
-    library begins like one that finds no room."""
+def too_large(session: Session, data: Dataset, config: RunConfig, device: Device, said: str) -> str:
+    """One line: what doesn't fit, the largest batch that does (found by trying), and who else is on the GPU. Where nothing
+    fits, also what torch `said`: a broken library begins like one that finds no room."""
+    session.optimizer.zero_grad()
+    release_memory()
+    fits = trial(session.model, data, config, device)
+    largest = largest_that_fits(fits, min(config.batch_size, len(data.train.samples)))
     shared = holders_in_words(others_on_card(device.torch_device))
-    text = f"--batch-size {batch_size}: a step of training doesn't fit into the memory of {device.name}"
+    text = f"--batch-size {config.batch_size}: a step of training doesn't fit into the memory of {device.name}"
     advice = (f"the largest batch that fits now is {largest}" if largest else
-              f"not even a single image of --input-size {input_size} fits ({said}): choose another --device")
+              f"not even a single image of --input-size {config.input_size} fits ({said}): choose another --device")
     return f"{text}; {advice}" + (f" ({shared})" if shared else "")
 
 
-def trial(model: nn.Module, data: Dataset, config: RunConfig, device: Device, validate: Callable[[nn.Module], object]) -> Fits:
+def trial(model: nn.Module, data: Dataset, config: RunConfig, device: Device) -> Fits:
     """A function that says whether an epoch in batches of that size fits into what is free of the GPU's memory, by doing with a
-    copy of `model` the kinds of step that are in it: a full batch, the last one, `validate`.
+    copy of `model` the kinds of step that are in it: a full batch, the last one, validation.
 
     That is beside what is there already (the pixels, the session), so its answer holds for the next start.
     """
@@ -88,7 +71,7 @@ def trial(model: nn.Module, data: Dataset, config: RunConfig, device: Device, va
     def fits(batch_size: int) -> bool:
         torch.cuda.empty_cache()
         try:
-            _rehearse(copy.deepcopy(model), data.train, config.model_copy(update={"batch_size": batch_size}), device, validate)
+            _rehearse(copy.deepcopy(model), data, config.model_copy(update={"batch_size": batch_size}), device)
             return True
         except RuntimeError as error:
             if full_memory(error) != "gpu":
@@ -100,20 +83,20 @@ def trial(model: nn.Module, data: Dataset, config: RunConfig, device: Device, va
     return fits
 
 
-def _rehearse(
-    model: nn.Module, split: Split, config: RunConfig, device: Device, validate: Callable[[nn.Module], object]
-) -> None:
-    session = new_session(model.train(), lr=0.0, momentum=0.9, device=device.torch_device)
+def _rehearse(model: nn.Module, data: Dataset, config: RunConfig, device: Device) -> None:
+    split, where = data.train, device.torch_device
+    session = new_session(model.train(), lr=0.0, momentum=0.9, device=where)
     batches = make_batches(split, config.batch_size, config.seed, config.input_size, device)
     try:
-        step = make_step(model, session.optimizer, session.totals, device, full=config.batch_size,
-                         graphs=graphs_on(device.torch_device, lambda event: None))
+        val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), where)
+        graphs = graphs_on(where, lambda event: None)
+        step = make_step(model, session.optimizer, session.totals, device, full=config.batch_size, graphs=graphs)
         batches.start_epoch(1)
         step(batches.inputs(0))
         whole, rest = divmod(len(split.samples), config.batch_size)
         if rest > 1:  # batch norm refuses a single small photo: a run in such batches says so before it begins
             step(batches.inputs(whole))
-        validate(model)
+        predict_logits(model, val_pixels[:EVAL_BATCH], device)
         session.totals.cpu()  # when it has been done
     finally:
         batches.release()

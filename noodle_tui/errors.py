@@ -54,6 +54,12 @@ def full_memory(error: BaseException) -> str:
     return full_memory(error.__context__) if error.__context__ is not None else ""
 
 
+def full_memory_in_words(error: BaseException) -> str:
+    """A line for people where an error says that memory is full; "" where it was something else."""
+    whose = {"gpu": "the GPU's memory", "host": "this machine's memory", "": ""}[full_memory(error)]
+    return whose and f"{whose} is full: try a smaller --batch-size or --input-size, or wait until others leave room"
+
+
 def one_line(error: BaseException) -> str:
     """The first line of an error, with its type where the text alone would say nothing."""
     text = str(error).strip().split("\n")[0]

@@ -3,7 +3,7 @@
 import traceback
 from pathlib import Path
 
-from noodle_tui.errors import NoodleError, full_memory, one_line
+from noodle_tui.errors import NoodleError, full_memory_in_words, one_line
 
 ERROR_LOG = "error.log"
 
@@ -12,9 +12,8 @@ def failure_in_words(error: BaseException, folder: Path) -> str:
     """One line for people; the traceback of an unforeseen error goes to error.log in the run folder."""
     if isinstance(error, NoodleError):
         return str(error)
-    if full := full_memory(error):
-        whose = {"gpu": "the GPU's memory", "host": "this machine's memory"}[full]
-        return f"{whose} is full: try a smaller --batch-size or --input-size, or wait until others leave room"
+    if full := full_memory_in_words(error):
+        return full
     if isinstance(error, KeyboardInterrupt):
         return "interrupted at once; what was saved last is in the run folder"
     try:

@@ -9,8 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from noodle_tui.augment import normalise
-from noodle_tui.batch_size import TrainStep, trial, watched
-from noodle_tui.batches import Batches, make_batches
+from noodle_tui.batches import make_batches
 from noodle_tui.checkpoint import Best, Session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
@@ -23,7 +22,7 @@ from noodle_tui.graphs import Captured, Graphs, graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.progress import at_most_every, is_due
 from noodle_tui.stage import PROGRESS_EVERY
-from noodle_tui.step import make_shared_step, make_step
+from noodle_tui.step import Step, make_shared_step, make_step
 
 EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
 
@@ -52,7 +51,7 @@ def fit(
     val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), device.torch_device)
     val_labels = data.val.labels.to(device.torch_device)
     graphs = graphs_on(device.torch_device, emit) if world.size == 1 else None
-    train_step = make_train_step(session, data, batches, val_pixels, config, device, world, graphs)
+    train_step = make_epoch_step(session, config, device, world, n, graphs)
     forward = repeated_forward(model, device, graphs)
     progress_is_due = at_most_every(PROGRESS_EVERY)
 
@@ -64,7 +63,7 @@ def fit(
         batches.start_epoch(epoch)
         for step in range(session.step, n_steps):
             began += wait_between_batches(session.epoch, control, emit)
-            train_step(step)
+            train_step(batches.inputs(step))
             session.step, session.seconds = step + 1, time.perf_counter() - began
             if progress_is_due():
                 emit(StageProgress(stage="train", done=session.step, total=n_steps))
@@ -78,7 +77,7 @@ def fit(
             logits = predict_logits(model, val_pixels, device, control, world, forward)
             totals.append(loss_and_correct(logits, val_labels).to(session.totals.dtype))
 
-        # read the numbers: the only wait for the device in an epoch
+        # read the numbers: only here an epoch's end waits for the device
         read = torch.stack(totals).cpu()
         train_loss, train_correct = check_loss("training", epoch, read[0], n, config.lr)
 
@@ -131,31 +130,12 @@ def check_shares(n: int, batch_size: int, world: World) -> None:
                               "input size")
 
 
-def make_train_step(
-    session: Session, data: Dataset, batches: Batches, val_pixels: Tensor, config: RunConfig, device: Device, world: World,
-    graphs: Graphs | None,
-) -> TrainStep:
-    """A function that trains on the epoch's batch of a number (0 is the first), in this process alone or as one of several. A
-    first one that a GPU has no room for raises NoodleError with the largest batch that it has."""
-    model, optimizer, totals, n = session.model, session.optimizer, session.totals, len(data.train.samples)
+def make_epoch_step(session: Session, config: RunConfig, device: Device, world: World, n: int, graphs: Graphs | None) -> Step:
+    """The step for epochs of `n` images, of this process alone or as one of several."""
     if world.size > 1:
-        step = make_shared_step(session, device, world, n, config.batch_size)
-    else:
-        full = min(config.batch_size, n)
-        step = make_step(model, optimizer, totals, device, full=full, compiled=config.compile, graphs=graphs)
-
-    def train_step(number: int) -> None:
-        step(batches.inputs(number))
-
-    if graphs is None:  # no GPU of its own: what fits into main memory isn't tried out, it may cost a life
-        return train_step
-    fits = trial(model, data, config, device, lambda copy: predict_logits(copy, val_pixels[:EVAL_BATCH], device))
-
-    def let_go() -> None:
-        batches.release()
-        optimizer.zero_grad()
-
-    return watched(train_step, let_go, fits, n, config.batch_size, config.input_size, device)
+        return make_shared_step(session, device, world, n, config.batch_size)
+    return make_step(session.model, session.optimizer, session.totals, device, full=min(config.batch_size, n),
+                     compiled=config.compile, graphs=graphs)
 
 
 def wait_between_batches(epoch: int, control: Control | SharedControl, emit: Emit) -> float:

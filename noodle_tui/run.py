@@ -18,7 +18,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
 from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, shared
-from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.errors import NoodleError, StopRun, one_line
 from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunMoved, RunStarted, RunStopped
 from noodle_tui.failure import failure_in_words
 from noodle_tui.heap import freed_memory_kept
@@ -177,10 +177,15 @@ def record_where_saved(
 
 def train(job: Job, loaded: Loaded, saver: "Saver | None") -> None:
     """Fit, saving at each save point, and whatever ends it: at a stop the session, at an error the best model so far. Ranks
-    other than 0 save nothing (None); at a stop, what was summed up there of the unfinished epoch goes to rank 0."""
+    other than 0 save nothing (None); at a stop, what was summed up there of the unfinished epoch goes to rank 0.
+
+    NoodleError where a batch is too large for the GPU, with the largest that isn't, and as `fit` raises it.
+    """
+    from noodle_tui.batch_size import is_too_large, too_large
     from noodle_tui.fit import fit
 
     config, session, device = job.config, loaded.session, loaded.device
+    first_epoch = session.epoch
     if config.compile:
         job.emit(Message(level="info", text="the first step compiles the network, which takes a minute or more (--compile)"))
     words = f"training {number_of(config.n_epochs - session.epoch, 'epoch')}"
@@ -193,7 +198,13 @@ def train(job: Job, loaded: Loaded, saver: "Saver | None") -> None:
             if saver:
                 saver.save(session)
             raise
-        except Exception:
+        except Exception as error:
             if saver:
                 saver.save_model(session)
-            raise
+            if not is_too_large(error, session, first_epoch, device, job.world):
+                raise
+            said = one_line(error)
+        else:
+            return
+        # the error is gone by now, and with it what the failed step held of the GPU's memory
+        raise NoodleError(too_large(session, loaded.data, config, device, said))

@@ -1,9 +1,10 @@
 """A batch that doesn't fit: the largest one that does is found and said. The memory here is a number; no GPU is needed."""
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
-from unittest.mock import Mock
+from typing import Any
 
 import pytest
 import torch
@@ -11,17 +12,21 @@ from conftest import MakeConfig
 from test_fit import CONFIG, DATA, network
 from torch import nn
 
-from noodle_tui.batch_size import largest_that_fits, trial, watched
+from noodle_tui import batch_size
+from noodle_tui.batch_size import is_too_large, largest_that_fits, trial
+from noodle_tui.batches import HostBatches
 from noodle_tui.card import holders_in_words, others_of, others_on_card
-from noodle_tui.checkpoint import new_session
+from noodle_tui.checkpoint import Session, new_session
 from noodle_tui.control import Control
 from noodle_tui.device import Device
+from noodle_tui.distributed import ALONE, World
 from noodle_tui.errors import NoodleError, full_memory
-from noodle_tui.fit import fit, predict_logits
-from noodle_tui.graphs import Graphs
+from noodle_tui.job import Job
+from noodle_tui.listeners.fanout import Fanout
+from noodle_tui.loading import Loaded
+from noodle_tui.run import train
 
 CPU = Device(torch.device("cpu"), "a card of the test", "fp32")
-N = 137  # two batches of 64 and a last one of 9
 
 
 @pytest.mark.parametrize("too_many", [1, 2, 3, 24, 64])
@@ -43,62 +48,30 @@ def test_few_questions_are_asked_and_none_that_is_answered_already() -> None:
     assert max(asked) < 65_536
 
 
-def test_a_first_step_that_finds_the_memory_full_says_what_fits() -> None:
-    def step(_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB\nand more")
-
-    release = Mock()
-    train_step = watched(step, release, lambda n: n <= 50, N, 64, 224, CPU)
-    with pytest.raises(NoodleError) as raised:
-        train_step(0)
-    assert release.call_count == 1
-    assert str(raised.value) == ("--batch-size 64: a step of training doesn't fit into the memory of a card of the test; the "
-                                 "largest batch that fits now is 50")
-    with pytest.raises(NoodleError, match=r"not even a single image of --input-size 224 fits \(OutOfMemoryError: CUDA out of "
-                                          r"memory. Tried to allocate 20 GiB\): choose another --device"):
-        watched(step, Mock(), lambda n: False, N, 64, 224, CPU)(0)
-
-
-def test_an_epochs_last_batch_is_watched_too() -> None:
-    def step(number: int) -> None:
-        if number == 2:
-            raise torch.OutOfMemoryError("CUDA out of memory")
-
-    train_step = watched(step, Mock(), lambda n: n <= 50, N, 64, 224, CPU)
-    train_step(0)
-    train_step(1)
-    with pytest.raises(NoodleError, match=r"--batch-size 64: .* the largest batch that fits now is 50$"):
-        train_step(2)
-
-
-def test_a_broken_capture_counts_as_what_broke_it() -> None:
-    def step(_: object) -> None:
+def full_in_a_capture() -> RuntimeError:
+    """A broken capture raises one of its own over what broke it."""
+    try:
         try:
             raise torch.OutOfMemoryError("CUDA out of memory")
         finally:
             raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+    except RuntimeError as error:
+        return error
 
-    with pytest.raises(NoodleError, match=r"fits now is 1$"):
-        watched(step, Mock(), lambda n: n == 1, N, 64, 224, CPU)(0)
 
-
-def test_other_errors_and_later_steps_are_passed_on() -> None:
-    errors = [None, torch.OutOfMemoryError("CUDA out of memory")]
-
-    def step(_: object) -> None:
-        if (error := errors.pop(0)) is not None:
-            raise error
-
-    train_step = watched(step, Mock(), lambda n: True, N, 64, 224, CPU)
-    train_step(0)
-    with pytest.raises(torch.OutOfMemoryError):  # somebody else has taken the memory since
-        train_step(1)
-
-    def broken(_: object) -> None:
-        raise RuntimeError("shapes differ")
-
-    with pytest.raises(RuntimeError, match="shapes differ"):
-        watched(broken, Mock(), lambda n: True, N, 64, 224, CPU)(0)
+@pytest.mark.parametrize(("error", "epoch", "size", "where", "answer"), [
+    (torch.OutOfMemoryError("CUDA out of memory"), 4, 1, "cuda:0", True), (full_in_a_capture(), 4, 1, "cuda:0", True),
+    (torch.OutOfMemoryError("CUDA out of memory"), 5, 1, "cuda:0", False),  # somebody else has taken the memory since
+    (torch.OutOfMemoryError("CUDA out of memory"), 4, 2, "cuda:0", False), (MemoryError(), 4, 1, "cpu", False),
+    (RuntimeError("shapes differ"), 4, 1, "cuda:0", False),
+])
+def test_what_is_tried_out_is_a_full_gpu_in_the_first_epoch(
+    error: BaseException, epoch: int, size: int, where: str, answer: bool
+) -> None:
+    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session.epoch = epoch
+    card = Device(torch.device(where), "a card of the test", "fp32")
+    assert is_too_large(error, session, first_epoch=4, device=card, world=World(0, size)) == answer
 
 
 def test_who_holds_how_much_of_a_card() -> None:
@@ -177,21 +150,35 @@ class Hungry(nn.Module):
 @pytest.mark.parametrize("room", [0, 1, 3, 7])
 def test_what_fits_is_found_by_doing_the_kinds_of_step_of_an_epoch(room: int) -> None:
     model = Hungry(room)
-    config = CONFIG.model_copy(update={"batch_size": 8})
-    fits = trial(model, DATA, config, CPU, lambda copy: predict_logits(copy, DATA.val.pixels.stacked()[:1], CPU))
+    fits = trial(model, DATA, CONFIG, CPU)
     assert largest_that_fits(fits, 8) == room
     model.seen.clear()
     if room == 7:
         assert fits(7)
-        assert model.seen == [7, 6, -1]  # a full batch of 20 images, the last one, and the validation
+        assert model.seen == [7, 6, -10]  # a full batch of 20 images, the last one, and the validation
         assert fits(5)
-        assert model.seen[3:] == [5, -1]  # all batches are full
+        assert model.seen[3:] == [5, -10]  # all batches are full
 
 
-def test_a_fit_that_finds_no_room_says_what_has_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The whole way of the training loop, as on a GPU but for the GPU."""
-    card = Device(torch.device("cpu"), "a card of the test", "fp32")
-    monkeypatch.setattr("noodle_tui.fit.graphs_on", lambda device, emit: Graphs("a GPU's", emit, refused=True))
-    session = new_session(Hungry(5), CONFIG.lr, CONFIG.momentum, card.torch_device)
-    with pytest.raises(NoodleError, match=r"--batch-size 8: .* of a card of the test; the largest batch that fits now is 5$"):
-        fit(session, DATA, CONFIG, card, emit=lambda event: None, control=Control(), save=lambda session: None)
+@pytest.mark.parametrize(("room", "said"), [
+    (5, r"--batch-size 8: a step of training doesn't fit into the memory of a card of the test; the largest batch that fits "
+        r"now is 5$"),
+    (0, r"--batch-size 8: .*; not even a single image of --input-size 64 fits \(OutOfMemoryError: CUDA out of memory. Tried "
+        r"to allocate 9 GiB\): choose another --device$"),
+])
+def test_training_that_finds_no_room_says_what_has_room(room: int, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way, as on a GPU but for the GPU. What the failed step held is let go of before it is tried out."""
+    alive: list[bool] = []
+    real = batch_size.too_large
+
+    def watched(session: Session, *others: Any) -> str:
+        alive.append(any(isinstance(one, HostBatches) for one in gc.get_objects()))
+        return real(session, *others)
+
+    monkeypatch.setattr(batch_size, "is_too_large", lambda error, *_: isinstance(error, torch.OutOfMemoryError))
+    monkeypatch.setattr(batch_size, "too_large", watched)
+    gc.collect()
+    session = new_session(Hungry(room), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    with pytest.raises(NoodleError, match=said):
+        train(Job(CONFIG, None, Fanout(), Control(), ALONE), Loaded(DATA, CPU, session), None)
+    assert alive == [False]

@@ -30,12 +30,16 @@ from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
 from noodle_tui.decode import decode_file, decode_in_batches, nvjpeg
 from noodle_tui.device import Device, pick_device, release_memory, set_up, side_stream
+from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import DataReady, Event, Message, ModelReady
 from noodle_tui.fit import fit, repeated_forward
 from noodle_tui.graphs import graphs_on
+from noodle_tui.job import Job
+from noodle_tui.listeners.fanout import Fanout
+from noodle_tui.loading import Loaded
 from noodle_tui.pixels import PaddedStore
-from noodle_tui.run import run
+from noodle_tui.run import run, train
 from noodle_tui.saving import Saver
 from noodle_tui.step import make_step
 from noodle_tui.verify_resume import verify_resume
@@ -300,8 +304,10 @@ def test_a_batch_that_does_not_fit_says_the_largest_that_does() -> None:
         def model() -> nn.Module:
             return resnet18(num_classes=2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
+        session = new_session(model().to(device.torch_device), config.lr, config.momentum, device.torch_device)
         with pytest.raises(NoodleError) as raised:
-            fitted(device, data, config, model=model())
+            train(Job(config, None, Fanout([no_warning]), Control(), ALONE), Loaded(data, device, session), None)
+        del session
         words = str(raised.value)
         assert "--batch-size 20: a step of training doesn't fit into the memory of" in words
         largest = int(words.partition("the largest batch that fits now is ")[2].split()[0])

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from noodle_tui.errors import EXIT_STOPPED, NoodleError, one_line
+from noodle_tui.errors import EXIT_STOPPED, NoodleError, full_memory_in_words, one_line
 from noodle_tui.names import printable
 
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]  # typer brings its own click since 0.26
@@ -36,6 +36,8 @@ def exit_code(command: Callable[[], int | None], name: str, debug: bool) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: one line instead of a traceback
         if debug:
             return post_mortem(error)
+        if full := full_memory_in_words(error):
+            return complain(name, full, 1)
         return complain(name, f"{one_line(error)} (a bug, or a broken installation: --debug shows where)", 1)
 
 

@@ -27,10 +27,10 @@ from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, sorted_runs, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
-from noodle_tui.tui.widgets.drawing import LABEL_WIDTH
-from noodle_tui.tui.widgets.overlay import FIRST_INK, Overlay
+from noodle_tui.tui.widgets.drawing import LABEL_WIDTH, RUN
 from noodle_tui.tui.widgets.painting import Lines
 from noodle_tui.tui.widgets.pick_list import PickList
+from noodle_tui.tui.widgets.plot import Plot
 from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.words import shortened
 
@@ -384,10 +384,10 @@ async def test_marked_runs_are_overlaid_with_letters_and_their_options_compared(
         assert isinstance(overlay, CompareScreen)
         await until(pilot, lambda: all(state.epochs for state in overlay.states))
         await pilot.pause(0.2)
-        plot = overlay.query_one("#compare-accuracy", Overlay)
+        plot = overlay.query_one("#compare-accuracy", Plot)
         assert plot.cells is not None
         assert {"a", "b"} <= set(plot.cells.char.ravel().tolist())
-        assert {FIRST_INK, FIRST_INK + 1} <= set(plot.cells.ink.ravel().tolist())
+        assert {RUN, RUN + 1} <= set(plot.cells.ink.ravel().tolist())
         table = overlay.query_one("#compare-options", Sheet).text
         assert "lr" in table
         assert "0.0001" in table
@@ -419,7 +419,7 @@ async def overlaid(runs: list[RunSummary], size: tuple[int, int]) -> AsyncIterat
 
 async def test_an_overlay_shows_true_peaks_until_smoothing_is_asked_for(two_runs: list[RunSummary]) -> None:
     async with overlaid(two_runs, (160, 50)) as (screen, _):
-        line = screen._line(0, "accuracy")
+        line = screen._curve(0, "accuracy")
         assert line is not None
         assert screen.states[0].best is not None
         assert line.y.max() == screen.states[0].best.val_accuracy
@@ -447,7 +447,7 @@ async def test_a_click_home_and_end_set_the_cursor_of_an_overlay(two_runs: list[
         assert screen.view.cursor == 1
         await pilot.press("end")
         assert screen.view.cursor == 40
-        plot = screen.query_one("#compare-accuracy", Overlay)
+        plot = screen.query_one("#compare-accuracy", Plot)
         assert plot.cells is not None and plot.cells.scales is not None
         await pilot.click(plot, offset=(LABEL_WIDTH + plot.cells.scales.column(20), 5))
         assert screen.view.cursor == 20
@@ -456,14 +456,14 @@ async def test_a_click_home_and_end_set_the_cursor_of_an_overlay(two_runs: list[
 async def test_zoomed_in_at_an_epoch_runs_of_different_length_are_compared_there(tmp_path: Path) -> None:
     runs = [summarise(fake_folder(tmp_path, name, n_epochs=n)) for name, n in (("long", 100), ("short", 12))]
     async with overlaid(runs, (160, 40)) as (screen, pilot):
-        legend, plot = screen.query_one("#compare-runs", Sheet), screen.query_one("#compare-loss", Overlay)
+        legend, plot = screen.query_one("#compare-runs", Sheet), screen.query_one("#compare-loss", Plot)
         await pilot.press("plus", "plus")
-        assert "validation loss (last 25)" in plot.text
+        assert "validation loss (last 25)" in plot.heading
         screen.view.cursor = 10
         await pilot.press("right")
         assert plot.cells is not None and plot.cells.scales is not None
         assert plot.cells.scales.x.low <= 11 <= plot.cells.scales.x.high
-        assert "(epochs 1–25)" in plot.text
+        assert "(epochs 1–25)" in plot.heading
         assert {"a", "b"} <= set(plot.cells.char.ravel().tolist()), "both runs are in sight"
         assert all("epoch 11: loss 0." in text for text in legend.text.splitlines())
         screen.view.cursor = 20

@@ -29,10 +29,10 @@ from noodle_tui.tui.runs_text import LETTERS, in_words
 from noodle_tui.tui.sources import in_parts
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.dialogs import ANYWHERE, Help
-from noodle_tui.tui.widgets.drawing import Picture
+from noodle_tui.tui.widgets.drawing import RUN, RUNS, Curve, Picture
 from noodle_tui.tui.widgets.key_bar import KeyBar
-from noodle_tui.tui.widgets.overlay import Line, Overlay
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
+from noodle_tui.tui.widgets.plot import Plot
 from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.widgets.too_small import TooSmall
 
@@ -79,7 +79,7 @@ class CompareScreen(Screen[None]):
 
     def __init__(self, runs: Sequence[RunSummary]):
         super().__init__()
-        self.runs = runs[: len(LETTERS)]
+        self.runs = runs[:RUNS]
         self.states = [RunState() for _ in self.runs]
         self.curves = [Curves() for _ in self.runs]
         self.errors = [""] * len(self.runs)
@@ -90,8 +90,8 @@ class CompareScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Lines(id="compare-title")
         with Horizontal(id="compare-plots"):
-            yield Overlay(id="compare-loss")
-            yield Overlay(id="compare-accuracy")
+            yield Plot(id="compare-loss")
+            yield Plot(id="compare-accuracy")
         yield Sheet(id="compare-runs")
         with VerticalScroll(id="compare-below"):
             yield Sheet(id="compare-options")
@@ -155,25 +155,25 @@ class CompareScreen(Screen[None]):
         epoch = self._last_epoch()
         first, last = self.view.window(epoch, epoch)
         for what in ("loss", "accuracy"):
-            lines = [line for i in range(len(self.runs)) if (line := self._line(i, what)) is not None]
+            curves = tuple(curve for i in range(len(self.runs)) if (curve := self._curve(i, what)) is not None)
             log = self.view.log and what == "loss"
-            picture = Picture((), first, last, cursor=self.view.cursor, log=log,
+            picture = Picture(curves, first, last, cursor=self.view.cursor, log=log,
                               bounds=(0.0, 1.0) if what == "accuracy" else (-np.inf, np.inf))
             phase = {"val": "validation", "train": "training"}[self.phase]
             manner = manner_in_words(self.view, what, epoch, epoch)
             title = Content.assemble((f"{phase} {what}", "bold"), (manner, "$quiet"))
-            self.query_one(f"#compare-{what}", Overlay).show(title, lines, picture)
+            self.query_one(f"#compare-{what}", Plot).show(title, (), picture)
         detail = f"│ epoch {self.view.cursor}" if self.view.cursor is not None else f"{len(self.runs)} runs"
         self.query_one("#compare-title", Lines).show(
             headed_rule(Content.styled("Overlay", "bold"), max(self.size.width - 2, 1), Content.styled(detail, "$quiet")))
         self.query_one("#compare-runs", Sheet).show(self._legends)
 
-    def _line(self, i: int, what: str) -> Line | None:
+    def _curve(self, i: int, what: str) -> Curve | None:
         x, y = self.curves[i].column("epoch"), self.curves[i].column(f"{self.phase}_{what}")
         if self.phase == "val":  # an epoch without validation is no gap
             measured = np.isfinite(self.curves[i].column("low"))
             x, y = x[measured], y[measured]
-        return Line(i, LETTERS[i], x, smooth(y, self.view.smoothing)) if len(x) else None
+        return Curve(x, smooth(y, self.view.smoothing), RUN + i, letter=LETTERS[i]) if len(x) else None
 
     def _legends(self, width: int) -> list[Content]:
         """A line a run: a ━ name ✓ done   ★ 0.958  23/24  0.80–0.99   epoch 12: loss 0.31  accuracy 0.92
@@ -222,7 +222,7 @@ class CompareScreen(Screen[None]):
         return f"epoch {int(curves.column('epoch')[at])}: loss {_known(loss)}  accuracy {_known(accuracy)}"
 
     def _colour(self, i: int) -> str:
-        color = self.query_one("#compare-loss", Overlay).get_component_styles(f"overlay--run{i}").color
+        color = self.query_one("#compare-loss", Plot).get_component_styles(f"plot--run{i}").color
         return f"{color.hex} bold"
 
     # -- what she can do ----------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ class CompareScreen(Screen[None]):
         self._paint()
 
     def action_cursor(self, direction: int) -> None:
-        cells = self.query_one("#compare-loss", Overlay).cells
+        cells = self.query_one("#compare-loss", Plot).cells
         self.view.move_cursor(direction, cells.scales if cells else None, 1, max(self._last_epoch(), 1))
         self._paint()
 
@@ -259,7 +259,7 @@ class CompareScreen(Screen[None]):
         self.view.cursor_to(epoch, 1, max(self._last_epoch(), 1))
         self._paint()
 
-    def on_overlay_epoch_clicked(self, message: Overlay.EpochClicked) -> None:
+    def on_plot_epoch_clicked(self, message: Plot.EpochClicked) -> None:
         message.stop()
         self.action_cursor_to(message.epoch)
 

@@ -15,20 +15,22 @@ LABEL_WIDTH = 7  # the y axis' labels and a space
 X_LABELS = 1  # rows below the curves
 
 # What a cell is drawn with; the widget gives each its colour. NONE is a blank: it takes whatever ink comes before it.
-NONE, LABEL, GRID, EDGE, SHADE, HOLE, TRAIN_FADED, VALIDATION_FADED, TRAIN, VALIDATION, CURSOR, STAR = range(12)
+NONE, LABEL, GRID, EDGE, SHADE, HOLE, TRAIN_FADED, VALIDATION_FADED, TRAIN, VALIDATION, CURSOR, STAR, RUN = range(13)
+RUNS = 8  # that one plot can tell apart: from RUN on an ink each
 INKS = ("none", "label", "grid", "edge", "shade", "hole", "train-faded", "validation-faded", "train", "validation",
-        "cursor", "star")
+        "cursor", "star", *(f"run{i}" for i in range(RUNS)))
 PLAIN, BAND, COLUMN = range(3)  # what lies behind a cell: nothing, the band, the cursor's column
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One line: y at x, ascending in x, NaN where there is a gap. Dotted ones are told apart without colour."""
+    """One line: y at x, ascending in x, NaN where there is a gap. Dots, or a letter on it, tell it without colour."""
 
     x: Floats
     y: Floats
     ink: int
     dotted: bool = False
+    letter: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +112,7 @@ def draw(picture: Picture, width: int, height: int, *, shaded: bool = True) -> C
         _draw_band(inside, axes, picture.band, shaded)
     _draw_cursor(inside, axes, picture.cursor)
     _draw_curves(inside, axes, picture)
+    _draw_letters(inside, axes, picture)
     _draw_star(inside, axes, picture)
     cells.scales = axes
     return cells
@@ -251,6 +254,23 @@ def _ink(inside: Cells, patterns: NDArray[np.int32], ink: int) -> None:
     codes = (patterns[drawn] + braille.BLANK).astype("<u4")
     inside.char[drawn] = codes.view("<U1")
     inside.ink[drawn] = ink
+
+
+def _draw_letters(inside: Cells, axes: Axes, picture: Picture) -> None:
+    """The curves' letters, on the curves: at the end and, where they run long, at places that differ from one to the next."""
+    taken: set[tuple[int, int]] = set()
+    for curve in picture.curves:
+        shown = np.flatnonzero(np.isfinite(curve.y) & (curve.x >= picture.first) & (curve.x <= picture.last))
+        if not curve.letter or len(shown) == 0:
+            continue
+        part = (curve.ink - RUN + 1) / (RUNS + 1)
+        for i in {shown[-1], shown[int(part * (len(shown) - 1))]}:
+            row, column = axes.row(float(curve.y[i])), axes.column(float(curve.x[i]))
+            while (row, column) in taken:
+                column -= 1
+            taken.add((row, column))
+            if 0 <= row < axes.height and 0 <= column < axes.width:
+                inside.char[row, column], inside.ink[row, column] = curve.letter, curve.ink
 
 
 def _draw_star(inside: Cells, axes: Axes, picture: Picture) -> None:

@@ -44,7 +44,7 @@ class Plot(Painted):
     @property
     def heading(self) -> str:
         """What the rule above the plot says, without colours."""
-        return f"{self._title.plain} {self._details[0].plain}"
+        return " ".join(text.plain for text in (self._title, *self._details[:1]))
 
     @property
     def cells(self) -> Cells | None:

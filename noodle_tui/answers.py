@@ -18,7 +18,7 @@ from noodle_tui.listeners.console import ConsoleListener, clock
 from noodle_tui.names import as_argument, printable
 from noodle_tui.predict import PredictOutcome
 from noodle_tui.report import closing_lines
-from noodle_tui.run_folder import Follower, is_alive
+from noodle_tui.run_folder import Follower, has_checkpoint, is_alive
 from noodle_tui.stats import interval_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 
@@ -72,7 +72,7 @@ def print_table(columns: list[str], rows: list[list[str]]) -> None:
     for number, column in enumerate(columns):
         table.add_column(column, overflow="fold", no_wrap=number > 0)  # a long name is folded, and no number
     for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console.print(table)
 
 
@@ -103,6 +103,7 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
     if isinstance(state.ended, RunFailed):
         raise NoodleError(f"the run failed: {state.ended.error}")
     if state.ended is None:
-        raise NoodleError("the run was interrupted: its process is gone; pick it up with noodle run --headless --load-dir "
-                          f"{as_argument(folder)}")
+        way_on = (f"pick it up with noodle run --headless --load-dir {as_argument(folder)}" if has_checkpoint(folder) else
+                  "it had saved no checkpoint yet: start it anew")
+        raise NoodleError(f"the run was interrupted: its process is gone; {way_on}")
     return 130 if isinstance(state.ended, RunStopped) else 0

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import LAST_TIME, EpochDone
-from noodle_tui.run_folder import CHECKPOINT, PREVIOUS, has_checkpoint
+from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint
 from noodle_tui.weights import Origin
 
 VERSION = 1
@@ -53,8 +53,7 @@ class Session:
     order: str = ""  # fingerprint of their names in order: it decides which photos make up a batch
     weights_digest: str = ""  # SHA-256 of the file that training started from
     origin: Origin | None = None  # the run that this came from, where one is known
-    device_name: str = ""  # that trains it
-    precision: str = ""  # that it computes in, "fp32" or "bf16"
+    terms: dict[str, str] = field(default_factory=dict)  # what trains it: "device" (name), "precision", "processes"
     place: str = ""  # on a GPU: of the photos' pixels, which decides how crops are rounded, see Dataset.place
     comet_key: str = ""  # the Comet experiment to go on in
     times: int = 0  # how often it was picked up again
@@ -87,8 +86,7 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "fingerprint": session.fingerprint,
         "order": session.order,
         "start": {"digest": session.weights_digest, **(asdict(session.origin) if session.origin else {})},
-        "device_name": session.device_name,
-        "precision": session.precision,
+        "terms": dict(session.terms),
         "place": session.place,
         "comet_key": session.comet_key,
         "times": session.times,
@@ -170,7 +168,11 @@ def load_session(folder: Path) -> tuple[dict[str, Any], str]:
     except NoodleError as error:
         if not previous.is_file():
             raise
-        return _read(previous), f"{error}; {PREVIOUS}, the one saved before it, is used"
+        try:
+            return _read(previous), f"{error}; {PREVIOUS}, the one saved before it, is used"
+        except NoodleError as other:
+            raise NoodleError(f"{error}, and so is the one before ({other}): start a new run from its weights with --load-dir "
+                              f"{folder / MODEL}") from None
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -215,6 +217,7 @@ def restore(session: Session, content: dict[str, Any]) -> None:
         session.best = None if content["best"] is None else _best(content["best"], session.model)
         session.history = [EpochDone(**event) for event in content["history"]]
         session.times = content["times"] + 1
+        session.terms = _terms(content.get("terms", {}))
         session.changes = [str(change) for change in content.get("changes", ())]  # not always were they kept
         session.started = _time(content.get("started", 0.0))
         session.seconds = _time(content.get("seconds", 0.0))
@@ -230,6 +233,14 @@ def _time(stored: Any) -> float:
     if not 0 <= (time := float(stored)) <= LAST_TIME:
         raise ValueError("a time in it makes no sense")
     return time
+
+
+def _terms(stored: Any) -> dict[str, str]:
+    """Session.terms. ValueError where they make no sense."""
+    terms = {str(name): str(value) for name, value in stored.items()}
+    if terms.get("precision", "fp32") not in ("fp32", "bf16") or not terms.get("processes", "1").isdecimal():
+        raise ValueError("what trained it makes no sense")
+    return terms
 
 
 def _start(stored: Any) -> tuple[str, Origin | None]:

@@ -40,7 +40,7 @@ AGREE_EVERY = {"cpu": 1, "cuda": 16}  # steps between two agreements: each is a 
 GRACE = 25  # seconds from torchrun's SIGTERM; it kills after 30
 STOPPED = "stopped"  # the word that a rank leaves when it was asked to stop
 DIED = ("another process of this run ended without saying why (torchrun says which): what was saved last is in the run "
-        "folder; pick it up with --load-dir")
+        "folder; --load-dir picks it up where a checkpoint is there")
 
 
 @dataclass(frozen=True)

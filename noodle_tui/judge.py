@@ -26,7 +26,7 @@ def known_facts(job: Job, loaded: Loaded) -> RunFacts:
         train_counts=data.train.counts(n), val_counts=data.val.counts(n), train_people=data.train.people,
         val_people=data.val.people, unknown_people=sum(s.person is None for s in data.train.samples + data.val.samples),
         split_by=made.get("split_by"), split_seed=made.get("seed"), twins=data.twins, skipped=data.skipped,
-        left_out=made.get("left_out", {}), changes=loaded.session.changes, processes=job.world.size,
+        left_out=made.get("left_out", {}), changes=loaded.session.changes, terms=loaded.session.terms,
         fingerprint=data.fingerprint, weights=config.weights, origin=loaded.session.origin,
         weights_digest=loaded.session.weights_digest,
         device=str(device.torch_device), device_name=device.name, precision=device.precision, environment=environment(),

@@ -132,17 +132,20 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
     from noodle_tui.model import ARCHITECTURE
 
     config, before, world = job.config, job.before, job.world
+    terms = {"device": device.name, "precision": device.precision, "processes": str(world.size)}
     with stage("weights", "loading the network", job.emit) as progress:
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
         session.place = data.place if device.torch_device.type == "cuda" else ""
-        session.device_name, session.precision = device.name, device.precision
         if before:
             restore(session, before.content)
-            session.changes += before.changes + before.computed_otherwise(device.name, device.precision)
+            if session.epoch < config.n_epochs:
+                session.changes += before.changes + before.other_terms(terms)
+                session.terms = terms
             for group in session.optimizer.param_groups:
                 group.update(lr=config.lr, momentum=config.momentum)
         else:
+            session.terms = terms
             session.weights_digest, session.origin = digest_of(config.weights), origin_of(config.weights)
         session.started = session.started or time.time() - job.seconds
         if world.rank > 0:
@@ -156,7 +159,7 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
         job.emit(Message(level="warning", text=other_size(session.origin, config.input_size)))
     if not before and session.origin and not session.origin.tells(data.classes):
         job.emit(Message(level="warning", text=other_classes(session.origin, data.classes)))
-    for change in before.computed_otherwise(device.name, device.precision) if before else ():
+    for change in before.other_terms(terms) if before else ():
         job.emit(Message(level="warning", text=f"picked up on other terms: {change}"))
     if before and before.place == "gpu" and data.place == "host":
         job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "

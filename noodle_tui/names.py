@@ -3,7 +3,7 @@
 import re
 import shlex
 
-LEVEL = re.compile(r"_C(\d+)$")
+LEVEL = re.compile(r"_C(\d{1,9})$", re.ASCII)
 
 
 def classes_in(path: str, tokens: dict[str, str]) -> list[str]:

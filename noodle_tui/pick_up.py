@@ -44,12 +44,13 @@ class PickedUp:
         """Where the photos' pixels lay while a GPU trained, "gpu" or "host"; "" where none did."""
         return self.content.get("place", "")
 
-    def computed_otherwise(self, device_name: str, precision: str) -> list[str]:
-        """What computes otherwise from now on than before: another device, another precision. "auto" may stand for either."""
-        now = {"device": device_name, "precision": precision}
-        before = {"device": self.content.get("device_name"), "precision": self.content.get("precision")}
+    def other_terms(self, now: dict[str, str]) -> list[str]:
+        """In what it is trained otherwise from here on, if it is: see Session.terms. "auto" may have meant something else."""
+        if self.epoch >= self.config.n_epochs:
+            return []
+        before = self.content.get("terms", {})  # not always were they kept
         return [f"{name} {before[name]} up to epoch {self.epoch}, then {value}" for name, value in now.items()
-                if before[name] and before[name] != value]
+                if before.get(name, value) != value]
 
     @property
     def times(self) -> int:
@@ -147,6 +148,8 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
             )
     warnings += [f"picked up with another {name}: {getattr(before, name)} before, {value} now"
                  for name, value in changed.items()]
+    if "save_dir" in given.model_fields_set and not _same(given.save_dir, folder.parent):
+        warnings.append(f"--save-dir {given.save_dir}: not used, the run goes on in its own folder")
     changes = [f"{name} {getattr(before, name)} up to epoch {content['epoch']}, then {value}"
                for name, value in changed.items() if name in LEARNS_OTHERWISE]
     values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}

@@ -119,7 +119,8 @@ def answer(file: Path, probabilities: list[float], classes: list[str]) -> Answer
 
 
 def image_files(paths: list[Path]) -> Iterator[Path]:
-    """Files as given; of folders, every file with an image's ending, at any depth, sorted. NoodleError for what isn't there."""
+    """Files as given; of folders, every file with an image's ending, at any depth, sorted. NoodleError for a folder that can't
+    be listed."""
     from noodle_tui.rejig.scan import image_endings
     from noodle_tui.samples import cannot_list
 
@@ -127,7 +128,5 @@ def image_files(paths: list[Path]) -> Iterator[Path]:
         if path.is_dir():
             yield from sorted(Path(parent, name) for parent, _, names in os.walk(path, onerror=cannot_list) for name in names
                               if os.path.splitext(name)[1].lower() in image_endings())
-        elif path.exists() or path.is_symlink():
+        else:  # whether it is there is seen when it is read: the others are answered all the same
             yield path
-        else:
-            raise NoodleError(f"{path}: there is no such file or folder")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noodle_tui import run_folder
-from noodle_tui.config import RunConfig
+from noodle_tui.config import RunConfig, options
 from noodle_tui.control import Control
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
 from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, shared
@@ -31,7 +31,7 @@ from noodle_tui.loggers import check_loggers, loggers
 from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.rejig import real_folders
-from noodle_tui.samples import class_folders, options_told
+from noodle_tui.samples import class_folders, options_told, unread_options
 from noodle_tui.stage import stage
 from noodle_tui.weights import check_file
 
@@ -141,9 +141,24 @@ def announce(job: Job, folder: Path) -> RunStarted:
                          n_epochs=job.config.n_epochs, pid=os.getpid(), host=os.uname().nodename,
                          resumed_at=job.before.epoch if job.before else 0, cwd=os.getcwd())
     job.emit(started)
-    for warning in job.before.warnings if job.before else []:
+    for warning in job.before.warnings if job.before else warnings_of(job.config):
         job.emit(Message(level="warning", text=warning))
+    if job.config.comet and job.config.debug:
+        job.emit(Message(level="info", text="Comet stays off with --debug"))
     return started
+
+
+def warnings_of(config: RunConfig) -> list[str]:
+    """What a new run does otherwise than her options may have her think."""
+    found = []
+    if unread := unread_options(config):
+        flags = {option.name: f"--{option.flag}" for option in options()}
+        found.append(f"{', '.join(flags[name] for name in unread)}: not used, since the photos in {config.data_dir} are taken "
+                     "as they are sorted; --rejig-data sorts them")
+    if config.load_dir is not None and config.load_dir.is_dir():
+        found.append(f"{config.load_dir} has no checkpoint to go on from: this is a new run, from its weights and with the "
+                     "options given here")
+    return found
 
 
 def rejig(job: Job) -> None:

@@ -85,6 +85,19 @@ def options_told(config: RunConfig) -> dict[str, Any]:
     return options_as_used(config, made)
 
 
+def unread_options(config: RunConfig) -> list[str]:
+    """The options that were given and change nothing, since they are rejig's and it isn't asked for. Those that say what rejig
+    did say nothing wrong."""
+    if config.rejig_data:
+        return []
+    made: Mapping[str, Any] = {}
+    with contextlib.suppress(NoodleError):  # what is wrong with it is said when the photos are looked at
+        made = rejig_options(config.data_dir) or {}
+    values = config.model_dump(mode="json")
+    return [name for name in ("stimuli", "classes", "val_fraction", "split_by", "mode")
+            if name in config.model_fields_set and made.get(name) != values[name]]
+
+
 def order_fingerprint(samples: Sequence[Sample]) -> str:
     """SHA-256 of the names in their order: that decides which photos make up a batch. No name can be read from it."""
     return hashlib.sha256("\n".join(sample.name for sample in samples).encode("utf-8", "surrogateescape")).hexdigest()

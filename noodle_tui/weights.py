@@ -61,16 +61,18 @@ def fetch_imagenet(
 
     `check` is asked all the while, however long the network is silent; what it raises ends the download.
     """
-    file = imagenet_file()
+    file, there = imagenet_file(), False
     try:
         remove_dead_parts(file)
-        if not (file.exists() and checksum_ok(file)):
+        there = file.exists()
+        if not (there and checksum_ok(file)):
             _download(imagenet_url(), file, progress, check)
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise NoodleError(
-            f"the ImageNet weights could not be downloaded{_by_proxy(imagenet_url())} ({reason}): on a machine with internet "
-            f"get {imagenet_url()} and put it at {file}, or use --weights FILE or --weights none"
+            ("the file of the ImageNet weights is damaged, and a whole one" if there else "the ImageNet weights") +
+            f" could not be downloaded{_by_proxy(imagenet_url())} ({reason}): on a machine with internet get {imagenet_url()} "
+            f"and put it at {file}, or use --weights FILE or --weights none"
         ) from None
     return file
 

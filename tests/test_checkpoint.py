@@ -157,6 +157,7 @@ def test_both_damaged_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(NoodleError, match="is damaged or no checkpoint") as raised:
         load_session(tmp_path)
     assert "\n" not in str(raised.value)
+    assert all(name in str(raised.value) for name in (CHECKPOINT, PREVIOUS, "--load-dir"))
 
 
 def test_none_at_all(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from conftest import FinishedRun
 from fake_runs import fake_events
 from fake_stimuli import draw_seed_like
 
+from noodle_tui.demo import draw_stimuli
 from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunStopped, to_json
 from noodle_tui.run_folder import Follower, list_runs, locked, read_state
 
@@ -244,6 +245,33 @@ def test_predict_answers_the_others_and_names_what_it_cannot_read(finished: Fini
         assert done.stderr.strip() == f"noodle: {tmp_path}/[red]x[bold].jpg: not an image, whatever its ending says"
         assert str(good) in done.stdout
     assert json.loads(done.stdout)["answers"][0]["predicted"] in ("happy", "sad")
+
+
+def test_an_undo_that_is_only_tried_changes_nothing(tmp_path):
+    draw_stimuli(tmp_path / "photos", people=2)
+    place = ["--stimuli", "photos", "--data-dir", "sorted"]
+    assert noodle("rejig", *place, cwd=tmp_path).returncode == 0
+    before = sorted(tmp_path.rglob("*"))
+    done = noodle("rejig", *place, "--undo", "--dry-run", cwd=tmp_path)
+    assert done.returncode == 0 and "nothing was changed (--dry-run)" in done.stdout
+    assert f"80 photos would be taken out of sorted and put back into {tmp_path / 'photos'}" in done.stdout
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_options_that_change_nothing_are_said_to(data_dir, tmp_path):
+    done = noodle("run", "--headless", "--data-dir", str(data_dir), *SMALL, "--n-epochs", "1", "--split-by", "person",
+                  "--mode", "link", "--comet", "--debug", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"! --split-by, --mode: not used, since the photos in {data_dir} are taken as they are sorted" in done.stdout
+    assert "Comet stays off with --debug" in done.stdout
+    [folder] = list_runs(tmp_path / "weights")
+    more = noodle("run", "--headless", "--load-dir", str(folder), "--save-dir", "elsewhere", "--n-epochs", "2", cwd=tmp_path)
+    assert "! --save-dir elsewhere: not used, the run goes on in its own folder" in more.stdout
+    for name in ("checkpoint.pt", "checkpoint.prev.pt"):
+        (folder / name).unlink(missing_ok=True)
+    new = noodle("run", "--headless", "--load-dir", str(folder), "--data-dir", str(data_dir), "--device", "cpu", "--input-size",
+                 "32", "--n-epochs", "1", cwd=tmp_path)
+    assert f"! {folder} has no checkpoint to go on from: this is a new run, from its weights" in new.stdout, new.stderr
 
 
 def test_runs_lists_what_is_there(finished: FinishedRun):

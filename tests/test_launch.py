@@ -270,6 +270,18 @@ def test_watch_opens_live_on_a_batch_job_and_stops_it(app, data_dir, tmp_path):
     assert terminal.ended() == 0
 
 
+@pytest.mark.parametrize("to_all", [False, True])
+def test_an_interrupt_by_hand_stops_and_saves(to_all, app, tmp_path):
+    terminal = app("--n-epochs", "300")
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    folder = wait_for_epoch(tmp_path / "weights", 1)
+    (os.killpg if to_all else os.kill)(terminal.process.pid, signal.SIGINT)
+    terminal.until("The run is stopped and saved")
+    assert terminal.ended() == 130
+    assert read_state(folder).status == "stopped"
+
+
 def test_a_killed_app_leaves_a_usable_terminal_and_says_so(app, tmp_path):
     terminal = app("--n-epochs", "300")
     terminal.until("ready")

@@ -82,11 +82,15 @@ def test_an_option_that_may_change_is_taken_and_said(name: str, value: Any, fold
 
 def test_another_device_or_precision_is_known_by_what_it_is_not_by_what_was_asked_for(folder: Path) -> None:
     before = pick_up(folder, given(load_dir=folder))
-    assert before.computed_otherwise("NVIDIA H100", "bf16") == [], "it is not told"
-    before.content.update(device_name="NVIDIA H100", precision="bf16")
-    assert before.computed_otherwise("NVIDIA H100", "bf16") == []
-    assert before.computed_otherwise("CPU", "fp32") == ["device NVIDIA H100 up to epoch 4, then CPU",
-                                                        "precision bf16 up to epoch 4, then fp32"]
+    assert before.other_terms({"device": "CPU", "precision": "fp32"}) == [], "it is not told"
+    before.content["terms"] = {"device": "NVIDIA H100", "precision": "bf16", "processes": "1"}
+    assert before.other_terms({"device": "NVIDIA H100", "precision": "bf16"}) == []
+    assert before.other_terms({"device": "CPU", "precision": "fp32", "processes": "2"}) == [
+        "device NVIDIA H100 up to epoch 4, then CPU", "precision bf16 up to epoch 4, then fp32",
+        "processes 1 up to epoch 4, then 2"]
+    done = pick_up(folder, given(load_dir=folder, n_epochs=4))
+    done.content["terms"] = {"precision": "bf16"}
+    assert done.other_terms({"precision": "fp32"}) == [], "nothing is trained any more"
 
 
 @pytest.mark.parametrize(("n_epochs", "ok"), [(3, False), (4, True)])

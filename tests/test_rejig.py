@@ -156,6 +156,17 @@ def test_a_changed_source_is_copied_anew_and_the_last_copy_is_never_removed(stim
     assert gone.read_bytes() == old
 
 
+def test_a_source_that_was_spoiled_does_not_take_the_place_of_its_good_copy(stimuli, data):
+    rejig(stimuli, data, mode="copy")
+    before, spoiled = tree(data), stimuli / "34/34M_Ne_to_Sa_C03.JPG"
+    spoiled.write_bytes(spoiled.read_bytes()[:100])
+    assert rejig(stimuli, data, mode="copy").already_done
+    draw(stimuli / "34/34M_Ne_to_Sa_C99.JPG")  # something to do
+    rejig(stimuli, data, mode="copy")
+    photos = {content for name, content in before.items() if not name.startswith("rejig.")}
+    assert photos <= set(tree(data).values())
+
+
 def test_another_photo_at_a_moved_photos_place(stimuli, data):
     rejig(stimuli, data)
     place = stimuli / "34/34M_Ne_to_Sa_C03.JPG"

@@ -391,8 +391,9 @@ def test_of_photos_that_were_sorted_before_the_options_are_rejigs():
 
 
 def test_methods_follow_the_options():
-    config = RunConfig(lr=0.05, batch_size=8, input_size=128, seed=7).model_dump(mode="json")
-    facts = facts_of(config=config, split_by="person", weights="none", precision="fp32", resumed=2)
+    config = RunConfig(batch_size=8, input_size=128, seed=7).model_dump(mode="json")
+    epochs = [replace(epoch, lr=0.05) for epoch in facts_of().epochs]  # it is the epochs' own that counts
+    facts = facts_of(config=config, epochs=epochs, split_by="person", weights="none", precision="fp32", resumed=2)
     by_person = report_markdown(facts, evaluation_of())
     for words in ("random weights", "batches of 8", "learning rate 0.05", "resized to 128 x 128", "seed 7",
                   "Whole people were held", "32-bit floating point", "took, in 3 parts, 12 seconds", "no weight decay"):
@@ -402,7 +403,7 @@ def test_methods_follow_the_options():
 
 def test_methods_say_what_changed_on_the_way_and_who_took_part():
     epochs = [replace(epoch(i, 5, 20), lr=0.01 if i < 4 else 1e-5) for i in range(1, 6)]
-    facts = facts_of(epochs=epochs, best_epoch=1, processes=4, split_by="person",
+    facts = facts_of(epochs=epochs, best_epoch=1, terms={"processes": "4"}, split_by="person",
                      left_out={"unreadable image": 6, "no class's token in its name": 40})
     text = report_markdown(facts, evaluation_of())
     for words in ("(learning rate 0.01 in epochs 1 to 3, 1e-05 in epochs 4 to 5, momentum",
@@ -412,7 +413,7 @@ def test_methods_say_what_changed_on_the_way_and_who_took_part():
         assert words in text, words
     written = report_json(facts, evaluation_of())
     assert written["training"]["processes"] == 4 and written["data"]["left_out"]["unreadable image"] == 6
-    whole = facts_of(processes=2, config={**facts.config, "sync_bn": True})
+    whole = facts_of(terms={"processes": "2"}, config={**facts.config, "sync_bn": True})
     assert "batch normalisation over the whole batch" in report_markdown(whole, evaluation_of())
 
 

@@ -22,7 +22,7 @@ from torchvision.models import resnet18
 
 from noodle_tui import loading
 from noodle_tui.checkpoint import load_session, save_session
-from noodle_tui.config import RunConfig
+from noodle_tui.config import RunConfig, make_config
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import (
@@ -281,14 +281,25 @@ def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished:
 
 def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path) -> None:
     before = load_session(copy_of_finished)[0]
-    other = {"fp32": "bf16", "bf16": "fp32"}[before["precision"]]
-    save_session(copy_of_finished, {**before, "precision": other})  # as on another machine, where auto meant that
+    precision = before["terms"]["precision"]
+    other = {"fp32": "bf16", "bf16": "fp32"}[precision]
+    terms = {**before["terms"], "precision": other}
+    save_session(copy_of_finished, {**before, "terms": terms})  # as on another machine, where auto meant that
     events: list[Event] = []
     run(RunConfig(load_dir=copy_of_finished, n_epochs=4), [events.append])
-    change = f"precision {other} up to epoch 3, then {before['precision']}"
+    change = f"precision {other} up to epoch 3, then {precision}"
     assert f"picked up on other terms: {change}" in [m.text for m in events if isinstance(m, Message)]
     assert read_report(copy_of_finished)["training"]["changes"] == [change]
-    assert change in (copy_of_finished / "report.md").read_text()
+    assert f"Training was picked up on other terms: {change}." in (copy_of_finished / "report.md").read_text()
+
+
+def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_its_own(copy_of_finished: Path) -> None:
+    before = load_session(copy_of_finished)[0]["terms"]["precision"]
+    words = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}
+    run(make_config({"load_dir": copy_of_finished, "lr": 0.5, "precision": {"fp32": "bf16", "bf16": "fp32"}[before]}))
+    report = (copy_of_finished / "report.md").read_text()
+    assert "constant learning rate 0.01" in report and f"The arithmetic was {words[before]}" in report
+    assert read_report(copy_of_finished)["training"]["changes"] == []
 
 
 def test_another_batch_size_is_refused_and_nothing_touched(copy_of_finished: Path) -> None:

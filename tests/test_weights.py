@@ -121,6 +121,15 @@ def test_what_is_there_is_not_downloaded_again(server: Server) -> None:
     assert server.requests == 1
 
 
+def test_a_damaged_file_that_can_not_be_replaced_is_said_to_be_one(server: Server) -> None:
+    file = imagenet_file()
+    file.parent.mkdir(parents=True)
+    file.write_bytes(CONTENT[:100])
+    server.manner = "404"
+    with pytest.raises(NoodleError, match=r"^the file of the ImageNet weights is damaged, and a whole one could not be downl"):
+        fetch_imagenet()
+
+
 def test_a_damaged_file_of_an_earlier_day_is_replaced(server: Server) -> None:
     file = imagenet_file()
     file.parent.mkdir(parents=True)

@@ -25,8 +25,16 @@ def rejig_command(
 ) -> None:
     """Sort stimuli into train/val x class folders. --undo takes it back."""
     from noodle_tui.rejig import apply_rejig, plan_for, plan_in_words, undo_rejig
+    from noodle_tui.rejig.manifest import load_manifest
 
     config = make_config(given(values))
+    if undo and dry_run:
+        made = load_manifest(config.data_dir)
+        count = len(made.files) if made else 0
+        print(f"{count} photos would be taken out of {config.data_dir}" +
+              (f" and put back into {made.stimuli}" if made and made.mode == "move" else ""))
+        print("nothing was changed (--dry-run)")
+        return
     if undo:
         count = undo_rejig(config.data_dir, stimuli=config.stimuli)
         print(f"{count} photos are taken out of {config.data_dir}; moved ones are back where they came from")
@@ -72,7 +80,7 @@ def demo_command(
 
 @with_options(["device", "debug"])
 def predict_command(
-    paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH…")],
+    paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH…", readable=False)],
     load_dir: Annotated[Path, typer.Option("--load-dir", help="the run folder (or its model.pth)", metavar="RUN")],
     format: Annotated[str, typer.Option("--format", help="table, csv or json", metavar="table|csv|json")] = "table",
     **values: Any,

@@ -140,6 +140,10 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
         left = planned & scanned if mode == "move" else set[str]()
         _refuse_strangers(strangers, planned, mode)
         standing_at = _standing_at(data_dir, made, mode, photos, standing, scanned, stimuli) if made else {}
+        if made and made.mode == mode == "copy":  # a source that was spoiled since doesn't take the place of its good copy
+            changed = [path for path in photos.paths if path in standing and path not in standing_at]
+            spoiled = unreadable(str(stimuli), changed, check, progress)
+            standing_at |= {path: f"{data_dir}/{standing[path].target}" for path in spoiled}
         arranged = (made is not None and made.mode == mode and len(standing_at) == len(photos.paths)
                     and made.files == _files(stimuli, photos, held_out))
         if left or not arranged:

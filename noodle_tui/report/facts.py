@@ -44,7 +44,12 @@ class RunFacts:
     seconds: float  # of work, interruptions not counted
     resumed: int = 0  # how often the run was picked up again
     changes: list[str] = field(default_factory=list)  # options that it was picked up with and that decide what is learnt
-    processes: int = 1  # that trained together (torchrun)
+    terms: dict[str, str] = field(default_factory=dict)  # what trained it last: see Session.terms
+
+    @property
+    def processes(self) -> int:
+        """That trained together (torchrun)."""
+        return int(self.terms.get("processes", 1))
     twins: int = 0  # validation images whose file is also in training
     origin: Origin | None = None  # the run that a weights file comes from, where one is known
     weights_digest: str = ""  # SHA-256 of a weights file

@@ -152,7 +152,7 @@ def _learning_rate(facts: RunFacts) -> str:
         else:
             parts.append((epoch.lr, epoch.epoch, epoch.epoch))
     if len(parts) < 2:
-        return f"constant learning rate {facts.config['lr']:g}"
+        return f"constant learning rate {parts[0][0] if parts else facts.config['lr']:g}"
     return "learning rate " + ", ".join(f"{rate:g} in epoch{f' {last}' if first == last else f's {first} to {last}'}"
                                         for rate, first, last in parts)
 
@@ -194,10 +194,12 @@ def _start(facts: RunFacts) -> str:
 def methods(facts: RunFacts) -> str:
     """The Methods paragraph, in words made from the options as run."""
     o, env, size = facts.config, facts.environment, facts.config["input_size"]
-    arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[facts.precision]
+    precision, device = facts.terms.get("precision", facts.precision), facts.terms.get("device", facts.device_name)
+    arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[precision]
     again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
     among = f" of {number_of(len(facts.train_people), 'person')}" if facts.train_people else ""
     val_among = f" of {number_of(len(facts.val_people), 'person')}" if facts.val_people else ""
+    others = [change for change in facts.changes if not change.startswith("lr ")]  # the learning rate is told by epochs
     n_epochs, validated = len(facts.epochs), len(facts.validated)
     when = "each epoch" if validated == n_epochs else f"each of {validated} epochs"
     sentences = [
@@ -215,8 +217,9 @@ def methods(facts: RunFacts) -> str:
         f"{number_of(sum(facts.val_counts), 'validation image')}{val_among}; the weights of the epoch with the most right",
         f"answers were kept (epoch {facts.best_epoch}; the earliest of equals).",
         f"Order and augmentation follow from the seed {o['seed']}.",
-        f"The arithmetic was {arithmetic} on {_escape(facts.device_name)}; training took{again}",
+        f"The arithmetic was {arithmetic} on {_escape(device)}; training took{again}",
         f"{number_of(round(facts.seconds), 'second')} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
         f"Python {env['python']}, PyTorch {env['torch']}, torchvision {env['torchvision']}.",
+        *([f"Training was picked up on other terms: {_escape('; '.join(others))}."] if others else []),
     ]
     return " ".join(sentences)

@@ -126,7 +126,7 @@ class NoodleApp(App[None]):
         self._terminal = terminal_streams()
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self.hang_up)
-        for number in (signal.SIGTERM, signal.SIGUSR1):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # no key: a terminal that is drawn on sends no SIGINT
             loop.add_signal_handler(number, self.stop_and_leave, f"stopped by {signal.Signals(number).name}")
         self.set_interval(TERMINAL_EVERY, self._look_at_terminal)
 

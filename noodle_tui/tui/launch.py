@@ -85,10 +85,9 @@ def _wait(child: int, hears: int, modes: Modes | None) -> int:
     def pass_on(number: int, _: FrameType | None) -> None:
         os.kill(child, number)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the app has the keyboard
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # and hears of a hang-up, too
-    signal.signal(signal.SIGTERM, pass_on)
-    signal.signal(signal.SIGUSR1, pass_on)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the app hears of it, too
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, pass_on)
     with os.fdopen(hears, "rb") as pipe:
         farewell = pipe.read()  # until the child detaches or ends
     if farewell:
@@ -133,7 +132,7 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
         return app.return_code or 0
     # From here on nobody watches. SIGTERM still stops and saves.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGUSR1):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, lambda n, _: run.control.stop(f"stopped by {signal.Signals(n).name}"))
     leave_terminal([0, 1, 2])
     leave_session()

@@ -125,7 +125,7 @@ def test_of_bad_photos_and_bad_weights_the_photos_are_said(
     with pytest.raises(NoodleError, match=r"nothing\.pth: damaged"):
         run(config)
     (own_data_dir / "train" / "sad" / "bad.jpg").write_text("hello")
-    with pytest.raises(NoodleError, match=r"1 image\(s\) can't be read: train/sad/bad\.jpg"):
+    with pytest.raises(NoodleError, match=r"1 image can't be read: train/sad/bad\.jpg"):
         run(config)
 
 

@@ -13,9 +13,9 @@ CHUNK = 512  # bytes: POSIX's smallest PIPE_BUF; a pipe that is writable at all 
 BACKLOG = 4_000_000  # bytes that wait for a reader; what comes on top is left out
 STREAMS = ("stdin", "stdout", "stderr")
 INCAPABLE = ("", "dumb", "unknown")  # values of TERM: terminals that know no control codes
-# What Textual switches on, switched off: mouse, focus, paste and size reports, kitty's keys, the other screen; a cursor again.
+# Textual's modes off: mouse, focus, paste and size reports, kitty's keys, its other screen. A cursor and line wrap on.
 RESET = b"\x1b[0m" + b"".join(b"\x1b[?%dl" % mode for mode in (1000, 1003, 1015, 1006, 1016, 1004, 2004, 2048)) + (
-    b"\x1b[<u\x1b[?1049l\x1b[?25h")
+    b"\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?7h")
 PATIENCE = 10.0  # seconds at the end, without the reader taking a byte, after which the rest is left out
 
 

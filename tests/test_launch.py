@@ -290,6 +290,7 @@ def test_a_killed_app_leaves_a_usable_terminal_and_says_so(app, tmp_path):
     os.kill(int((folder / "run.lock").read_text().split()[1]), signal.SIGKILL)
     terminal.until("noodle-tui: its process was ended by SIGKILL")
     assert terminal.ended() == 137
+    assert "goes on with it." in terminal.screen().replace("\n", " "), "lines are wrapped again"
     assert "\x1b[?1049l" in terminal.text and terminal.text.rindex("\x1b[?1003l") > terminal.text.rindex("\x1b[?1003h")
 
 

@@ -295,6 +295,14 @@ def test_tensorboard_that_is_not_installed(tmp_path: Path, stimuli: Path, monkey
     assert "pip install" in said(preflight(options(tmp_path, tensorboard=True)), "error", "tensorboard")
 
 
+def test_options_of_rejig_that_change_nothing_are_said_to(tmp_path: Path, stimuli: Path) -> None:
+    apply_rejig(plan_for(options(tmp_path, mode="copy", split_by="person", val_fraction=0.5)))
+    as_made = options(tmp_path, rejig_data=False, split_by="person", mode="copy")
+    assert "--stimuli: not used while --rejig-data is off" in said(preflight(as_made), "info", "rejig_data")
+    otherwise = options(tmp_path, rejig_data=False, split_by="file")
+    assert "--stimuli, --split-by: not used" in said(preflight(otherwise), "info", "rejig_data")
+
+
 def test_stimuli_that_can_not_be_looked_at_are_no_crash(tmp_path: Path, stimuli: Path) -> None:
     """Their name is longer than the system takes; the data folder's own classes count."""
     run_rejig = options(tmp_path, mode="copy")

@@ -24,6 +24,7 @@ from noodle_tui.preflight.photos import Photos, look_at_photos
 from noodle_tui.progress import Check, nothing
 from noodle_tui.rejig.manifest import manifest_stamp
 from noodle_tui.run_folder import is_alive
+from noodle_tui.samples import unread_options
 from noodle_tui.settings import load_settings
 from noodle_tui.weights import origin_of, other_size
 
@@ -179,7 +180,17 @@ def _look_at_photos(result: Preflight, check: Check, before: Preflight | None) -
         result, photos = _try(result, wanted, lambda: look_at_photos(config, check))
     if photos is None:
         return result
-    return replace(result.with_findings(*photos.findings(config)), photos=photos)
+    return replace(result.with_findings(*photos.findings(config), *_unread(result)), photos=photos)
+
+
+def _unread(result: Preflight) -> list[Finding]:
+    """Options of rejig's that were given for nothing. A run that is picked up brings all of its own."""
+    names = unread_options(result.config) if result.resumed_at is None else []
+    if not names:
+        return []
+    flags = ", ".join(f"--{option.flag}" for option in options() if option.name in names)
+    text = f"{flags}: not used while --rejig-data is off, the photos are taken as they are sorted"
+    return [Finding("info", "rejig_data", text)]
 
 
 def _look_at_manifest(result: Preflight) -> Preflight:
@@ -211,6 +222,8 @@ def _look_at_weights(result: Preflight) -> Preflight:
 
     if result.resumed_at is not None:
         return replace(result, weights="its own, as the checkpoint left them")
+    if result.config.load_dir is not None and result.errors:
+        return result  # of a run that can't be picked up in this way: that is to be mended, not other weights found
     weights = result.config.weights
     if weights == "none":
         return replace(result, weights="random (from scratch)").with_findings(

@@ -15,6 +15,7 @@ from noodle_tui.names import number_of, printable
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import LIVE, RunSummary
 from noodle_tui.tui import words
+from noodle_tui.tui.curves import View
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets import braille
 from noodle_tui.tui.widgets.drawing import VALIDATION, Band, Curve, Picture
@@ -262,7 +263,8 @@ def curve(run: RunSummary) -> Picture:
     bounds = [wilson_interval(round(accuracy * run.best_count), run.best_count) for accuracy in run.val_accuracy]
     low, high = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
     star = None if run.best_accuracy is None else (float(run.best_epoch), run.best_accuracy)
-    return Picture((Curve(x, y, VALIDATION),), 1, max(run.n_epochs, 2), Band(x, low, high), star, bounds=(0.0, 1.0))
+    first, last = View().window(run.epoch, run.n_epochs if run.alive else run.epoch)  # as Live has it
+    return Picture((Curve(x, y, VALIDATION),), first, last, Band(x, low, high), star, bounds=(0.0, 1.0))
 
 
 def unlike_default(run: RunSummary) -> list[tuple[str, str]]:

@@ -358,7 +358,9 @@ def test_nothing_is_left_of_a_finished_run(finished: FinishedRun) -> None:
 
 
 def test_an_option_that_would_make_it_another_run(finished: FinishedRun) -> None:
-    assert "was started with 42" in said(preflight(RunConfig(load_dir=finished.folder, seed=7)), "error", "seed")
+    refused = preflight(RunConfig(load_dir=finished.folder, seed=7))
+    assert "was started with 42" in said(refused, "error", "seed")
+    assert len(refused.errors) == 1, "it asks for no other weights"
 
 
 def test_a_run_that_is_going_on_is_not_picked_up(finished: FinishedRun) -> None:

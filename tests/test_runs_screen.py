@@ -25,7 +25,7 @@ from noodle_tui.summaries import RunSummary, summarise
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
 from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
-from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, sorted_runs, when_in_short
+from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, curve, sorted_runs, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.drawing import LABEL_WIDTH, RUN
 from noodle_tui.tui.widgets.painting import Lines
@@ -368,6 +368,12 @@ async def test_help(save_dir: Path) -> None:
     async with opened(save_dir) as (_, pilot, _):
         await pilot.press("question_mark")
         assert isinstance(pilot.app.screen, Help)
+
+
+def test_the_preview_of_a_run_that_has_ended_is_filled_by_its_curve(tmp_path: Path) -> None:
+    stopped = summarise(fake_folder(tmp_path, "short", "interrupted", n_epochs=400))
+    assert curve(stopped).last == stopped.epoch == 240
+    assert curve(replace(stopped, status="running")).last == 320
 
 
 # The overlay ----------------------------------------------------------------------------------------------------------

@@ -295,7 +295,7 @@ def test_a_killed_app_leaves_a_usable_terminal_and_says_so(app, tmp_path):
 
 
 def test_a_hang_up_by_hand_leaves_a_usable_terminal(app, tmp_path):
-    terminal = app("--n-epochs", "60")
+    terminal = app("--n-epochs", "25")
     terminal.until("ready")
     terminal.press("ctrl+r")
     folder = wait_for_epoch(tmp_path / "weights", 1)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import LAST_TIME, EpochDone
-from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint
+from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, working_folder
 from noodle_tui.weights import Origin
 
 VERSION = 1
@@ -100,7 +100,7 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "best": None if session.best is None else {**vars(session.best), "weights": dict(session.best.weights)},
         "history": [asdict(event) for event in session.history],
         "config": config,
-        "cwd": os.getcwd(),  # that its relative paths start from
+        "cwd": working_folder(),  # that its relative paths start from
     }
 
 

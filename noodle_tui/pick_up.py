@@ -10,7 +10,7 @@ from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError, one_line
 from noodle_tui.events import EpochDone, from_json
 from noodle_tui.names import as_argument, number_of
-from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today
+from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
 # value it would be another run.
@@ -130,9 +130,9 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     content, warning = load_session(folder)
     known = {option.name for option in options()}
     stored = {key: value for key, value in content["config"].items() if key in known}
-    then = str(Path(str(stored.get("save_dir", "")), folder.name))
+    then = str(Path(str(stored.get("save_dir", "")), os.path.basename(os.path.join(working_folder(), folder))))
     today = options_today(stored, str(content.get("cwd", "")), then, folder)
-    stored |= {name: today[name] for name in ("data_dir", "stimuli") if name in stored}
+    stored |= {name: today[name] for name in ("data_dir", "stimuli", "weights") if name in stored}
     before = make_config(stored)
     if "n_epochs" in given.model_fields_set and given.n_epochs < content["epoch"]:
         raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {number_of(content['epoch'], 'epoch')} "
@@ -157,7 +157,8 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values of an option are the same: two paths, where they lead to the same place."""
-    if isinstance(one, Path) and isinstance(other, Path):
-        return os.path.abspath(one) == os.path.abspath(other)
+    """Whether two values of an option are the same: two paths, where they lead to the same place. Weights may be a path."""
+    if isinstance(one, Path | str) and type(one) is type(other):
+        here = working_folder()
+        return os.path.normpath(os.path.join(here, one)) == os.path.normpath(os.path.join(here, other))
     return one == other

@@ -125,7 +125,7 @@ def image_files(paths: list[Path]) -> Iterator[Path]:
     from noodle_tui.samples import cannot_list
 
     for path in paths:
-        if path.is_dir():
+        if os.path.isdir(path):
             yield from sorted(Path(parent, name) for parent, _, names in os.walk(path, onerror=cannot_list) for name in names
                               if os.path.splitext(name)[1].lower() in image_endings())
         else:  # whether it is there is seen when it is read: the others are answered all the same

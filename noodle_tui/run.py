@@ -139,7 +139,7 @@ def saying_how_it_ends(job: Job, folder: Path) -> Iterator[None]:
 def announce(job: Job, folder: Path) -> RunStarted:
     started = RunStarted(name=job.config.namestr, folder=str(folder), config=options_told(job.config),
                          n_epochs=job.config.n_epochs, pid=os.getpid(), host=os.uname().nodename,
-                         resumed_at=job.before.epoch if job.before else 0, cwd=os.getcwd())
+                         resumed_at=job.before.epoch if job.before else 0, cwd=run_folder.working_folder())
     job.emit(started)
     for warning in job.before.warnings if job.before else warnings_of(job.config):
         job.emit(Message(level="warning", text=warning))

@@ -196,25 +196,45 @@ class Follower:
         return events
 
 
+def is_picked_up(folder: Path, ended: float) -> bool:
+    """Whether a run that ended at that time (seconds since 1970) is being picked up: its lock was taken since, and is held. It
+    writes nothing before it is known that it can go on."""
+    try:
+        return os.lstat(folder / LOCK).st_mtime > ended and is_alive(folder)
+    except OSError:
+        return False
+
+
+def working_folder() -> str:
+    """The folder that relative paths start from; "" where it was removed: a run that is under way doesn't need it."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
+
+
 def path_today(path: str, cwd: str, then: str, folder: Path) -> Path:
     """Where a path that a run was given leads now, wherever we are: `path` as seen from `cwd`, the folder that it was started
     in. Where nothing is there and the run's folder, `then` at the time, is `folder` now: what was moved along with it."""
+    here = working_folder()
+    if not os.path.isabs(cwd) or "\0" in cwd + path + then or not here:  # an older run doesn't say; a file may say anything
+        return Path(path)
     given = Path(cwd, path)
     if os.path.exists(given):
         return given
-    moved = Path(os.path.normpath(os.path.join(os.path.abspath(folder), os.path.relpath(given, Path(cwd, then)))))
+    moved = Path(os.path.normpath(os.path.join(here, folder, os.path.relpath(given, Path(cwd, then)))))
     return moved if os.path.exists(moved) else given
 
 
 def options_today(config: dict[str, Any], cwd: str, then: str, folder: Path) -> dict[str, Any]:
     """A run's options as they would be given here and now to use the same files; see `path_today`. Short where that is below
     the working folder."""
-    today = {**config, "save_dir": str(folder.parent)}
+    today, here = {**config, "save_dir": str(folder.parent)}, working_folder()
     for name in ("stimuli", "data_dir", "weights"):
         value = config.get(name)
         if isinstance(value, str) and value not in ("imagenet", "none"):
             path = path_today(value, cwd, then, folder)
-            today[name] = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+            today[name] = str(path.relative_to(here) if here and path.is_relative_to(here) else path)
     return today
 
 
@@ -224,6 +244,8 @@ def read_state(folder: Path) -> RunState:
     state = RunState.fold(Follower(folder).read())
     if state.ended is None and not alive:
         state.status = "interrupted"
+    elif state.ended is not None and alive and is_picked_up(folder, state.ended.time):
+        state.ended, state.status = None, "starting"
     return state
 
 

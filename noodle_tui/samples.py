@@ -93,9 +93,10 @@ def unread_options(config: RunConfig) -> list[str]:
     made: Mapping[str, Any] = {}
     with contextlib.suppress(NoodleError):  # what is wrong with it is said when the photos are looked at
         made = rejig_options(config.data_dir) or {}
-    values = config.model_dump(mode="json")
-    return [name for name in ("stimuli", "classes", "val_fraction", "split_by", "mode")
-            if name in config.model_fields_set and made.get(name) != values[name]]
+    given = {"stimuli": os.path.realpath(config.stimuli), "classes": set(config.classes), "val_fraction": config.val_fraction,
+             "split_by": config.split_by, "mode": config.mode}
+    made = {**made, "classes": set(made.get("classes", ()))}
+    return [name for name, value in given.items() if name in config.model_fields_set and made.get(name) != value]
 
 
 def order_fingerprint(samples: Sequence[Sample]) -> str:

@@ -18,6 +18,7 @@ from noodle_tui.run_folder import (
     MAX_LINE,
     has_checkpoint,
     is_alive,
+    is_picked_up,
     list_runs,
     open_plain,
     read_config,
@@ -214,6 +215,8 @@ class _Tally:
 
     def status(self, folder: Path) -> str:
         """The run's state; the lock tells a run that goes on from one that died without a word."""
+        if self.ending is not None and is_picked_up(folder, self.ending.time):
+            return "starting"
         if self.ending is not None:
             return {"RunDone": "done", "RunStopped": "stopped", "RunFailed": "failed"}[type(self.ending).__name__]
         if not is_alive(folder):

@@ -181,8 +181,10 @@ class Origin:
 
 def origin_of(weights: str) -> Origin | None:
     """Where a run's weights come from; None for the names "imagenet" and "none", and for a file that no run is known of."""
+    if weights in ("imagenet", "none"):
+        return None
     file = Path(os.path.realpath(weights))  # a link may be named otherwise, and lie elsewhere
-    if weights in ("imagenet", "none") or file.name != MODEL:
+    if file.name != MODEL:
         return None
     try:
         card = json.loads(read_plain(file.with_name(CARD), 1_000_000))

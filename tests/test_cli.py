@@ -254,7 +254,9 @@ def test_an_undo_that_is_only_tried_changes_nothing(tmp_path):
     before = sorted(tmp_path.rglob("*"))
     done = noodle("rejig", *place, "--undo", "--dry-run", cwd=tmp_path)
     assert done.returncode == 0 and "nothing was changed (--dry-run)" in done.stdout
-    assert f"80 photos would be taken out of sorted and put back into {tmp_path / 'photos'}" in done.stdout
+    assert "80 photos would be taken out of sorted, moved ones back to where they came from" in done.stdout
+    refused = noodle("rejig", "--stimuli", "others", "--data-dir", "sorted", "--undo", "--dry-run", cwd=tmp_path)
+    assert refused.returncode == 1 and "came from" in refused.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 

@@ -307,6 +307,15 @@ def test_a_hang_up_by_hand_leaves_a_usable_terminal(app, tmp_path):
     assert read_state(folder).status == "done"
 
 
+def test_a_hang_up_by_hand_without_a_run_leaves_a_usable_terminal(app):
+    terminal = app()
+    terminal.until("What will happen")
+    [child] = psutil.Process(terminal.process.pid).children()
+    child.send_signal(signal.SIGHUP)
+    assert terminal.ended() == 0
+    assert terminal.text.rindex("\x1b[?1049l") > terminal.text.rindex("\x1b[?1049h")
+
+
 def test_a_paused_run_that_is_detached_is_said_to_wait(app, tmp_path):
     terminal = app("--n-epochs", "300")
     terminal.until("ready")

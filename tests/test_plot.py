@@ -260,6 +260,9 @@ def test_the_axis_of_a_long_run_grows_with_it():
     ends = {0: 40, 30: 40, 40: 40, 41: 80, 200: 320, 320: 320, 321: 400, 400: 400}
     assert {epoch: View().window(epoch, 400)[1] for epoch in ends} == ends
     assert View().window(3, 12) == (1, 12)
+    view = View()
+    view.zoom_by(1, View().window(10, 1000)[1])
+    assert view.zoom == 20, "closer than the 40 that were shown"
 
 
 def test_a_zoomed_window_holds_the_cursor():

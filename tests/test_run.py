@@ -302,6 +302,21 @@ def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_
     assert read_report(copy_of_finished)["training"]["changes"] == []
 
 
+def test_a_run_does_not_need_the_folder_that_it_was_started_in(
+    runs_dir: Path, config_for: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+
+    def remove(event: Event) -> None:
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            (tmp_path / "gone").rmdir()
+
+    outcome = run(config_for(runs_dir, n_epochs=2, save_every=1), [remove])
+    assert outcome.status == "done" and load_session(outcome.folder)[0]["epoch"] == 2
+    assert run(RunConfig(load_dir=outcome.folder, n_epochs=3)).status == "done"
+
+
 def test_another_batch_size_is_refused_and_nothing_touched(copy_of_finished: Path) -> None:
     before = {f.name: f.stat().st_mtime_ns for f in copy_of_finished.iterdir() if f.name != "run.lock"}
     with pytest.raises(UsageError, match="--batch-size 5"):

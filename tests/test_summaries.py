@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from fake_folders import fake_folder
-from fake_runs import fake_events
+from fake_runs import STARTED_AT, fake_events
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Paused, RunStarted, StageProgress
@@ -38,6 +38,17 @@ def test_work_after_the_last_epoch_counts_in_a_run_that_was_killed(tmp_path: Pat
     last = max(event.time for event in Follower(folder).read())
     Recorder(folder, print)(StageProgress(stage="train", done=3, total=9, time=last + 300))
     assert summarise(folder).seconds == read_state(folder).seconds > 300
+
+
+@pytest.mark.parametrize("ended", ["done", "stopped", "failed"])
+def test_a_run_that_is_being_picked_up_is_starting_and_one_that_still_tidies_up_is_not(tmp_path: Path, ended: str) -> None:
+    folder = fake_folder(tmp_path, "run", ended)
+    with locked(folder):
+        assert (summarise(folder).status, summarise(folder).alive) == ("starting", True)
+        assert (read_state(folder).status, read_state(folder).ended) == ("starting", None)
+        os.utime(folder / "run.lock", (STARTED_AT, STARTED_AT))  # it has held its lock from the start on
+        assert summarise(folder).status == read_state(folder).status == ended
+    assert summarise(folder).status == read_state(folder).status == ended
 
 
 def test_an_epoch_in_another_form_is_read_too(tmp_path: Path) -> None:

@@ -25,18 +25,14 @@ def rejig_command(
 ) -> None:
     """Sort stimuli into train/val x class folders. --undo takes it back."""
     from noodle_tui.rejig import apply_rejig, plan_for, plan_in_words, undo_rejig
-    from noodle_tui.rejig.manifest import load_manifest
 
     config = make_config(given(values))
-    if undo and dry_run:
-        made = load_manifest(config.data_dir)
-        count = len(made.files) if made else 0
-        print(f"{count} photos would be taken out of {config.data_dir}" +
-              (f" and put back into {made.stimuli}" if made and made.mode == "move" else ""))
-        print("nothing was changed (--dry-run)")
-        return
     if undo:
-        count = undo_rejig(config.data_dir, stimuli=config.stimuli)
+        count = undo_rejig(config.data_dir, stimuli=config.stimuli, dry_run=dry_run)
+        if dry_run:
+            print(f"{count} photos would be taken out of {config.data_dir}, moved ones back to where they came from")
+            print("nothing was changed (--dry-run)")
+            return
         print(f"{count} photos are taken out of {config.data_dir}; moved ones are back where they came from")
         return
     with progress_bar("looking at the photos") as progress:

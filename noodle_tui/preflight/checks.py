@@ -93,6 +93,8 @@ def preflight(
         if "torch" not in sys.modules:
             report(replace(result, waiting_for="opening the run"))
         result = _look_at_load_dir(result)
+        if result.errors:  # that is to be mended first: what follows depends on the run's own options
+            return result
     check()
     result = _look_at_disk(_look_at_loggers(_look_at_manifest(result)))
     result = _look_at_photos(result, check, before)
@@ -222,8 +224,6 @@ def _look_at_weights(result: Preflight) -> Preflight:
 
     if result.resumed_at is not None:
         return replace(result, weights="its own, as the checkpoint left them")
-    if result.config.load_dir is not None and result.errors:
-        return result  # of a run that can't be picked up in this way: that is to be mended, not other weights found
     weights = result.config.weights
     if weights == "none":
         return replace(result, weights="random (from scratch)").with_findings(

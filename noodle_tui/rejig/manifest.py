@@ -58,8 +58,8 @@ def read_manifest(data_dir: Path) -> list[PlannedFile] | None:
 
 def rejig_options(data_dir: Path) -> dict[str, Any] | None:
     """How rejig made this data folder, as far as it is recorded: the run's options "classes", "val_fraction", "split_by",
-    "person" and "mode", the split's "seed", and "left_out" ({reason: files}). None if rejig didn't make it. NoodleError if
-    rejig.json is broken."""
+    "person" and "mode", "stimuli" as they are found today, the split's "seed", and "left_out" ({reason: files}). None if rejig
+    didn't make it. NoodleError if rejig.json is broken."""
     if manifest_stamp(data_dir) is None:
         return None
     try:
@@ -73,7 +73,8 @@ def rejig_options(data_dir: Path) -> dict[str, Any] | None:
     tokens = made.get("tokens")
     if isinstance(tokens, dict):
         made["classes"] = [f"{name}={token}" for name, token in tokens.items()]
-    wanted = {"classes": list, "val_fraction": float, "split_by": str, "person": str, "mode": str, "seed": int,
+    made["stimuli"] = _stimuli_today(data_dir, made)
+    wanted = {"stimuli": str, "classes": list, "val_fraction": float, "split_by": str, "person": str, "mode": str, "seed": int,
               "left_out": dict}
     return {key: made[key] for key, kind in wanted.items() if isinstance(made.get(key), kind)}
 

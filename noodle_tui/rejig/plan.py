@@ -140,10 +140,14 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
         left = planned & scanned if mode == "move" else set[str]()
         _refuse_strangers(strangers, planned, mode)
         standing_at = _standing_at(data_dir, made, mode, photos, standing, scanned, stimuli) if made else {}
-        if made and made.mode == mode == "copy":  # a source that was spoiled since doesn't take the place of its good copy
-            changed = [path for path in photos.paths if path in standing and path not in standing_at]
-            spoiled = unreadable(str(stimuli), changed, check, progress)
-            standing_at |= {path: f"{data_dir}/{standing[path].target}" for path in spoiled}
+        if made and made.mode == "copy":
+            copies = {path: f"{data_dir}/{standing[path].target}" for path in photos.paths if path in standing}
+            changed = [path for path, copy in copies.items() if path in scanned and not _is_fresh(copy, f"{stimuli}/{path}")]
+            if spoiled := unreadable(str(stimuli), changed, check, progress, whole=True):
+                first = next(iter(spoiled))
+                raise NoodleError(f"{number_of(len(spoiled), 'photo')} can't be read any more ({printable(first)}: "
+                                  f"{spoiled[first]}), but their copies can ({printable(copies[first])}): put those back in "
+                                  "their place, or remove what is broken")
         arranged = (made is not None and made.mode == mode and len(standing_at) == len(photos.paths)
                     and made.files == _files(stimuli, photos, held_out))
         if left or not arranged:

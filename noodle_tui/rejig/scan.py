@@ -68,8 +68,10 @@ def image_endings() -> frozenset[str]:
     return frozenset(ending for ending, kind in endings.items() if kind in readable)
 
 
-def unreadable(stimuli: str, paths: list[str], check: Check, progress: Progress) -> dict[str, str]:
-    """{relative path: reason} of the images whose header PIL can't identify. Pixels are not decoded.
+def unreadable(
+    stimuli: str, paths: list[str], check: Check, progress: Progress, whole: bool = False
+) -> dict[str, str]:
+    """{relative path: reason} of the images whose header PIL can't identify, or with `whole` whose pixels it can't decode.
 
     The headers are read in threads, which hides the latency of a network filesystem.
     """
@@ -79,7 +81,7 @@ def unreadable(stimuli: str, paths: list[str], check: Check, progress: Progress)
     with warnings.catch_warnings(), ThreadPoolExecutor(8) as pool:
         warnings.simplefilter("ignore")  # PIL warns of odd metadata on stderr, which would tear a screen
         try:
-            for chunk, reasons in zip(chunks, pool.map(lambda c: [_header(f"{stimuli}/{p}") for p in c], chunks),
+            for chunk, reasons in zip(chunks, pool.map(lambda c: [_trouble(f"{stimuli}/{p}", whole) for p in c], chunks),
                                       strict=True):
                 check()
                 found.update((path, reason) for path, reason in zip(chunk, reasons, strict=True) if reason)
@@ -98,8 +100,8 @@ def by_reason(left_out: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
     return dict(sorted(files.items(), key=lambda item: -len(item[1])))
 
 
-def _header(path: str) -> str | None:
-    """Why a file is no photo that PIL can identify; None if it is."""
+def _trouble(path: str, whole: bool) -> str | None:
+    """Why a file is no photo that PIL can identify (with `whole`: decode); None if it is."""
     from PIL import Image, UnidentifiedImageError
 
     from noodle_tui.images import BadImage, check_is_photo, open_image
@@ -107,6 +109,8 @@ def _header(path: str) -> str | None:
     try:
         with open_image(path) as image:
             check_is_photo(image)
+            if whole:
+                image.load()
             return None
     except BadImage as bad:
         return str(bad)

@@ -62,8 +62,9 @@ def recover_locked(data_dir: Path) -> None:
         _remove_if_empty(data_dir)
 
 
-def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = nothing) -> int:
-    """Put moved photos back to their sources, remove copies and links; returns how many photos were taken out.
+def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = nothing, dry_run: bool = False) -> int:
+    """Put moved photos back to their sources, remove copies and links; returns how many photos were taken out. `dry_run`: only
+    how many would be, if it can be done.
 
     Only what rejig made is touched: anything else in the data folder stays. Nothing is overwritten. `stimuli`, where
     given, must be the folder that the photos came from: a manifest from somebody else can't send them elsewhere.
@@ -83,6 +84,8 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = no
             raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}; to put them back "
                               f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
         _refuse_conflicts(data_dir, made)
+        if dry_run:
+            return len(made.files)
         count = take_apart(data_dir, made, check=check)
         _refuse_conflicts(data_dir, made)  # again: what came to stand at a source meanwhile was left alone
         os.unlink(data_dir / CSV_NAME)

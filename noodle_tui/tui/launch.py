@@ -90,16 +90,17 @@ def _wait(child: int, hears: int, modes: Modes | None) -> int:
         signal.signal(number, pass_on)
     with os.fdopen(hears, "rb") as pipe:
         farewell = pipe.read()  # until the child detaches or ends
-    if farewell:
-        hung_up, text = farewell.startswith(HUNG_UP), farewell.removeprefix(HUNG_UP).decode()
-        if hung_up:  # perhaps by kill -HUP, and the terminal is still there
-            restore_terminal(modes)
+    if farewell.startswith(HUNG_UP):  # perhaps by kill -HUP, and the terminal is still there
+        restore_terminal(modes)
+    if text := farewell.removeprefix(HUNG_UP).decode():
         _say(sys.stdout, text)
         return 0
     _, status = os.waitpid(child, 0)
     if os.WIFEXITED(status):
         return os.waitstatus_to_exitcode(status)
     restore_terminal(modes)
+    if os.WTERMSIG(status) == signal.SIGINT:  # ctrl+c, before there was anything
+        return EXIT_STOPPED
     name = signal.Signals(os.WTERMSIG(status)).name
     _say(sys.stderr, f"noodle-tui: its process was ended by {name}. A run that went on in it stands where it was saved last: "
          "`noodle runs` lists it, `noodle run --load-dir RUN` goes on with it.\n")
@@ -114,6 +115,7 @@ def _say(stream: TextIO, text: str) -> None:
 
 def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_last: bool, tells: int) -> int:
     """The child: the app, and then, if a run is still going on, that run without a terminal."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as long as there is nothing to save
     gc.disable()  # on the way to the first paint nothing is garbage; the app switches it on again
     share_one_heap()  # a run trains in a thread
     from noodle_tui.tui.app import NoodleApp
@@ -124,16 +126,18 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last and not values)
     app.run(mouse=mouse)
     run = app.background
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # what still goes on is stopped by them, and saved
+        signal.signal(number, lambda n, _: run and run.control.stop(f"stopped by {signal.Signals(n).name}"))
     if run is not None and run.control.stop_requested and (run.alive() or app.return_code == EXIT_STOPPED):
         run.join()
         print(_where_it_stands(run))
         return EXIT_STOPPED
     if run is None or not run.alive():
+        if app.hung_up:
+            os.write(tells, HUNG_UP)
         return app.return_code or 0
     # From here on nobody watches. SIGTERM still stops and saves.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda n, _: run.control.stop(f"stopped by {signal.Signals(n).name}"))
     leave_terminal([0, 1, 2])
     leave_session()
     with contextlib.suppress(BrokenPipeError), os.fdopen(tells, "wb") as pipe:  # nobody hears it after a hang-up

@@ -331,7 +331,7 @@ class LiveScreen(Screen[None]):
         self._paint_plots()
 
     def action_zoom(self, direction: int) -> None:
-        self.view.zoom_by(direction, max(self.state.n_epochs, self.state.epoch))
+        self.view.zoom_by(direction, View().window(self.state.epoch, self.state.n_epochs)[1])
         self._paint_plots()
 
     def action_cursor(self, direction: int) -> None:

@@ -262,7 +262,7 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         assert dialog.answers == [] and answers.count == 0, "none of another path"
         dialog.query_one("#predict-path").value = "x" * 300  # type: ignore[attr-defined]
         await pilot.press("enter")
-        await until(pilot, lambda: "File name too long" in str(dialog.query_one("#predict-note", Static).content))
+        await until(pilot, lambda: "file name too long" in str(dialog.query_one("#predict-note", Static).content))
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(pilot.app.screen, ResultScreen))
 

@@ -83,7 +83,8 @@ def _wait(child: int, hears: int, modes: Modes | None) -> int:
     up."""
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        os.kill(child, number)
+        with contextlib.suppress(ProcessLookupError):  # it has ended at this very moment
+            os.kill(child, number)
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the app hears of it, too
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
@@ -134,7 +135,8 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
         return EXIT_STOPPED
     if run is None or not run.alive():
         if app.hung_up:
-            os.write(tells, HUNG_UP)
+            with contextlib.suppress(BrokenPipeError):
+                os.write(tells, HUNG_UP)
         return app.return_code or 0
     # From here on nobody watches. SIGTERM still stops and saves.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

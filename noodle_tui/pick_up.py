@@ -139,7 +139,7 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
                          "already; give more, or leave the option out")
     warnings = [warning] if warning else []
     changed = {name: getattr(given, name) for name in sorted(given.model_fields_set - NOT_COMPARED)
-               if not _same(getattr(given, name), getattr(before, name))}
+               if not _same(name, getattr(given, name), getattr(before, name))}
     for option in options():
         if option.name in changed and option.name not in CHANGEABLE:
             raise UsageError(
@@ -148,7 +148,7 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
             )
     warnings += [f"picked up with another {name}: {getattr(before, name)} before, {value} now"
                  for name, value in changed.items()]
-    if "save_dir" in given.model_fields_set and not _same(given.save_dir, folder.parent):
+    if "save_dir" in given.model_fields_set and not _same("save_dir", given.save_dir, folder.parent):
         warnings.append(f"--save-dir {given.save_dir}: not used, the run goes on in its own folder")
     changes = [f"{name} {getattr(before, name)} up to epoch {content['epoch']}, then {value}"
                for name, value in changed.items() if name in LEARNS_OTHERWISE]
@@ -156,9 +156,9 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     return PickedUp(make_config(values), content, warnings, changes)
 
 
-def _same(one: Any, other: Any) -> bool:
-    """Whether two values of an option are the same: two paths, where they lead to the same place. Weights may be a path."""
-    if isinstance(one, Path | str) and type(one) is type(other):
+def _same(name: str, one: Any, other: Any) -> bool:
+    """Whether two values of the option `name` are the same: two paths, where they lead to the same place."""
+    if (isinstance(one, Path) and isinstance(other, Path)) or name == "weights":  # a name or a path, as text
         here = working_folder()
         return os.path.normpath(os.path.join(here, one)) == os.path.normpath(os.path.join(here, other))
     return one == other

@@ -334,31 +334,21 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {f.name: f.read_bytes() for f in folder.iterdir() if f.name != "run.lock"}
 
 
-def test_a_done_run_that_other_photos_keep_from_going_on_stays_done_and_untouched(
-    copy_of_finished: Path, own_data_dir: Path
+@pytest.mark.parametrize("status", ["done", "stopped"])
+def test_a_run_that_other_photos_keep_from_going_on_stays_what_it_was_and_untouched(
+    status: str, copy_of_finished: Path, own_data_dir: Path
 ) -> None:
+    if status == "stopped":
+        with (copy_of_finished / "events.jsonl").open("a") as file:
+            file.write(to_json(RunStopped(reason="asked", seconds=1.0)) + "\n")
     before = files_of(copy_of_finished)
     next((own_data_dir / "train" / "sad").iterdir()).unlink()
     events: list[Event] = []
     with pytest.raises(NoodleError, match="are not those that this run was trained on"):
         run(RunConfig(load_dir=copy_of_finished, data_dir=own_data_dir), [events.append])
     assert files_of(copy_of_finished) == before
-    assert read_state(copy_of_finished).status == "done"
+    assert read_state(copy_of_finished).status == status
     assert isinstance(events[-1], RunFailed)  # who watches is told
-
-
-def test_a_stopped_run_that_other_photos_keep_from_going_on_stays_stopped(
-    copy_of_finished: Path, own_data_dir: Path
-) -> None:
-    with (copy_of_finished / "events.jsonl").open("a") as file:
-        file.write(to_json(RunStopped(reason="asked", seconds=1.0)) + "\n")
-    before = files_of(copy_of_finished)
-    next((own_data_dir / "train" / "sad").iterdir()).unlink()
-    events: list[Event] = []
-    with pytest.raises(NoodleError, match="are not those that this run was trained on"):
-        run(RunConfig(load_dir=copy_of_finished, data_dir=own_data_dir), [events.append])
-    assert files_of(copy_of_finished) == before
-    assert read_state(copy_of_finished).status == "stopped"
     assert not any(isinstance(event, DataReady) for event in events), "these are not the run's photos"
 
 

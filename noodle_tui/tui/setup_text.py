@@ -71,7 +71,7 @@ def panel(result: "Preflight | None", problems: Sequence[tuple[str, str]], notes
     if result is not None and not problems:
         lines += _facts(result, width)
     small = [*notes, *(in_fields(f.text) for f in findings if f.level == "info")]
-    if findings and result is not None and result.photos is None:
+    if findings and result is not None and result.photos is None and result.config.load_dir is None:
         small.append("no photos at hand? f4 draws people who don't exist and fills the form in for them")
     if small:
         lines.append(Content(""))

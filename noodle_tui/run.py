@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noodle_tui import run_folder
-from noodle_tui.config import RunConfig, options
+from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
 from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, shared
@@ -150,11 +150,7 @@ def announce(job: Job, folder: Path) -> RunStarted:
 
 def warnings_of(config: RunConfig) -> list[str]:
     """What a new run does otherwise than her options may have her think."""
-    found = []
-    if unread := unread_options(config):
-        flags = {option.name: f"--{option.flag}" for option in options()}
-        found.append(f"{', '.join(flags[name] for name in unread)}: not used, since the photos in {config.data_dir} are taken "
-                     "as they are sorted; --rejig-data sorts them")
+    found = [unread] if (unread := unread_options(config)) else []
     if config.load_dir is not None and config.load_dir.is_dir():
         found.append(f"{config.load_dir} has no checkpoint to go on from: this is a new run, from its weights and with the "
                      "options given here")

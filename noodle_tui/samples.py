@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from noodle_tui.config import DEFAULT_PERSON, RunConfig
+from noodle_tui.config import DEFAULT_PERSON, RunConfig, options
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import level_in, person_in
 from noodle_tui.rejig import load_manifest, rejig_options
@@ -85,18 +85,23 @@ def options_told(config: RunConfig) -> dict[str, Any]:
     return options_as_used(config, made)
 
 
-def unread_options(config: RunConfig) -> list[str]:
-    """The options that were given and change nothing, since they are rejig's and it isn't asked for. Those that say what rejig
-    did say nothing wrong."""
+def unread_options(config: RunConfig) -> str:
+    """What to say of options that were given and change nothing, since they are rejig's and it isn't asked for; "" where there
+    are none. Those that say what rejig did say nothing wrong."""
     if config.rejig_data:
-        return []
+        return ""
     made: Mapping[str, Any] = {}
     with contextlib.suppress(NoodleError):  # what is wrong with it is said when the photos are looked at
         made = rejig_options(config.data_dir) or {}
     given = {"stimuli": os.path.realpath(config.stimuli), "classes": set(config.classes), "val_fraction": config.val_fraction,
              "split_by": config.split_by, "mode": config.mode}
     made = {**made, "classes": set(made.get("classes", ()))}
-    return [name for name, value in given.items() if name in config.model_fields_set and made.get(name) != value]
+    flags = [f"--{option.flag}" for option in options()
+             if option.name in config.model_fields_set & given.keys() and made.get(option.name) != given[option.name]]
+    if not flags:
+        return ""
+    return (f"{', '.join(flags)}: not used, since the photos in {config.data_dir} are taken as they are sorted; "
+            "--rejig-data sorts them")
 
 
 def order_fingerprint(samples: Sequence[Sample]) -> str:

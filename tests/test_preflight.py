@@ -301,7 +301,7 @@ def test_options_of_rejig_that_change_nothing_are_said_to(tmp_path: Path, stimul
     assert said(preflight(as_made), "info", "rejig_data") == ""
     otherwise = options(tmp_path, rejig_data=False, split_by="file", stimuli=tmp_path, classes=("happy=_Ha_", "sad=_Sa_"))
     text = said(preflight(otherwise), "info", "rejig_data")
-    assert text.startswith("--stimuli, --split-by: not used while --rejig-data is off"), text
+    assert text.startswith("--stimuli, --split-by: not used, since"), text
 
 
 def test_stimuli_that_can_not_be_looked_at_are_no_crash(tmp_path: Path, stimuli: Path) -> None:

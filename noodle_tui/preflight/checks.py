@@ -187,12 +187,8 @@ def _look_at_photos(result: Preflight, check: Check, before: Preflight | None) -
 
 def _unread(result: Preflight) -> list[Finding]:
     """Options of rejig's that were given for nothing. A run that is picked up brings all of its own."""
-    names = unread_options(result.config) if result.resumed_at is None else []
-    if not names:
-        return []
-    flags = ", ".join(f"--{option.flag}" for option in options() if option.name in names)
-    text = f"{flags}: not used while --rejig-data is off, the photos are taken as they are sorted"
-    return [Finding("info", "rejig_data", text)]
+    text = unread_options(result.config) if result.resumed_at is None else ""
+    return [Finding("info", "rejig_data", text)] if text else []
 
 
 def _look_at_manifest(result: Preflight) -> Preflight:

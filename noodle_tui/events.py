@@ -9,20 +9,40 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import Field, Strict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import from_json as parse_json
 
 from noodle_tui.stats import wilson_interval
 
-MOST = 2**53  # whole numbers below it are the same in every program that reads JSON
-LARGEST = 1e100
-LAST_TIME = 253_402_300_799 - 86_400 * 2  # seconds since 1970: nearly the end of year 9999, the last that calendars here know
 STAGES = ("rejig", "decode", "weights", "train", "evaluate")  # in their order
+LAST_TIME = 253_402_300_799 - 86_400 * 2  # seconds since 1970: nearly the end of year 9999, the last that calendars here know
+
+# What a file may hold where a number stands. Whole numbers up to 2**53 are the same in every program that reads JSON, and
+# numbers beyond 1e100, far beyond the float32 that losses are computed in, have no scale that could be drawn.
+Whole = Annotated[int, Strict(), Field(ge=0, lt=2**53)]
+EpochNumber = Annotated[Whole, Field(ge=1)]
+Flag = Annotated[bool, Strict()]
+Clock = Annotated[float, Strict(), Field(ge=0, le=LAST_TIME)]  # seconds since 1970
+Seconds = Annotated[float, Strict(), Field(ge=-LAST_TIME, le=LAST_TIME)]  # below 0 where the clock was set back meanwhile
+
+
+Number = Annotated[float, Strict(), Field(ge=-1e100, le=1e100)]
+
+
+def _null_is_nan(value: Any, check: ValidatorFunctionWrapHandler) -> float:
+    return math.nan if value is None else check(value)
+
+
+NumberOrNaN = Annotated[Number, WrapValidator(_null_is_nan)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    time: float = field(default_factory=time.time)  # seconds since 1970
+    time: Clock = field(default_factory=time.time)
 
 
 @dataclass(frozen=True)
@@ -30,10 +50,10 @@ class RunStarted(Event):
     name: str
     folder: str
     config: dict[str, Any]  # RunConfig as JSON
-    n_epochs: int
-    pid: int
+    n_epochs: Whole
+    pid: Whole
     host: str
-    resumed_at: int = 0  # epochs that were already done
+    resumed_at: Whole = 0  # epochs that were already done
     cwd: str = ""  # the folder that relative paths start from
 
 
@@ -46,29 +66,29 @@ class StageStarted(Event):
 @dataclass(frozen=True)
 class StageProgress(Event):
     stage: str
-    done: int  # images, bytes or, of an epoch, batches
-    total: int | None = None  # None where nobody knows
+    done: Whole  # images, bytes or, of an epoch, batches
+    total: Whole | None = None  # None where nobody knows
 
 
 @dataclass(frozen=True)
 class StageDone(Event):
     stage: str
-    seconds: float
+    seconds: Seconds
     text: str = ""
 
 
 @dataclass(frozen=True)
 class DataReady(Event):
     classes: list[str]  # in the order of the model's outputs
-    train_counts: list[int]  # images a class
-    val_counts: list[int]
-    people: int  # 0 where names tell none
-    people_in_both: int
-    skipped: int
+    train_counts: list[Whole]  # images a class
+    val_counts: list[Whole]
+    people: Whole  # 0 where names tell none
+    people_in_both: Whole
+    skipped: Whole
     fingerprint: str
     where: str  # where the pixels are kept, in words
-    twins: int = 0  # validation images whose file is also in training
-    val_people: int = 0
+    twins: Whole = 0  # validation images whose file is also in training
+    val_people: Whole = 0
 
 
 @dataclass(frozen=True)
@@ -82,18 +102,18 @@ class ModelReady(Event):
 
 @dataclass(frozen=True)
 class EpochDone(Event):
-    epoch: int  # 1 is the first
-    n_epochs: int
-    train_loss: float
-    train_correct: int
-    train_count: int
-    val_loss: float | None  # None in an epoch without validation
-    val_correct: int | None
-    val_count: int
-    lr: float
-    seconds: float
-    images_per_second: float
-    is_best: bool = False  # the best validation accuracy so far; the earlier epoch keeps a tie
+    epoch: EpochNumber  # 1 is the first
+    n_epochs: Whole
+    train_loss: NumberOrNaN
+    train_correct: Whole
+    train_count: Whole
+    val_loss: Number | None  # None in an epoch without validation
+    val_correct: Whole | None
+    val_count: Whole
+    lr: Number
+    seconds: Seconds
+    images_per_second: NumberOrNaN
+    is_best: Flag = False  # the best validation accuracy so far; the earlier epoch keeps a tie
 
     @property
     def train_accuracy(self) -> float:
@@ -112,7 +132,7 @@ class EpochDone(Event):
 class Saved(Event):
     what: str  # "checkpoint" or "model"
     file: str  # its name in the run folder
-    epoch: int
+    epoch: Whole
 
 
 @dataclass(frozen=True)
@@ -138,32 +158,32 @@ class Message(Event):
 
 @dataclass(frozen=True)
 class Paused(Event):
-    epoch: int
+    epoch: Whole
 
 
 @dataclass(frozen=True)
 class Resumed(Event):
-    epoch: int
+    epoch: Whole
 
 
 @dataclass(frozen=True)
 class RunDone(Event):
-    best_epoch: int
-    best_correct: int
-    best_count: int
-    seconds: float
+    best_epoch: Whole
+    best_correct: Whole
+    best_count: Whole
+    seconds: Seconds
 
 
 @dataclass(frozen=True)
 class RunStopped(Event):
     reason: str
-    seconds: float
+    seconds: Seconds
 
 
 @dataclass(frozen=True)
 class RunFailed(Event):
     error: str  # one line: what is wrong and what to do
-    seconds: float
+    seconds: Seconds
 
 
 Emit = Callable[[Event], None]
@@ -188,72 +208,37 @@ def _finite(value: Any) -> Any:
 def from_json(line: str | bytes) -> Event:
     """The event of one line. ValueError if it is none: broken JSON, an unknown kind, a missing or mistyped value."""
     try:
-        values = json.loads(line)
-        kind = KINDS[values.pop("event")]
-        known = {f.name: f.type for f in fields(kind)}
-        event = kind(**{key: _typed(kind.__name__, key, value, known[key])
-                        for key, value in values.items() if key in known})
-        _check_sense(event)
-    except (KeyError, TypeError, AttributeError, RecursionError, OverflowError, ValueError) as error:
+        try:
+            values = parse_json(line)
+        except ValueError:  # json is slower, and takes names that aren't UTF-8
+            values = json.loads(line)
+        event = _reader(values.pop("event")).validate_python(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        where = ".".join(str(part) for part in (error.title, *first["loc"]))
+        raise ValueError(f"not an event: {where}: {first['msg']}") from None
+    except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         raise ValueError(f"not an event: {str(error)[:100]}") from None
+    if not _makes_sense(event):
+        raise ValueError(f"not an event: the counts of {type(event).__name__} contradict each other")
     return event
 
 
-_CHECKS: dict[Any, tuple[type, ...]] = {
-    str: (str,), int: (int,), float: (int, float, type(None)), bool: (bool,),
-    int | None: (int, type(None)), float | None: (int, float, type(None)),
-    list[str]: (list,), list[int]: (list,), dict[str, Any]: (dict,),
-}
+@cache
+def _reader(kind: str) -> TypeAdapter[Event]:
+    return TypeAdapter(KINDS[kind])  # made when it is needed: that takes a while
 
 
-def _typed(kind: str, key: str, value: Any, wanted: Any) -> Any:
-    allowed = _CHECKS[wanted]
-    if not isinstance(value, allowed) or (bool not in allowed and isinstance(value, bool)):
-        raise ValueError(f"{kind}.{key} can't be {value!r}")
-    if wanted in (list[str], list[int]):
-        item = str if wanted == list[str] else int
-        if not all(isinstance(one, item) for one in value):
-            raise ValueError(f"{kind}.{key} can't be {value!r}")
-        if wanted == list[int]:
-            _check_whole(kind, key, *value)
-    if wanted in (int, int | None) and value is not None:
-        _check_whole(kind, key, value)
-    if wanted is float:  # null stands for NaN
-        return math.nan if value is None else _number(kind, key, value)
-    return _number(kind, key, value) if wanted == float | None and value is not None else value
-
-
-def _number(kind: str, key: str, value: float) -> float:
-    """ValueError for what is far beyond the float32 that losses are computed in: scales can't be drawn for it."""
-    if abs(value) > LARGEST:
-        raise ValueError(f"{kind}.{key} is out of bounds")
-    return float(value)
-
-
-def _check_whole(kind: str, key: str, *values: int) -> None:
-    """ValueError for what is no count, number of an epoch or process."""
-    if not all(0 <= value < MOST for value in values):
-        raise ValueError(f"{kind}.{key} is out of bounds")
-
-
-def _check_sense(event: Event) -> None:
-    """ValueError for values that no run writes and nothing that shows a run could take: a clock can't say them, more right
-    answers than images have no interval."""
-    seconds = getattr(event, "seconds", 0.0)  # below 0 where the clock was set back meanwhile
-    if not (0 <= event.time <= LAST_TIME and abs(seconds) <= LAST_TIME):
-        raise ValueError(f"a time of {type(event).__name__} is out of bounds")
+def _makes_sense(event: Event) -> bool:
+    """Whether what shows a run can take it: more right answers than images have no interval."""
     match event:
         case EpochDone():
-            sound = (event.epoch >= 1 and event.train_correct <= event.train_count
-                     and (event.val_correct or 0) <= event.val_count)
+            return event.train_correct <= event.train_count and (event.val_correct or 0) <= event.val_count
         case RunDone():
-            sound = event.best_correct <= event.best_count
+            return event.best_correct <= event.best_count
         case DataReady():
-            sound = len(event.classes) == len(event.train_counts) == len(event.val_counts)
-        case _:
-            sound = True
-    if not sound:
-        raise ValueError(f"the counts of {type(event).__name__} contradict each other")
+            return len(event.classes) == len(event.train_counts) == len(event.val_counts)
+    return True
 
 
 @dataclass
@@ -262,6 +247,7 @@ class RunState:
 
     status: str = "starting"  # starting, running, paused, done, stopped, failed; run_folder adds "interrupted"
     started: RunStarted | None = None
+    first_start: float | None = None  # seconds since 1970; `started` is the last, of a run that was picked up
     data: DataReady | None = None
     model: ModelReady | None = None
     stage: str = ""
@@ -284,7 +270,7 @@ class RunState:
 
     @property
     def n_epochs(self) -> int:
-        return self.started.n_epochs if self.started else 0
+        return self.started.n_epochs if self.started else self.epochs[-1].n_epochs if self.epochs else 0
 
     @property
     def epoch(self) -> int:
@@ -362,6 +348,7 @@ class RunState:
     def _start(self, event: RunStarted) -> None:
         """A run that is picked up again starts a second time: what it hadn't saved is done anew."""
         self.started, self.status, self.ended, self.error = event, "running", None, ""
+        self.first_start = event.time if self.first_start is None else self.first_start
         self.stage, self.stage_text, self.stage_done, self.stage_total = "", "", 0, None
         self.epochs = [e for e in self.epochs if e.epoch <= event.resumed_at]
         self.best = next((e for e in reversed(self.epochs) if e.is_best), None)

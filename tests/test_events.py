@@ -87,6 +87,11 @@ def test_anything_else_is_a_value_error(line):
     assert type(event).__name__ in KINDS
 
 
+def test_a_key_that_is_no_text_is_refused():
+    with pytest.raises(ValueError, match="not an event: Paused: "):
+        from_json('{"event": "Paused", "epoch": 1, "\\ud800": 1}')
+
+
 @pytest.mark.parametrize("change", [{"epoch": "1"}, {"epoch": True}, {"is_best": 1}, {"train_loss": "x"}, {"val_correct": 1.5}])
 def test_a_mistyped_value_is_refused(change):
     values = json.loads(to_json(epoch(1))) | change

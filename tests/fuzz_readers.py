@@ -346,10 +346,11 @@ def result(box: Box) -> list[Call]:
             result_text.mistake_row(mistake, facts.classes, width)
             assert not Path(mistake.path).is_absolute() and ".." not in Path(mistake.path).parts
         if facts.report is not None:
-            confusion_lines(facts.report, width)
-            result_text.scores_line(facts.report, width)
-            for key in ("per_class", "per_person", "per_level"):
-                result_text.bar_lines(facts.report["result"][key], width)
+            found = facts.report.result
+            confusion_lines(facts.report.classes, found.confusion, width)
+            result_text.scores_line(found, width)
+            for scores in (found.per_class, found.per_person, found.per_level):
+                result_text.bar_lines(scores, width)
         curves = Curves()
         curves.update(facts.state.epochs)
         show_curves(facts.state, curves, View(), facts.state.epoch, width)

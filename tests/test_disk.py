@@ -274,7 +274,7 @@ def test_a_disk_that_stays_full_has_nothing_half_and_the_run_is_saved_elsewhere(
     assert load_session(rescued)[0]["epoch"] == 3
     assert [e.epoch for e in read_state(rescued).epochs] == [1, 2, 3]
     assert len((rescued / "metrics.csv").read_text().splitlines()) == 4
-    assert read_report(rescued)["training"]["epochs"] == 3
+    assert read_report(rescued).training.epochs == 3
     assert read_state(rescued).status == "done"
 
 
@@ -287,7 +287,7 @@ def test_a_run_whose_folder_is_deleted_in_mid_run_ends_elsewhere_with_its_report
 
     outcome = run(config_for(runs_dir), [listen])
     assert (outcome.status, outcome.folder.parent) == ("done", state_home)
-    assert read_report(outcome.folder)["training"]["epochs"] == 3
+    assert read_report(outcome.folder).training.epochs == 3
     assert [e.epoch for e in read_state(outcome.folder).epochs] == [1, 2, 3]
 
 

@@ -29,7 +29,7 @@ from noodle_tui.report import (
     verdict,
     write_report,
 )
-from noodle_tui.report.as_json import report_json
+from noodle_tui.report.as_json import report_of
 from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv
@@ -189,10 +189,11 @@ def test_broken_predictions_are_refused_in_a_line(tmp_path: Path, content: str, 
 
 # report.json ----------------------------------------------------------------------------------------------------------
 
-def test_report_json_holds_the_numbers(tmp_path: Path):
+def test_report_of_holds_the_numbers(tmp_path: Path):
     evaluation = evaluation_of()
     write_report(tmp_path, facts_of(skipped=[("bad\udcff.JPG", "the file is empty")]), evaluation, seed_predictions())
-    report = read_report(tmp_path)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert read_report(tmp_path).model_dump() == report
     result = report["result"]
     assert report["verdict"] == verdict(facts_of(), evaluation)
     assert any("6 of 6 people" in sentence for sentence in report["distrust"])
@@ -217,8 +218,8 @@ def test_no_folder_of_the_user_gets_into_the_report(tmp_path: Path):
     config = RunConfig(stimuli=home / "st", data_dir=home / "cl", save_dir=home / "w", load_dir=home / "r",
                        weights=str(home / "mine.pth")).model_dump(mode="json")
     write_report(tmp_path, facts_of(config=config, weights=config["weights"]), evaluation_of(), seed_predictions())
-    training = read_report(tmp_path)["training"]
-    assert training["weights"] == training["options"]["weights"] == "mine.pth"
+    training = read_report(tmp_path).training
+    assert training.weights == training.options["weights"] == "mine.pth"
     assert "started from the weights `mine.pth`" in (tmp_path / "report.md").read_text()
     for name in ("report.json", "report.md", "predictions.csv"):
         assert "jane" not in (tmp_path / name).read_text()
@@ -371,8 +372,8 @@ def test_what_a_run_started_from_can_be_traced():
                      weights_digest="0123456789abcdef")
     assert ("started from the weights `model.pth` of the run `neuro_ml-20261126-061001` (SHA-256 0123456789ab…)"
             in report_markdown(facts, evaluation_of()))
-    training = report_json(facts, evaluation_of())["training"]
-    assert training["weights_run"] == "neuro_ml-20261126-061001" and training["weights_sha256"] == "0123456789abcdef"
+    training = report_of(facts, evaluation_of()).training
+    assert training.weights_run == "neuro_ml-20261126-061001" and training.weights_sha256 == "0123456789abcdef"
 
 
 def test_of_photos_that_were_sorted_before_the_options_are_rejigs():
@@ -411,8 +412,8 @@ def test_methods_say_what_changed_on_the_way_and_who_took_part():
                   "but 6 people came to be on both sides", "turned upright as their EXIF data say",
                   "left out when they were sorted: 46 (6: unreadable image; 40: no class's token in its name)"):
         assert words in text, words
-    written = report_json(facts, evaluation_of())
-    assert written["training"]["processes"] == 4 and written["data"]["left_out"]["unreadable image"] == 6
+    written = report_of(facts, evaluation_of())
+    assert written.training.processes == 4 and written.data.left_out["unreadable image"] == 6
     whole = facts_of(terms={"processes": "2"}, config={**facts.config, "sync_bn": True})
     assert "batch normalisation over the whole batch" in report_markdown(whole, evaluation_of())
 
@@ -437,7 +438,7 @@ def test_three_classes_have_a_report(tmp_path: Path):
     facts = facts_of(classes=["a", "b", "c"], train_counts=[3, 3, 3], val_counts=[3, 3, 3], train_people=set(),
                      val_people=set(), unknown_people=18)
     write_report(tmp_path, facts, evaluation, predictions)
-    assert read_report(tmp_path)["result"]["roc_auc"] is None
-    assert read_report(tmp_path)["result"]["people_interval"] is None
+    assert read_report(tmp_path).result.roc_auc is None
+    assert read_report(tmp_path).result.people_interval is None
     assert "ROC" not in (tmp_path / "report.md").read_text()
     assert predictions_csv(["a", "b", "c"], predictions).startswith(b'"path","person","level","true","predicted","p_a"')

@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Digits, Static
 
 from noodle_tui.evaluate import Prediction
-from noodle_tui.report import read_report
+from noodle_tui.report import Score, read_report
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import summarise
 from noodle_tui.tui.confusion import confusion_lines
@@ -88,11 +88,11 @@ def test_the_mistakes_stand_below_their_headings() -> None:
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])
 async def test_the_verdict_is_on_top_with_counts_and_interval(done: Path, size: tuple[int, int]) -> None:
-    overall = read_report(done)["result"]["overall"]
+    overall = read_report(done).result.overall
     async with opened(done, size) as (screen, pilot, _):
-        assert screen.query_one(Digits).value == f"{overall['accuracy']:.2f}"
+        assert screen.query_one(Digits).value == f"{overall.accuracy:.2f}"
         flat = " ".join(sentence(screen).split())
-        assert f"({overall['correct']}/{overall['count']}, 95% interval {overall['low']:.2f} to" in flat
+        assert f"({overall.correct}/{overall.count}, 95% interval {overall.low:.2f} to" in flat
         assert "✓ done" in flat
         assert screen.query_one(Digits).region.y == 0
         page = screen.query_one("#result-page").region
@@ -103,15 +103,15 @@ async def test_the_verdict_is_on_top_with_counts_and_interval(done: Path, size: 
 
 
 async def test_all_parts_of_the_report_are_there(done: Path) -> None:
-    result = read_report(done)["result"]
+    result = read_report(done).result
     async with opened(done, (160, 50)) as (screen, _, _):
         confusion = sheet(screen, "confusion")
-        assert all(str(n) in confusion for row in result["confusion"] for n in row)
+        assert all(str(n) in confusion for row in result.confusion for n in row)
         assert "always answering the most frequent class 0." in " ".join(confusion.split())
-        assert f"balanced accuracy {result['balanced_accuracy']:.3f}" in confusion
-        for name, key in (("classes", "per_class"), ("people", "per_person"), ("levels", "per_level")):
+        assert f"balanced accuracy {result.balanced_accuracy:.3f}" in confusion
+        for name, scores in (("classes", result.per_class), ("people", result.per_person), ("levels", result.per_level)):
             text = sheet(screen, name)
-            assert all(f"{c['correct']}/{c['count']}" in text for c in result[key])
+            assert all(f"{score.correct}/{score.count}" in text for score in scores)
             assert "├" in text
         assert "model.pth" in sheet(screen, "files")
         assert "4.5 MB" in sheet(screen, "files")
@@ -315,8 +315,12 @@ def test_a_bar_ends_where_the_accuracy_is_and_its_whiskers_at_the_interval(corre
         assert text.index("┤") == int(high * 100)
 
 
+def score(name: str) -> Score:
+    return Score(name=name, correct=1, count=2, accuracy=0.5, low=0.1, high=0.9)
+
+
 def test_bars_fit_their_width_whatever_the_names() -> None:
-    counts = [{"name": name, "correct": 1, "count": 2, "accuracy": 0.5} for name in ("x" * 90, "[b]y", "a\x1b[2Jb")]
+    counts = [score(name) for name in ("x" * 90, "[b]y", "a\x1b[2Jb")]
     lines = bar_lines(counts, 60)
     assert all(line.cell_length <= 60 for line in lines)
     assert "[b]y" in lines[1].plain
@@ -326,8 +330,7 @@ def test_bars_fit_their_width_whatever_the_names() -> None:
 @pytest.mark.parametrize("k", [2, 4, 7, 40, 100])
 def test_the_confusion_matrix_fits_and_its_shade_grows_with_the_share(k: int) -> None:
     matrix = [[9 if i == j else i % 2 for j in range(k)] for i in range(k)]
-    report = {"classes": [f"class {i}" for i in range(k)], "result": {"confusion": matrix}}
-    lines = confusion_lines(report, 76)
+    lines = confusion_lines([f"class {i}" for i in range(k)], matrix, 76)
     assert all(line.cell_length <= 76 for line in lines)
     assert ("more classes" in lines[-1].plain) == (k == 100)
     assert sum(line.plain.count("9") for line in lines if "class" in line.plain and "answer" not in line.plain) >= min(k, 60)
@@ -341,13 +344,13 @@ def test_the_confusion_matrix_fits_and_its_shade_grows_with_the_share(k: int) ->
 
 def confusion(names: list[str], count: int, width: int) -> list[str]:
     matrix = [[count if i == j else (i + j) % 2 for j in range(len(names))] for i in range(len(names))]
-    return [line.plain for line in confusion_lines({"classes": names, "result": {"confusion": matrix}}, width)]
+    return [line.plain for line in confusion_lines(names, matrix, width)]
 
 
 def test_wide_letters_stand_below_their_heads() -> None:
     names = ["幸せな顔", "悲しい顔", "怒った顔", "驚いた顔", "普通の顔"]
     for width in (60, 76, 120):
-        lines = confusion_lines({"classes": names, "result": {"confusion": [[3] * 5] * 5}}, width)
+        lines = confusion_lines(names, [[3] * 5] * 5, width)
         assert max(line.cell_length for line in lines) <= width
         assert len({line.cell_length for line in lines}) == 1
 
@@ -372,9 +375,9 @@ def test_seven_classes_end_below_each_other_under_their_whole_names() -> None:
 
 
 def test_long_names_of_people_are_told_apart() -> None:
-    counts = [{"name": f"person-with-a-rather-long-name{i}", "correct": 1, "count": 2, "accuracy": 0.5} for i in range(9)]
+    counts = [score(f"person-with-a-rather-long-name{i}") for i in range(9)]
     assert len({line.plain for line in bar_lines(counts, 60)}) == 9
-    classes = [count["name"] for count in counts]
+    classes = [count.name for count in counts]
     row = mistake_row(Prediction("val/x.jpg", "x", None, 3, 7, (0.1,) * 3 + (0.2,) + (0.05,) * 3 + (0.3, 0.05)), classes, 76)
     assert "name3 → " in row.plain
     assert "name7" in row.plain
@@ -389,7 +392,7 @@ def test_the_big_number_is_as_exact_as_its_interval(correct: int, count: int, te
 
 async def test_in_a_low_window_doubts_are_a_line_each_until_d_opens_them(done: Path) -> None:
     async with opened(done) as (screen, pilot, _):
-        n = len(read_report(done)["distrust"])
+        n = len(read_report(done).distrust)
         page = screen.query_one("#result-page")
         assert len(sheet(screen, "distrust").splitlines()) == n + 1
         assert screen.query_one("#result-confusion").region.bottom <= page.region.bottom
@@ -414,8 +417,8 @@ def test_mistakes_keep_the_end_of_a_long_path_and_escape_what_is_not_text() -> N
 
 def test_reading_counts_every_mistake(done: Path) -> None:
     facts = read_facts(done)
-    overall = read_report(done)["result"]["overall"]
-    assert len(facts.mistakes) == overall["count"] - overall["correct"]
+    overall = read_report(done).result.overall
+    assert len(facts.mistakes) == overall.count - overall.correct
     assert facts.mistakes == sorted(facts.mistakes, key=lambda p: -p.confidence)
 
 

@@ -134,9 +134,9 @@ def test_predictions_and_report_agree_with_the_best_epoch(finished: FinishedRun)
     done = finished.events[-1]
     assert isinstance(done, RunDone)
     assert sum(p.true == p.predicted for p in predictions) == done.best_correct
-    assert report["result"]["overall"]["correct"] == done.best_correct
-    assert report["training"]["best_epoch"] == done.best_epoch
-    assert (report["training"]["epochs"], report["training"]["resumed"]) == (3, 0)
+    assert report.result.overall.correct == done.best_correct
+    assert report.training.best_epoch == done.best_epoch
+    assert (report.training.epochs, report.training.resumed) == (3, 0)
 
 
 def test_the_same_run_twice_is_the_same(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:
@@ -179,7 +179,7 @@ def test_a_run_stopped_within_an_epoch_and_picked_up(finished: FinishedRun, conf
     assert (resumed.status, resumed.folder) == ("done", stopped.folder)
     assert_same_result(stopped.folder, finished.folder)
     assert set(os.listdir(stopped.folder)) == FILES | {"checkpoint.prev.pt"}
-    assert read_report(stopped.folder)["training"]["resumed"] == 1
+    assert read_report(stopped.folder).training.resumed == 1
     again = [e for e in Follower(stopped.folder).read() if isinstance(e, RunStarted)]
     assert [e.resumed_at for e in again] == [0, 1]
 
@@ -203,8 +203,8 @@ def test_what_a_run_started_from_is_known_after_it_changed(
     weights.unlink()  # the copy's files are links
     weights.write_bytes(b"another")
     (copy_of_finished / "model.json").unlink()
-    training = read_report(run(RunConfig(load_dir=stopped.folder)).folder)["training"]
-    assert (training["weights_sha256"], training["weights_run"]) == (digest, copy_of_finished.name)
+    training = read_report(run(RunConfig(load_dir=stopped.folder)).folder).training
+    assert (training.weights_sha256, training.weights_run) == (digest, copy_of_finished.name)
 
 
 def test_a_run_that_was_killed_and_picked_up(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:
@@ -271,12 +271,12 @@ def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished:
         "picked up with another lr: 0.01 before, 0.005 now", "picked up with another n_epochs: 3 before, 4 now"]
     assert metrics(copy_of_finished)[:4] == metrics(finished.folder)
     assert [row[0] for row in metrics(copy_of_finished)[1:]] == ["1", "2", "3", "4"]
-    training = read_report(copy_of_finished)["training"]
-    assert training["epochs"] == 4 and training["changes"] == ["lr 0.01 up to epoch 3, then 0.005"]
+    training = read_report(copy_of_finished).training
+    assert training.epochs == 4 and training.changes == ["lr 0.01 up to epoch 3, then 0.005"]
     assert "learning rate 0.01 in epochs 1 to 3, 0.005 in epoch 4" in (copy_of_finished / "report.md").read_text()
-    assert training["started"] == read_report(finished.folder)["training"]["started"]
+    assert training.started == read_report(finished.folder).training.started
     run(RunConfig(load_dir=copy_of_finished, n_epochs=5))
-    assert read_report(copy_of_finished)["training"]["changes"] == ["lr 0.01 up to epoch 3, then 0.005"]
+    assert read_report(copy_of_finished).training.changes == ["lr 0.01 up to epoch 3, then 0.005"]
 
 
 def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path) -> None:
@@ -289,7 +289,7 @@ def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path)
     run(RunConfig(load_dir=copy_of_finished, n_epochs=4), [events.append])
     change = f"precision {other} up to epoch 3, then {precision}"
     assert f"picked up on other terms: {change}" in [m.text for m in events if isinstance(m, Message)]
-    assert read_report(copy_of_finished)["training"]["changes"] == [change]
+    assert read_report(copy_of_finished).training.changes == [change]
     assert f"Training was picked up on other terms: {change}." in (copy_of_finished / "report.md").read_text()
 
 
@@ -299,7 +299,7 @@ def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_
     run(make_config({"load_dir": copy_of_finished, "lr": 0.5, "precision": {"fp32": "bf16", "bf16": "fp32"}[before]}))
     report = (copy_of_finished / "report.md").read_text()
     assert "constant learning rate 0.01" in report and f"The arithmetic was {words[before]}" in report
-    assert read_report(copy_of_finished)["training"]["changes"] == []
+    assert read_report(copy_of_finished).training.changes == []
 
 
 def test_a_run_does_not_need_the_folder_that_it_was_started_in(
@@ -436,12 +436,12 @@ def test_bad_images_are_left_out_and_reported_and_bf16_runs_through(
     outcome = run(config_for(runs_dir, data_dir=own_data_dir, skip_bad_images=True, n_epochs=1, precision="bf16"),
                   [events.append])
     report = read_report(outcome.folder)
-    assert report["data"]["skipped"] == [
-        {"file": "train/sad/bad\none.jpg", "reason": "not an image, whatever its ending says"}]
+    assert [(one.file, one.reason) for one in report.data.skipped] == [
+        ("train/sad/bad\none.jpg", "not an image, whatever its ending says")]
     assert r"bad\none.jpg" in (outcome.folder / "report.md").read_text()
     assert [m.text for m in events if isinstance(m, Message)] == [
         r"left out: train/sad/bad\none.jpg (not an image, whatever its ending says)"]
-    assert report["training"]["precision"] == "bf16"
+    assert report.training.precision == "bf16"
     assert torch.load(outcome.folder / "model.pth", weights_only=True)["fc.weight"].dtype == torch.float32
 
 

@@ -11,21 +11,21 @@ from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction
 from noodle_tui.names import printable
-from noodle_tui.report.as_json import read_report, report_json
+from noodle_tui.report.as_json import Report, Result, Score, read_report, report_of
 from noodle_tui.report.facts import RunFacts, environment, model_card, verdict
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv, read_predictions
 from noodle_tui.run_folder import MODEL
 
-__all__ = ["RunFacts", "closing_lines", "environment", "model_card", "read_predictions", "read_report",
-           "verdict", "write_report"]
+__all__ = ["Report", "Result", "RunFacts", "Score", "closing_lines", "environment", "model_card", "read_predictions",
+           "read_report", "verdict", "write_report"]
 
 
 def write_report(folder: Path, facts: RunFacts, evaluation: Evaluation, predictions: Sequence[Prediction]) -> None:
     """Write predictions.csv, report.json and report.md, each whole or not at all. OSError when the disk refuses."""
     files = {
         "predictions.csv": predictions_csv(facts.classes, predictions),
-        "report.json": json.dumps(report_json(facts, evaluation), indent=1, allow_nan=False) + "\n",
+        "report.json": json.dumps(report_of(facts, evaluation).model_dump(), indent=1, allow_nan=False) + "\n",
         "report.md": report_markdown(facts, evaluation),
     }
     for name, content in files.items():
@@ -40,4 +40,4 @@ def closing_lines(folder: Path) -> list[str]:
     except NoodleError as error:
         return [str(error)]
     files = f"model {folder / MODEL}, report {folder / 'report.md'}"
-    return [printable(line) for line in (report["verdict"], files, *(f"distrust: {one}" for one in report["distrust"]))]
+    return [printable(line) for line in (report.verdict, files, *(f"distrust: {one}" for one in report.distrust))]

@@ -5,7 +5,9 @@ import math
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, model_validator
 
 from noodle_tui import __version__
 from noodle_tui.config import options
@@ -18,131 +20,206 @@ from noodle_tui.report.files import read_plain_file, stay_inside
 
 MAX_REPORT_BYTES = 64 * 2**20
 
-# What read_report promises: {key: shape}, [shape] a list of it, (shape,) it or null. Whole numbers are never negative.
-_INTERVAL = {"low": float, "high": float}
-_COUNT = {"name": str, "correct": int, "count": int, "accuracy": (float,), **_INTERVAL}
-REPORT_SHAPE: dict[str, Any] = {
-    "format": int,
-    "noodle": str,
-    "name": str,
-    "verdict": str,
-    "distrust": [str],
-    "classes": [str],
-    "result": {
-        "overall": _COUNT,
-        "people_interval": (_INTERVAL,),
-        "majority": _COUNT,
-        "balanced_accuracy": float,
-        "log_loss": float,
-        "brier": float,
-        "roc_auc": (float,),
-        "calibration_error": float,
-        "confusion": [[int]],
-        "per_class": [{**_COUNT, "precision": (float,), "f1": (float,)}],
-        "per_person": [_COUNT],
-        "per_level": [_COUNT],
-        "calibration": [{**_INTERVAL, "count": int, "confidence": (float,), "accuracy": (float,)}],
-        "worst": [{"path": str, "person": (str,), "level": (int,),
-                   "true": str, "predicted": str, "probability": float}],
-    },
-    "data": {
-        "train_counts": [int],
-        "val_counts": [int],
-        "train_people": int,
-        "val_people": int,
-        "people_in_both": int,
-        "unknown_people": int,
-        "split_by": (str,),
-        "fingerprint": str,
-        "skipped": [{"file": str, "reason": str}],
-    },
-    "training": {
-        "architecture": str,
-        "weights": str,
-        "device": str,
-        "device_name": str,
-        "precision": str,
-        "epochs": int,
-        "epochs_validated": int,
-        "best_epoch": int,
-        "resumed": int,
-        "started": str,
-        "finished": str,
-        "seconds": float,
-        "options": {},
-    },
-    "environment": {},
-}
+
+class _Part(BaseModel):
+    # a file may come from anybody; what a later version adds is let through
+    model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
 
-def report_json(facts: RunFacts, evaluation: Evaluation) -> dict[str, Any]:
-    """The report as plain values, of REPORT_SHAPE. Folders are left out of the options: they may bear a user's name."""
-    return {
-        "format": FORMAT,
-        "noodle": __version__,
-        "name": facts.name,
-        "verdict": verdict(facts, evaluation),
-        "distrust": what_to_distrust(facts, evaluation),
-        "classes": facts.classes,
-        "result": _result_json(evaluation),
-        "data": {
-            "train_counts": facts.train_counts,
-            "val_counts": facts.val_counts,
-            "train_people": len(facts.train_people),
-            "val_people": len(facts.val_people),
-            "people_in_both": len(facts.train_people & facts.val_people),
-            "unknown_people": facts.unknown_people,
-            "twins": facts.twins,
-            "split_by": facts.split_by,
-            "fingerprint": facts.fingerprint,
-            "skipped": [{"file": file, "reason": reason} for file, reason in facts.skipped],
-            "left_out": facts.left_out,
-        },
-        "training": {
-            "architecture": facts.architecture,
-            "weights": PurePath(facts.weights).name,
-            "weights_run": facts.origin.run if facts.origin else None,
-            "weights_sha256": facts.weights_digest or None,
-            "device": facts.device,
-            "device_name": facts.device_name,
-            "precision": facts.precision,
-            "epochs": len(facts.epochs),
-            "epochs_validated": len(facts.validated),
-            "best_epoch": facts.best_epoch,
-            "resumed": facts.resumed,
-            "changes": facts.changes,
-            "processes": facts.processes,
-            "started": utc(facts.started),
-            "finished": utc(facts.finished),
-            "seconds": facts.seconds,
-            "options": options_without_folders(facts.config),
-        },
-        "environment": facts.environment,
-    }
+class Interval(_Part):
+    low: float
+    high: float
 
 
-def _result_json(evaluation: Evaluation) -> dict[str, Any]:
-    names, people_interval = evaluation.classes, evaluation.people_interval
-    return {
-        "overall": _count_json(evaluation.overall),
-        "people_interval": dict(zip(("low", "high"), people_interval, strict=True)) if people_interval else None,
-        "majority": _count_json(evaluation.majority),
-        "balanced_accuracy": evaluation.balanced_accuracy,
-        "log_loss": evaluation.log_loss,
-        "brier": evaluation.brier,
-        "roc_auc": evaluation.roc_auc,
-        "calibration_error": evaluation.calibration_error,
-        "confusion": evaluation.confusion,
-        "per_class": [{**_count_json(c.recall), "precision": c.precision, "f1": c.f1} for c in evaluation.per_class],
-        "per_person": [_count_json(count) for count in evaluation.per_person],
-        "per_level": [_count_json(count) for count in evaluation.per_level],
-        "calibration": [asdict(one) for one in evaluation.calibration],
-        "worst": [{"path": p.path, "person": p.person, "level": p.level, "true": names[p.true],
-                   "predicted": names[p.predicted], "probability": p.confidence} for p in evaluation.worst],
-    }
+class Score(_Part):
+    """Right answers of the images of a class, a person or a level, with Wilson's 95% interval of their share."""
+
+    name: str
+    correct: NonNegativeInt
+    count: NonNegativeInt
+    accuracy: float | None  # None: no images
+    low: float
+    high: float
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.correct > self.count:
+            raise ValueError(f"{self.correct} right answers of {self.count}")
+        return self
 
 
-def _count_json(count: Count) -> dict[str, Any]:
+class ClassScore(Score):
+    precision: float | None  # None where undefined, 0/0
+    f1: float | None
+
+
+class Bin(Interval):
+    """The images whose confidence lies in (low, high]."""
+
+    count: NonNegativeInt
+    confidence: float | None  # None: no images
+    accuracy: float | None
+
+
+class Mistake(_Part):
+    path: str  # posix, relative to the data folder
+    person: str | None
+    level: int | None
+    true: str
+    predicted: str
+    probability: float  # of the predicted class
+
+
+class Result(_Part):
+    overall: Score
+    people_interval: Interval | None
+    majority: Score
+    balanced_accuracy: float
+    log_loss: float
+    brier: float
+    roc_auc: float | None
+    calibration_error: float
+    confusion: list[list[NonNegativeInt]]  # rows: true class, columns: predicted class
+    per_class: list[ClassScore]
+    per_person: list[Score]
+    per_level: list[Score]
+    calibration: list[Bin]
+    worst: list[Mistake]
+
+
+class Skipped(_Part):
+    file: str
+    reason: str
+
+
+class Data(_Part):
+    train_counts: list[NonNegativeInt]  # images a class
+    val_counts: list[NonNegativeInt]
+    train_people: NonNegativeInt
+    val_people: NonNegativeInt
+    people_in_both: NonNegativeInt
+    unknown_people: NonNegativeInt
+    twins: NonNegativeInt = 0
+    split_by: str | None
+    fingerprint: str
+    skipped: list[Skipped]
+    left_out: dict[str, NonNegativeInt] = {}
+
+
+class Training(_Part):
+    architecture: str
+    weights: str
+    weights_run: str | None = None
+    weights_sha256: str | None = None
+    device: str
+    device_name: str
+    precision: str
+    epochs: NonNegativeInt
+    epochs_validated: NonNegativeInt
+    best_epoch: NonNegativeInt
+    resumed: NonNegativeInt
+    changes: list[str] = []
+    processes: NonNegativeInt = 1
+    started: str  # ISO 8601, UTC
+    finished: str
+    seconds: float
+    options: dict[str, Any]  # without folders: they may bear a user's name
+
+
+class Report(_Part):
+    """What report.json holds. Strings of a file that was read may hold anything: `printable` before they reach a terminal."""
+
+    format: int
+    noodle: str  # the version that wrote it
+    name: str
+    verdict: str
+    distrust: list[str]
+    classes: list[str]
+    result: Result
+    data: Data
+    training: Training
+    environment: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.format != FORMAT:
+            raise ValueError(f"its format is {self.format}, known is {FORMAT}")
+        k = len(self.classes)
+        if [len(row) for row in self.result.confusion] != [k] * k:
+            raise ValueError(f"the confusion matrix is not {k} x {k}")
+        for mistake in self.result.worst:
+            stay_inside(mistake.path)
+        return self
+
+
+def report_of(facts: RunFacts, evaluation: Evaluation) -> Report:
+    """The report of a run."""
+    return Report(
+        format=FORMAT,
+        noodle=__version__,
+        name=facts.name,
+        verdict=verdict(facts, evaluation),
+        distrust=what_to_distrust(facts, evaluation),
+        classes=facts.classes,
+        result=_result(evaluation),
+        data=Data(
+            train_counts=facts.train_counts,
+            val_counts=facts.val_counts,
+            train_people=len(facts.train_people),
+            val_people=len(facts.val_people),
+            people_in_both=len(facts.train_people & facts.val_people),
+            unknown_people=facts.unknown_people,
+            twins=facts.twins,
+            split_by=facts.split_by,
+            fingerprint=facts.fingerprint,
+            skipped=[Skipped(file=file, reason=reason) for file, reason in facts.skipped],
+            left_out=facts.left_out,
+        ),
+        training=Training(
+            architecture=facts.architecture,
+            weights=PurePath(facts.weights).name,
+            weights_run=facts.origin.run if facts.origin else None,
+            weights_sha256=facts.weights_digest or None,
+            device=facts.device,
+            device_name=facts.device_name,
+            precision=facts.precision,
+            epochs=len(facts.epochs),
+            epochs_validated=len(facts.validated),
+            best_epoch=facts.best_epoch,
+            resumed=facts.resumed,
+            changes=facts.changes,
+            processes=facts.processes,
+            started=utc(facts.started),
+            finished=utc(facts.finished),
+            seconds=facts.seconds,
+            options=options_without_folders(facts.config),
+        ),
+        environment=facts.environment,
+    )
+
+
+def _result(evaluation: Evaluation) -> Result:
+    names, people = evaluation.classes, evaluation.people_interval
+    return Result(
+        overall=Score(**_values(evaluation.overall)),
+        people_interval=Interval(low=people[0], high=people[1]) if people else None,
+        majority=Score(**_values(evaluation.majority)),
+        balanced_accuracy=evaluation.balanced_accuracy,
+        log_loss=evaluation.log_loss,
+        brier=evaluation.brier,
+        roc_auc=evaluation.roc_auc,
+        calibration_error=evaluation.calibration_error,
+        confusion=evaluation.confusion,
+        per_class=[ClassScore(**_values(c.recall), precision=c.precision, f1=c.f1) for c in evaluation.per_class],
+        per_person=[Score(**_values(count)) for count in evaluation.per_person],
+        per_level=[Score(**_values(count)) for count in evaluation.per_level],
+        calibration=[Bin(**asdict(one)) for one in evaluation.calibration],
+        worst=[Mistake(path=p.path, person=p.person, level=p.level, true=names[p.true], predicted=names[p.predicted],
+                       probability=p.confidence) for p in evaluation.worst],
+    )
+
+
+def _values(count: Count) -> dict[str, Any]:
     low, high = count.interval
     accuracy = None if math.isnan(count.accuracy) else count.accuracy
     return {"name": count.name, "correct": count.correct, "count": count.count,
@@ -159,53 +236,14 @@ def options_without_folders(config: dict[str, Any]) -> dict[str, Any]:
     return {name: PurePath(value).name if name in paths and value else value for name, value in config.items()}
 
 
-def read_report(folder: Path) -> dict[str, Any]:
-    """The content of a run folder's report.json, checked against REPORT_SHAPE. NoodleError says what is wrong with it.
-
-    Strings are as in the file: pass them through `printable` before they reach a terminal.
-    """
+def read_report(folder: Path) -> Report:
+    """A run folder's report.json. NoodleError says what is wrong with it."""
     path = folder / "report.json"
     try:
-        report = json.loads(read_plain_file(path, MAX_REPORT_BYTES))
-        _check(report, REPORT_SHAPE, "it")
-        if report["format"] != FORMAT:
-            raise ValueError(f"its format is {report['format']}, known is {FORMAT}")
-        k = len(report["classes"])
-        if [len(row) for row in report["result"]["confusion"]] != [k] * k:
-            raise ValueError(f"the confusion matrix is not {k} x {k}")
-        for mistake in report["result"]["worst"]:
-            stay_inside(mistake["path"])
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise NoodleError(f"{printable(str(path))} is no report of a run: {printable(str(error))[:200]}") from None
-    return report
-
-
-def _check(value: Any, shape: Any, where: str) -> None:
-    """ValueError where `value` hasn't the shape (see REPORT_SHAPE). Keys that the shape lacks are let through."""
-    match shape:
-        case dict():
-            if not isinstance(value, dict):
-                raise ValueError(f"{where} is not an object")
-            for key, inner in shape.items():
-                if key not in value:
-                    raise ValueError(f"{where} has no {key!r}")
-                _check(value[key], inner, key)
-            if {"correct", "count"} <= shape.keys() and value["correct"] > value["count"]:
-                raise ValueError(f"{where} has {value['correct']} right answers of {value['count']}")
-        case [inner] if isinstance(shape, list):
-            if not isinstance(value, list):
-                raise ValueError(f"{where} is not a list")
-            for item in value:
-                _check(item, inner, where)
-        case (inner,):
-            if value is not None:
-                _check(value, inner, where)
-        case _:
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            right = {
-                str: isinstance(value, str),
-                int: number and isinstance(value, int) and 0 <= value < 2**53,
-                float: number and math.isfinite(value),
-            }[shape]
-            if not right:
-                raise ValueError(f"{where} can't be {str(value)[:50]!r}")
+        return Report.model_validate(json.loads(read_plain_file(path, MAX_REPORT_BYTES)))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        reason = ".".join(str(part) for part in first["loc"]) + ": " + first["msg"]
+    except (ValueError, RecursionError) as error:
+        reason = str(error)
+    raise NoodleError(f"{printable(str(path))} is no report of a run: {printable(reason)[:200]}")

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.cells import cell_len
 from textual.content import Content
@@ -38,13 +37,13 @@ class _Layout:
         return Content.styled(words.shortened(text, self.label_width), style).truncate(self.label_width + 1, pad=True)
 
 
-def confusion_lines(report: dict[str, Any], width: int) -> list[Content]:
+def confusion_lines(classes: Sequence[str], matrix: list[list[int]], width: int) -> list[Content]:
     """Rows are true classes, columns answers; counts and each row's percent, on a shade of one colour.
 
     Where the classes' names have no room above the columns, their numbers stand there, and before the names of the rows.
     Columns that have no room at all stand in another block below.
     """
-    names, matrix = [printable(name) for name in report["classes"]], report["result"]["confusion"]
+    names = [printable(name) for name in classes]
     k = min(len(names), MOST_CLASSES)
     layout = _layout(names[:k], len(str(max(max(row) for row in matrix))), width)
     lines: list[Content] = []

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,7 +17,7 @@ from textual.worker import get_current_worker
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import RunState
 from noodle_tui.names import printable
-from noodle_tui.report import read_predictions, read_report
+from noodle_tui.report import Report, read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, options_today, path_today, read_state
 from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
@@ -163,20 +163,23 @@ class ResultScreen(Screen[None]):
         detail = Content.styled(f"d: in {'full' if brief else 'brief'}" if can_open else "", "$quiet")
         self._sheet("distrust").show(lambda width: result_text.distrust_lines(facts, width, brief), title, detail)
 
-    def _fill_report(self, report: dict[str, Any] | None) -> None:
+    def _fill_report(self, report: Report | None) -> None:
         for name in ("confusion", "classes", "people", "levels"):
             self._sheet(name).display = report is not None
         if report is None:
             return
-        result, quiet = report["result"], "0 to 1, ├─┤ 95%"
+        result, quiet = report.result, "0 to 1, ├─┤ 95%"
         self._sheet("confusion").show(
-            lambda width: [*confusion_lines(report, width), Content(""), *result_text.scores_line(report, width)],
+            lambda width: [*confusion_lines(report.classes, result.confusion, width), Content(""),
+                           *result_text.scores_line(result, width)],
             "confusion", Content.styled("shade and %: of the row", "$quiet"))
-        for name, key, title in (("classes", "per_class", "recall per class"), ("people", "per_person", "per person"),
-                                 ("levels", "per_level", "per morph level")):
-            self._sheet(name).show(lambda width, key=key: result_text.bar_lines(result[key], width), title,
+        for name, scores, title in (
+            ("classes", result.per_class, "recall per class"), ("people", result.per_person, "per person"),
+            ("levels", result.per_level, "per morph level"),
+        ):
+            self._sheet(name).show(lambda width, scores=scores: result_text.bar_lines(scores, width), title,
                                    Content.styled(quiet, "$quiet"))
-            self._sheet(name).display = bool(result[key])
+            self._sheet(name).display = bool(scores)
 
     def _fill_mistakes(self, facts: ResultFacts) -> None:
         n, mistakes = len(facts.mistakes), self.query_one("#result-mistakes", PickList)
@@ -216,7 +219,7 @@ class ResultScreen(Screen[None]):
             case "predict":
                 return facts is not None and {MODEL, CARD} <= {name for name, _ in facts.files}
             case "doubts":
-                return self._is_low and facts is not None and facts.report is not None and bool(facts.report["distrust"])
+                return self._is_low and facts is not None and facts.report is not None and bool(facts.report.distrust)
             case "resume":
                 return facts is not None and result_text.is_resumable(facts)
             case "say_why_not":

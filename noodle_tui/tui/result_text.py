@@ -1,15 +1,15 @@
-"""The Result screen's words and bars: from a report (see report.REPORT_SHAPE) or a run's state to lines. Pure functions."""
+"""The Result screen's words and bars: from a report or a run's state to lines. Pure functions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from textual.content import Content
 
 from noodle_tui.evaluate import Prediction
 from noodle_tui.events import RunFailed, RunState, RunStopped
 from noodle_tui.names import as_argument, number_of, printable
+from noodle_tui.report import Report, Result, Score
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
 from noodle_tui.stats import interval_in_words, wilson_interval
 from noodle_tui.summaries import ENDED_EARLY
@@ -37,7 +37,7 @@ class ResultFacts:
 
     folder: Path
     state: RunState
-    report: dict[str, Any] | None  # None: `report_error` says why
+    report: Report | None  # None: `report_error` says why
     report_error: str
     classes: list[str]
     mistakes: list[Prediction]  # all wrong answers, the most confident first
@@ -49,8 +49,8 @@ class ResultFacts:
 def accuracy_of(facts: ResultFacts) -> tuple[int, int] | None:
     """(correct, count) that the screen is headed by: the report's, else of the best epoch so far."""
     if facts.report is not None:
-        overall = facts.report["result"]["overall"]
-        return overall["correct"], overall["count"]
+        overall = facts.report.result.overall
+        return overall.correct, overall.count
     best = facts.state.best
     return None if best is None or best.val_correct is None else (best.val_correct, best.val_count)
 
@@ -95,7 +95,7 @@ def head_lines(facts: ResultFacts, width: int) -> list[Content]:
 def verdict(facts: ResultFacts) -> str:
     """The report's verdict; without a report, how good the best epoch so far is."""
     if facts.report is not None:
-        return printable(facts.report["verdict"])
+        return printable(facts.report.verdict)
     best = facts.state.best
     if best is None or best.val_correct is None:
         return "No epoch was validated: nothing is known of this run's accuracy."
@@ -155,7 +155,7 @@ def distrust_lines(facts: ResultFacts, width: int, brief: bool = False) -> list[
         if facts.state.status != "done":
             return [line.stylize("$quiet") for line in paragraph(no_report_yet(facts), width)]
         return paragraph(printable(facts.report_error), width, "! ", "$error bold")
-    sentences = facts.report["distrust"]
+    sentences = facts.report.distrust
     if not sentences:
         return [Content.styled("nothing that the numbers could tell", "$quiet")]
     if brief:
@@ -186,27 +186,26 @@ def whisker_bar(correct: int, count: int, width: int) -> Content:
     return Content.assemble(*parts).simplify()
 
 
-def bar_lines(counts: Sequence[dict[str, Any]], width: int) -> list[Content]:
+def bar_lines(scores: Sequence[Score], width: int) -> list[Content]:
     """A line a person (a level, a class): its name, right answers, accuracy, and the bar with its interval."""
-    if not counts:
+    if not scores:
         return []
-    name_width = min(max(len(printable(c["name"])) for c in counts), max(width // 4, 6))
-    numbers = max(len(f"{c['correct']}/{c['count']}") for c in counts)
+    name_width = min(max(len(printable(s.name)) for s in scores), max(width // 4, 6))
+    numbers = max(len(f"{s.correct}/{s.count}") for s in scores)
     lines = []
-    for c in counts:
-        name = Content(words.shortened(printable(c["name"]), name_width)).truncate(name_width, pad=True)
-        figures = f"  {c['correct']}/{c['count']}".rjust(numbers + 2)
-        lines.append(Content.assemble(name, (figures, "$quiet"), (f"  {words.number(c['accuracy'])}  ", "bold"),
-                                      whisker_bar(c["correct"], c["count"], width - name_width - numbers - 11)))
+    for s in scores:
+        name = Content(words.shortened(printable(s.name), name_width)).truncate(name_width, pad=True)
+        figures = f"  {s.correct}/{s.count}".rjust(numbers + 2)
+        lines.append(Content.assemble(name, (figures, "$quiet"), (f"  {words.number(s.accuracy)}  ", "bold"),
+                                      whisker_bar(s.correct, s.count, width - name_width - numbers - 11)))
     return lines
 
 
-def scores_line(report: dict[str, Any], width: int) -> list[Content]:
+def scores_line(result: Result, width: int) -> list[Content]:
     """The other scores, as many lines as they need."""
-    result = report["result"]
-    scores = [("always answering the most frequent class", result["majority"]["accuracy"]),
-              ("balanced accuracy", result["balanced_accuracy"]), ("ROC AUC", result["roc_auc"]),
-              ("log loss", result["log_loss"]), ("Brier", result["brier"]), ("calibration error", result["calibration_error"])]
+    scores = [("always answering the most frequent class", result.majority.accuracy),
+              ("balanced accuracy", result.balanced_accuracy), ("ROC AUC", result.roc_auc),
+              ("log loss", result.log_loss), ("Brier", result.brier), ("calibration error", result.calibration_error)]
     text = "   ".join(f"{name} {words.number(value)}" for name, value in scores if value is not None)
     return [line.stylize("$quiet") for line in paragraph(text, width)]
 

@@ -169,6 +169,30 @@ def test_a_source_that_was_spoiled_does_not_take_the_place_of_its_good_copy(stim
     rejig(stimuli, data, mode=mode)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_an_undo_does_not_remove_the_good_copy_of_a_source_that_was_spoiled(stimuli, data, dry_run):
+    rejig(stimuli, data, mode="copy")
+    before, spoiled = tree(data), stimuli / "34/34M_Ne_to_Sa_C03.JPG"
+    spoiled.write_bytes(b"")
+    with pytest.raises(NoodleError, match=r"34/34M_Ne_to_Sa_C03\.JPG: .*their copies can"):
+        undo_rejig(data, dry_run=dry_run)
+    assert tree(data) == before
+    spoiled.unlink()  # what is broken is removed: its copy goes back
+    undo_rejig(data)
+    assert spoiled.stat().st_size > 0
+
+
+def test_a_photo_whose_source_was_spoiled_does_not_leave(stimuli, data):
+    for number in range(4):
+        draw(stimuli / f"{number}_An_.jpg")
+    rejig(stimuli, data, tokens={**TOKENS, "angry": "_An_"}, mode="copy")
+    before = tree(data)
+    (stimuli / "0_An_.jpg").write_bytes(b"")
+    with pytest.raises(NoodleError, match=r"0_An_\.jpg: .*their copies can"):
+        rejig(stimuli, data, mode="copy")
+    assert tree(data) == before
+
+
 def test_another_photo_at_a_moved_photos_place(stimuli, data):
     rejig(stimuli, data)
     place = stimuli / "34/34M_Ne_to_Sa_C03.JPG"

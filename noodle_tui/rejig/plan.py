@@ -17,6 +17,7 @@ from noodle_tui.rejig.disk import errors_in_words, same_photo
 from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
 from noodle_tui.rejig.scan import SkippedFile, scan, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people
+from noodle_tui.rejig.spoiled import is_fresh, refuse_spoiled_sources
 from noodle_tui.rejig.target_names import target_names
 from noodle_tui.rejig.undo import recover, refuse_links
 
@@ -96,14 +97,14 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
     """Plan which photos below `stimuli` go to `data_dir`/<train or val>/<class>/. Touches nothing, except that what a
     killed rejig has left half done is finished or rolled back first.
 
-    tokens        {class: token in the file's own name}
+    tokens        {class: token in the file's own name, or, where it ends in a slash, its folder}
     val_fraction  share of each class that is held out: exact within one photo, or as near as whole people allow
     split_by      "file" or "person"
     person        regular expression whose first group, in the path relative to the stimuli, names the person
     mode          "move", "copy", or "link" (absolute symbolic links to the sources)
     check         called between files; may raise StopRun
     progress      called with (files looked at, files in all or None)
-    verify        look at the header of each photo that isn't in the data folder yet; without it, only at its ending
+    verify        look at the header of each photo that isn't in the data folder yet; without it, trust the file's ending
 
     The same photos and options give the same plan wherever the stimuli lie, and whether photos were moved or not.
     Raises NoodleError: no such folder, folders inside each other, a data folder that rejig didn't make, a broken
@@ -140,14 +141,8 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
         left = planned & scanned if mode == "move" else set[str]()
         _refuse_strangers(strangers, planned, mode)
         standing_at = _standing_at(data_dir, made, mode, photos, standing, scanned, stimuli) if made else {}
-        if made and made.mode == "copy":
-            copies = {path: f"{data_dir}/{standing[path].target}" for path in photos.paths if path in standing}
-            changed = [path for path, copy in copies.items() if path in scanned and not _is_fresh(copy, f"{stimuli}/{path}")]
-            if spoiled := unreadable(str(stimuli), changed, check, progress, whole=True):
-                first = next(iter(spoiled))
-                raise NoodleError(f"{number_of(len(spoiled), 'photo')} can't be read any more ({printable(first)}: "
-                                  f"{spoiled[first]}), but their copies can ({printable(copies[first])}): put those back in "
-                                  "their place, or remove what is broken")
+        if made:
+            refuse_spoiled_sources(data_dir, made, check, progress)
         arranged = (made is not None and made.mode == mode and len(standing_at) == len(photos.paths)
                     and made.files == _files(stimuli, photos, held_out))
         if left or not arranged:
@@ -336,17 +331,7 @@ def _standing_at(data_dir: Path, made: Manifest, mode: str, photos: Photos, stan
     for path in photos.paths:
         if path in standing:
             here = f"{data_dir}/{standing[path].target}"
-            will_do = made.mode == mode and (mode != "copy" or _is_fresh(here, f"{stimuli}/{path}"))
+            will_do = made.mode == mode and (mode != "copy" or is_fresh(here, f"{stimuli}/{path}"))
             if will_do or path not in scanned:
                 places[path] = here
     return places
-
-
-def _is_fresh(copy: str, source: str) -> bool:
-    """Is the source still as it was when it was copied? Copies keep its time."""
-    try:
-        now = os.stat(source)
-    except FileNotFoundError:
-        return True  # the copy is all there is
-    then = os.stat(copy)
-    return (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns)

@@ -15,6 +15,7 @@ from noodle_tui.names import as_argument, printable
 from noodle_tui.progress import Check, nothing
 from noodle_tui.rejig.disk import errors_in_words, locked, move_back, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
+from noodle_tui.rejig.spoiled import refuse_spoiled_sources
 
 
 def staging_folder(data_dir: Path) -> Path:
@@ -69,7 +70,8 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = no
     Only what rejig made is touched: anything else in the data folder stays. Nothing is overwritten. `stimuli`, where
     given, must be the folder that the photos came from: a manifest from somebody else can't send them elsewhere.
     `check` is called between files and may raise StopRun; a later undo goes on from there.
-    Raises NoodleError: no manifest or a broken one, another stimuli folder, a new file stands at a photo's old place.
+    Raises NoodleError: no manifest or a broken one, another stimuli folder, a new file stands at a photo's old place, a source
+    that can't be read any more while its copy can.
     """
     data_dir = Path(os.path.realpath(data_dir))
     if not data_dir.parent.is_dir():
@@ -84,6 +86,7 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = no
             raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}; to put them back "
                               f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
         _refuse_conflicts(data_dir, made)
+        refuse_spoiled_sources(data_dir, made, check)
         if dry_run:
             return len(made.files)
         count = take_apart(data_dir, made, check=check)

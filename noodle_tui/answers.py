@@ -96,7 +96,7 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
             if alive:
                 time.sleep(FOLLOW_EVERY)
         if isinstance(state.ended, RunDone) and not as_json:
-            for line in closing_lines(folder):
+            for line in closing_lines(Path(state.started.folder) if state.moved_from and state.started else folder):
                 console.say(line)
     finally:
         console.close()

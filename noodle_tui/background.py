@@ -23,7 +23,7 @@ class BackgroundRun:
     def __init__(self, config: RunConfig):
         self.control = Control()
         self.folder: Path | None = None
-        self.events: list[Event] = []  # all but progress; only the thread appends
+        self.events: list[Event] = []  # all but progress; only the Fanout appends, one at a time
         self.progress: StageProgress | None = None  # the newest; older ones interest nobody
         self._config = config
         self._thread = threading.Thread(target=self._work, name="run")  # no daemon: the process waits for it

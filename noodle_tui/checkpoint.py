@@ -1,7 +1,7 @@
 """A session on disk: everything that picking a run up again needs, in one file that is whole or isn't there.
 
-`checkpoint.pt` is replaced by one rename, and the one before stays as `checkpoint.prev.pt` until then. It is torch's zip
-format, so each record carries a CRC-32; all are verified before anything is loaded, and a damaged file gives way to the
+`checkpoint.pt` is replaced by one rename, and the one before stays as `checkpoint.prev.pt` until the next save. It is torch's
+zip format, so each record carries a CRC-32; all are verified before anything is loaded, and a damaged file gives way to the
 previous one, with a warning. Only tensors and plain values are unpickled (`weights_only=True`): no code is run.
 """
 
@@ -208,15 +208,17 @@ def _is_one(content: Any) -> bool:
 
 
 def restore(session: Session, content: dict[str, Any]) -> None:
-    """Put a loaded checkpoint into a freshly built session. NoodleError if it doesn't fit the model."""
+    """Put a loaded checkpoint into a freshly built session, taking the large tensors out of `content`. NoodleError if it
+    doesn't fit the model."""
     try:
-        session.model.load_state_dict(_weights(content["model"], session.model))
-        _restore_momentum(session.optimizer, content["optimizer"])
+        session.model.load_state_dict(_weights(content.pop("model"), session.model))
+        _restore_momentum(session.optimizer, content.pop("optimizer"))
         session.epoch, session.step = content["epoch"], content["step"]
         session.totals.copy_(content["totals"])
-        session.best = None if content["best"] is None else _best(content["best"], session.model)
+        best = content.pop("best")
+        session.best = None if best is None else _best(best, session.model)
         session.history = [EpochDone(**event) for event in content["history"]]
-        session.times = content["times"] + 1
+        session.times = content["times"]
         session.terms = _terms(content.get("terms", {}))
         session.changes = [str(change) for change in content.get("changes", ())]  # not always were they kept
         session.started = _time(content.get("started", 0.0))

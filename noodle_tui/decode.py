@@ -14,7 +14,6 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -26,8 +25,8 @@ from PIL import Image
 from torch import Tensor
 
 from noodle_tui.device import available_cpus
-from noodle_tui.errors import full_memory, one_line
-from noodle_tui.images import BadImage, check_is_photo, check_size, open_image
+from noodle_tui.errors import full_memory
+from noodle_tui.images import BadImage, check_is_photo, errors_as_bad_image, open_image, open_photo
 from noodle_tui.progress import Check
 
 MAX_BYTES = 2**30  # of a file, which is read whole: twice the most pixels allowed at 16 bits a colour, without compression
@@ -72,7 +71,7 @@ def decode_file(path: Path) -> Decoded:
 
 def read_content(path: Path) -> bytes:
     """The whole file. BadImage if it can't be read."""
-    with _errors_as_bad_image(path):
+    with errors_as_bad_image(path):
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for, a device never ends
             raise BadImage("not a file")
@@ -83,7 +82,7 @@ def read_content(path: Path) -> bytes:
 
 def decode_content(path: Path, content: bytes) -> Tensor:
     """Pillow's pixels of a file's content, uint8 [3, h, w], as in `decode_file`; `path` is for the reason only."""
-    with _errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
+    with errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
         check_is_photo(image)
         return _colours_first(_upright_rgb(image))
 
@@ -92,21 +91,11 @@ def read_plain_jpeg(path: Path) -> PlainJpeg | Decoded:
     """Read a file; decode it here where it is nothing for nvJPEG. BadImage as in `decode_file`."""
     content = read_content(path)
     digest = hashlib.sha256(content).digest()
-    with _errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
+    with errors_as_bad_image(path), open_image(io.BytesIO(content)) as image:
         check_is_photo(image)
         if _is_plain_jpeg(image, content):
             return PlainJpeg(content, digest, (image.height, image.width))
         return Decoded(_colours_first(_upright_rgb(image)), digest)
-
-
-@contextmanager
-def _errors_as_bad_image(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (BadImage, MemoryError):  # a machine out of memory says nothing about the photo
-        raise
-    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything on broken files; each is one bad image
-        raise BadImage(_reason(path, error)) from None
 
 
 def decode_in_threads(
@@ -258,25 +247,10 @@ def _colours_first(image: Image.Image) -> Tensor:
 
 def _header_size(path: Path) -> tuple[int, int]:
     try:
-        if not path.is_file():
-            return 0, 0
-        with open_image(path) as image:
-            check_size(image.width, image.height)
+        with open_photo(path) as image:
             # Pillow would decode a whole PNG to look for EXIF behind its pixels
             known = image.format != "PNG" or "exif" in image.info
             turned = known and image.getexif().get(ORIENTATION, 1) in SIDEWAYS
             return (image.width, image.height) if turned else (image.height, image.width)
-    except Exception:  # noqa: BLE001 - as in decode_content; found again, with its reason, when it is decoded
+    except (BadImage, MemoryError):  # found again, with its reason, when it is decoded
         return 0, 0
-
-
-def _reason(path: Path, error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    if path.is_file() and path.stat().st_size == 0:
-        return "the file is empty"
-    if "cannot identify" in str(error):
-        return "not an image, whatever its ending says"
-    if "truncated" in str(error).lower():
-        return "the file is truncated: its end is missing"
-    return (str(error) if isinstance(error, OSError) else one_line(error)).replace(str(path), "the file")

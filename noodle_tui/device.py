@@ -90,7 +90,7 @@ def _check_cuda(device: torch.device) -> torch.device:
 
 
 def _set_up_cuda() -> None:
-    """How GPUs compute, for the whole process: the same for each run in it, since two may go on at once."""
+    """How GPUs compute, for the whole process."""
     # the same weights from the same run, also after it was picked up: no algorithm that adds up in any order, and none that
     # is chosen by a race, which another process may decide otherwise
     torch.backends.cudnn.deterministic = True

@@ -28,33 +28,36 @@ def nearest_folder(path: Path) -> Path:
     return place
 
 
-def free_room(save_dir: Path, needed: int) -> int:
-    """The free bytes where `save_dir` is or would be made. NoodleError if it can't be made or written to, or has too few."""
-    place = nearest_folder(save_dir)
+def free_room(folder: Path, needed: int, option: str = "save-dir") -> int:
+    """The free bytes where `folder` is or would be made. NoodleError if it can't be made or written to, or has too few; it
+    names the option that gave the folder."""
+    place, given = nearest_folder(folder), f"--{option} {folder}"
+    other = "; choose another" if option == "save-dir" else ""
     if not place.is_dir():
-        raise NoodleError(f"--save-dir {save_dir}: {place} is not a folder; choose another")
+        raise NoodleError(f"{given}: {place} is not a folder{other}")
     if os.statvfs(place).f_flag & os.ST_RDONLY:
-        raise NoodleError(f"--save-dir {save_dir}: the disk of {place} is read-only; choose another")
+        raise NoodleError(f"{given}: the disk of {place} is read-only{other}")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise NoodleError(f"--save-dir {save_dir}: no right to write in {place}; choose another")
+        raise NoodleError(f"{given}: no right to write in {place}{other}")
     free = shutil.disk_usage(place).free
     if free < needed:
-        raise NoodleError(f"--save-dir {save_dir}: {free / MIB:.0f} MiB are free there, a run needs up to {needed / MIB:.0f}: "
-                          "make room, or choose another")
+        raise NoodleError(f"{given}: {free / MIB:.0f} MiB are free there, a run needs up to {needed / MIB:.0f}: make room"
+                          f"{other.replace('; ', ', or ')}")
     return free
 
 
-def check_room(save_dir: Path, needed: int) -> int:
+def check_room(folder: Path, needed: int, option: str = "save-dir") -> int:
     """As `free_room`, but `needed` bytes are really taken for a moment: a NoodleError too where a quota, or a limit on the size
     of files, refuses them. Nothing is left behind, not by a kill either."""
-    free = free_room(save_dir, needed)
-    place = nearest_folder(save_dir)
+    free = free_room(folder, needed, option)
+    place = nearest_folder(folder)
     try:
         _take(place, needed)
     except OSError as error:
         hint = "raise `ulimit -f`" if error.errno == errno.EFBIG else "have the quota raised, make room there"
-        raise NoodleError(f"--save-dir {save_dir}: a run needs up to {needed / MIB:.0f} MiB, and {place} refuses them "
-                          f"({error.strerror}): {hint}, or choose another") from None
+        other = ", or choose another" if option == "save-dir" else ""
+        raise NoodleError(f"--{option} {folder}: a run needs up to {needed / MIB:.0f} MiB, and {place} refuses them "
+                          f"({error.strerror}): {hint}{other}") from None
     return free
 
 

@@ -45,7 +45,7 @@ DIED = ("another process of this run ended without saying why (torchrun says whi
 
 @dataclass(frozen=True)
 class World:
-    """The ranks that train together, and which of them this process is. As it stands: one process, without torchrun."""
+    """The ranks that train together, and which of them this process is. The defaults mean one process, without torchrun."""
 
     rank: int = 0
     size: int = 1

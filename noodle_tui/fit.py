@@ -203,6 +203,12 @@ def predict_logits(
     return torch.cat(logits)
 
 
+def exact_softmax(logits: Tensor) -> list[list[float]]:
+    """Probabilities [n, k] of float32 logits [n, k], in float64: in float32, sure answers would all be 1.0, and a rank by them
+    (ROC AUC) or the largest of two near ones lost."""
+    return logits.cpu().double().softmax(1).tolist()
+
+
 def loss_and_correct(logits: Tensor, labels: Tensor) -> Tensor:
     """Summed cross-entropy and number of right answers as float32 [2], on the device of `logits` [n, k] and `labels` [n]."""
     return torch.stack([F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum().float()])

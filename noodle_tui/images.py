@@ -4,11 +4,16 @@ a photo can't be, by its header, for all who look at photos: rejig, the app, the
 import ctypes
 import logging
 import math
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO
 
 from PIL import Image, _imaging
+
+from noodle_tui.errors import one_line
 
 # Pillow knows these formats but can't decode them by itself: it runs another program on the file (Ghostscript, which would
 # run what an EPS file called .jpg says), or needs a handler that nobody installs.
@@ -34,6 +39,41 @@ def image_formats() -> tuple[str, ...]:
 def open_image(source: Path | str | IO[bytes]) -> Image.Image:
     """`Image.open` for files that may be anything. It raises anything, too: see Pillow's decoders."""
     return Image.open(source, formats=image_formats())
+
+
+@contextmanager
+def open_photo(path: Path) -> Iterator[Image.Image]:
+    """A file's image, its header checked and its pixels not read yet. BadImage if it can't be used, and for whatever goes wrong
+    with it until it is closed."""
+    with errors_as_bad_image(path):
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for, a device never ends
+            raise BadImage("not a file")
+        with open_image(path) as image:
+            check_is_photo(image)
+            yield image
+
+
+@contextmanager
+def errors_as_bad_image(path: Path) -> Iterator[None]:
+    """What Pillow raises as BadImage, with the reason in words; MemoryError, which says nothing of the photo, as it is."""
+    try:
+        yield
+    except (BadImage, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - Pillow's decoders raise anything on broken files; each is one bad image
+        raise BadImage(_reason(path, error)) from None
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    if path.is_file() and path.stat().st_size == 0:
+        return "the file is empty"
+    if "cannot identify" in str(error):
+        return "not an image, whatever its ending says"
+    if "truncated" in str(error).lower():
+        return "the file is truncated: its end is missing"
+    return (str(error) if isinstance(error, OSError) else one_line(error)).replace(str(path), "the file")
 
 
 def check_is_photo(image: Image.Image) -> None:

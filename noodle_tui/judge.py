@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from noodle_tui.saving import Saver
 
 
-def known_facts(job: Job, loaded: Loaded) -> RunFacts:
-    """What the report needs to know besides the results, before the first epoch."""
+def known_facts(job: Job, loaded: Loaded, left_out: dict[str, int] | None) -> RunFacts:
+    """What the report needs to know besides the results, before the first epoch. `left_out`: of the stimuli, {reason: how many
+    files}, where this run has sorted them; else what rejig recorded counts."""
     config, data, device = job.config, loaded.data, loaded.device
     n = len(data.classes)
     made = data.rejig or {}
@@ -26,7 +27,8 @@ def known_facts(job: Job, loaded: Loaded) -> RunFacts:
         train_counts=data.train.counts(n), val_counts=data.val.counts(n), train_people=data.train.people,
         val_people=data.val.people, unknown_people=sum(s.person is None for s in data.train.samples + data.val.samples),
         split_by=made.get("split_by"), split_seed=made.get("seed"), twins=data.twins, skipped=data.skipped,
-        left_out=made.get("left_out", {}), changes=loaded.session.changes, terms=loaded.session.terms,
+        left_out=made.get("left_out", {}) if left_out is None else left_out,
+        changes=loaded.session.changes, terms=loaded.session.terms,
         fingerprint=data.fingerprint, weights=config.weights, origin=loaded.session.origin,
         weights_digest=loaded.session.weights_digest,
         device=str(device.torch_device), device_name=device.name, precision=device.precision, environment=environment(),
@@ -67,10 +69,11 @@ def judge(job: Job, loaded: Loaded, facts: RunFacts, saver: "Saver", folder: Pat
 
 def predict_validation(job: Job, loaded: Loaded) -> list[Prediction]:
     """The answers of the session's model on the validation images. StopRun if the run is stopped meanwhile."""
-    from noodle_tui.fit import predict_logits
+    from noodle_tui.fit import exact_softmax, predict_logits
 
     val = loaded.data.val
-    probabilities = predict_logits(loaded.session.model, val.pixels.stacked(), loaded.device, job.control).softmax(1).tolist()
+    logits = predict_logits(loaded.session.model, val.pixels.stacked(), loaded.device, job.control)
+    probabilities = exact_softmax(logits)
     return [
         Prediction(s.name, s.person, s.level, s.label, max(range(len(p)), key=p.__getitem__), tuple(p))
         for s, p in zip(val.samples, probabilities, strict=True)

@@ -139,6 +139,7 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
         session.place = data.place if device.torch_device.type == "cuda" else ""
         if before:
             restore(session, before.content)
+            session.times = before.times
             if session.epoch < config.n_epochs:
                 session.changes += before.changes + before.other_terms(terms)
                 session.terms = terms

@@ -49,13 +49,13 @@ class PickedUp:
         if self.epoch >= self.config.n_epochs:
             return []
         before = self.content.get("terms", {})  # not always were they kept
-        return [f"{name} {before[name]} up to epoch {self.epoch}, then {value}" for name, value in now.items()
+        return [f"{name} {before[name]} up to {so_far(self.content)}, then {value}" for name, value in now.items()
                 if before.get(name, value) != value]
 
     @property
     def times(self) -> int:
-        """How often the run has been picked up, this time included."""
-        return self.content["times"] + 1
+        """How often the run has been picked up, this time included if any epoch is left."""
+        return self.content["times"] + (self.epoch < self.config.n_epochs)
 
     @property
     def history(self) -> list[EpochDone]:
@@ -150,10 +150,16 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
                  for name, value in changed.items()]
     if "save_dir" in given.model_fields_set and not _same("save_dir", given.save_dir, folder.parent):
         warnings.append(f"--save-dir {given.save_dir}: not used, the run goes on in its own folder")
-    changes = [f"{name} {getattr(before, name)} up to epoch {content['epoch']}, then {value}"
+    changes = [f"{name} {getattr(before, name)} up to {so_far(content)}, then {value}"
                for name, value in changed.items() if name in LEARNS_OTHERWISE]
     values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}
     return PickedUp(make_config(values), content, warnings, changes)
+
+
+def so_far(content: dict[str, Any]) -> str:
+    """How far a checkpoint's run had come: "epoch 3", "batch 6 of epoch 4"."""
+    epoch, step = content["epoch"], content["step"]
+    return f"batch {step} of epoch {epoch + 1}" if step else f"epoch {epoch}"
 
 
 def _same(name: str, one: Any, other: Any) -> bool:

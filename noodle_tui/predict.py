@@ -87,7 +87,7 @@ def predict(
     from noodle_tui.augment import central_square
     from noodle_tui.decode import BadImage, decode_in_threads
     from noodle_tui.device import pick_device, set_up
-    from noodle_tui.fit import predict_logits
+    from noodle_tui.fit import exact_softmax, predict_logits
     from noodle_tui.weights import load_state_dict
 
     target = pick_device(device, card.precision)
@@ -107,7 +107,7 @@ def predict(
             readable = [(file, one.pixels) for file, one in chunk if not isinstance(one, BadImage)]
             if readable:
                 images = torch.stack([pixels for _, pixels in readable])
-                rows = predict_logits(model, images, target).softmax(1).tolist()
+                rows = exact_softmax(predict_logits(model, images, target))
                 outcome.answers += [answer(file, row, card.classes) for (file, _), row in zip(readable, rows, strict=True)]
             progress(len(outcome.answers) + len(outcome.failures), len(files))
     return outcome
@@ -122,11 +122,11 @@ def image_files(paths: list[Path]) -> Iterator[Path]:
     """Files as given; of folders, every file with an image's ending, at any depth, sorted. NoodleError for a folder that can't
     be listed."""
     from noodle_tui.rejig.scan import image_endings
-    from noodle_tui.samples import cannot_list
+    from noodle_tui.samples import walk
 
     for path in paths:
         if os.path.isdir(path):
-            yield from sorted(Path(parent, name) for parent, _, names in os.walk(path, onerror=cannot_list) for name in names
+            yield from sorted(Path(parent, name) for parent, _, names in walk(path) for name in names
                               if os.path.splitext(name)[1].lower() in image_endings())
         else:  # whether it is there is seen when it is read: the others are answered all the same
             yield path

@@ -17,7 +17,7 @@ def accompany(control: Control, world: World) -> None:
 
     NoodleError when it can't go on.
     """
-    folder = Path()
+    folder: Path | None = None  # until rank 0 tells it
     try:
         with ending_together(world):
             folder, config, before = world.broadcast(None)

@@ -7,6 +7,7 @@ the first event, so that a screen is painted before.
 """
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -68,14 +69,15 @@ def run(
 def steps(job: Job, outcome: Outcome, recorder: Recorder, comet_key: str) -> None:
     """The way of a run, top to bottom."""
     started = announce(job, outcome.folder)
+    left_out = None
     if job.config.rejig_data:
         check_weights(job)
-        rejig(job)
+        left_out = rejig(job)
         job.world.broadcast(None)  # the others have waited for it
     loaded = load(job)
     recorder.release()
     loaded.session.comet_key = comet_key
-    facts = known_facts(job, loaded)
+    facts = known_facts(job, loaded, left_out)
     from noodle_tui.saving import Saver  # imports torch
 
     with (
@@ -95,7 +97,7 @@ def find_folder(config: RunConfig, world: World) -> tuple[Path, bool]:
     check_loggers(config)
     old = folder_to_pick_up(config)
     if old is not None:
-        check_room(old, RESUME_BYTES)
+        check_room(old, RESUME_BYTES, "load-dir")
         return old, True
     check_ranks(config, world)
     check_sources(config)
@@ -149,7 +151,7 @@ def announce(job: Job, folder: Path) -> RunStarted:
 
 
 def warnings_of(config: RunConfig) -> list[str]:
-    """What a new run does otherwise than her options may have her think."""
+    """Where a new run does something else than its options suggest."""
     found = [unread] if (unread := unread_options(config)) else []
     if config.load_dir is not None and config.load_dir.is_dir():
         found.append(f"{config.load_dir} has no checkpoint to go on from: this is a new run, from its weights and with the "
@@ -157,8 +159,8 @@ def warnings_of(config: RunConfig) -> list[str]:
     return found
 
 
-def rejig(job: Job) -> None:
-    """Sort the stimuli into the data folder; nothing to do when they already are."""
+def rejig(job: Job) -> dict[str, int]:
+    """Sort the stimuli into the data folder; nothing to do when they already are. {Reason: how many files took no part}."""
     from noodle_tui.rejig import apply_rejig, left_out_in_words, plan_for
 
     config, check = job.config, job.control.check
@@ -167,6 +169,7 @@ def rejig(job: Job) -> None:
         apply_rejig(plan, progress=progress, check=check)
     for line in left_out_in_words(plan.skipped):
         job.emit(Message(level="warning", text=f"left out: {line}"))
+    return dict(Counter(one.reason for one in plan.skipped))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -126,7 +126,7 @@ def _subfolders(folder: Path) -> list[str]:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
-        cannot_list(error)
+        _cannot_list(error)
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -137,7 +137,7 @@ def _image_files(folder: Path) -> list[Path]:
     endings = image_endings()
     found = [
         Path(parent, name)
-        for parent, folders, names in os.walk(folder, onerror=cannot_list)
+        for parent, folders, names in walk(folder)
         for name in folders + names
         if os.path.splitext(name)[1].lower() in endings
     ]
@@ -146,6 +146,20 @@ def _image_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
-def cannot_list(error: OSError) -> NoReturn:
+def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """`os.walk`, sorted, which follows links to folders and comes to each folder once. NoodleError for one that can't be
+    listed."""
+    seen = set[tuple[int, int]]()
+    for parent, folders, names in os.walk(folder, onerror=_cannot_list, followlinks=True):
+        about = os.stat(parent)
+        if (about.st_dev, about.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((about.st_dev, about.st_ino))
+        folders.sort()
+        yield parent, list(folders), names
+
+
+def _cannot_list(error: OSError) -> NoReturn:
     """For os.walk, which would pass over a folder that it may not list: NoodleError."""
     raise NoodleError(f"{error.filename}: this folder can't be listed ({error.strerror}): give yourself the right to read it")

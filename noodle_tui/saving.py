@@ -8,7 +8,6 @@ import threading
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from time import time
 from typing import Any
 
 import torch
@@ -201,5 +200,6 @@ class Saver:
 
 def facts_now(facts: RunFacts, session: Session) -> RunFacts:
     """`facts` with what the session has come to."""
+    finished = session.history[-1].time if session.history else facts.started
     return replace(facts, epochs=list(session.history), best_epoch=session.best.epoch if session.best else 0,
-                   finished=time(), seconds=session.seconds + sum(epoch.seconds for epoch in session.history))
+                   finished=finished, seconds=session.seconds + sum(epoch.seconds for epoch in session.history))

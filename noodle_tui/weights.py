@@ -85,14 +85,19 @@ def remove_dead_parts(file: Path) -> None:
                 part.unlink()
 
 
-def _by_proxy(url: str) -> str:
-    """Through which proxy the environment leads to `url`, in words, without its password; "" if to none."""
+def proxy_for(url: str) -> urllib.parse.SplitResult | None:
+    """The proxy through which the environment leads to `url`; None if through none."""
     parts = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
-        return ""
-    there = urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
-    return f" by way of {parts.scheme}_proxy, {there.hostname}:{there.port or 80}"
+        return None
+    return urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
+
+
+def _by_proxy(url: str) -> str:
+    """In words, without its password; "" if there is none."""
+    proxy = proxy_for(url)
+    return f" by way of {urllib.parse.urlsplit(url).scheme}_proxy, {proxy.hostname}:{proxy.port or 80}" if proxy else ""
 
 
 def _download(

@@ -448,3 +448,12 @@ def test_a_long_curve_is_shown_in_a_dozen_epochs():
 
     shown = _curve_in_words([number / 100 for number in range(1, 31)]).split(", ")
     assert len(shown) == 10 and shown[0] == "3: 0.030" and shown[-1] == "30: 0.300"
+
+
+def test_parity_compares_photos_turned_upright(tmp_path: Path) -> None:
+    for name in ("happy", "sad"):
+        (tmp_path / name).mkdir()
+        turned = Image.Exif()
+        turned[0x0112] = 6  # as a phone on its side writes it
+        Image.new("RGB", (60, 40)).save(tmp_path / name / "photo.jpg", exif=turned)
+    assert [image.size for image, _ in pil_images(tmp_path)] == [(40, 60)] * 2

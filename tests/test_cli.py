@@ -15,7 +15,7 @@ from fake_runs import fake_events
 from fake_stimuli import draw_seed_like
 
 from noodle_tui.demo import draw_stimuli
-from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunStopped, to_json
+from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunMoved, RunStopped, to_json
 from noodle_tui.run_folder import Follower, list_runs, locked, read_state
 
 SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--precision", "fp32"]
@@ -71,7 +71,7 @@ def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path):
     again = noodle(*command, cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     for out in (first.stdout, again.stdout):
-        assert re.search(r"left out: 1 file, unreadable image.*: 99M_Ha_C01\.JPG", out), out
+        assert re.search(r"left out: 1 file, unreadable.*: 99M_Ha_C01\.JPG", out), out
     one, other = (f / "metrics.csv" for f in list_runs(tmp_path / "W"))
     assert [row.split(",")[:5] for row in one.read_text().splitlines()] == \
         [row.split(",")[:5] for row in other.read_text().splitlines()]
@@ -109,6 +109,14 @@ def test_who_watches_waits_for_the_process_and_not_for_the_runs_last_word(tmp_pa
         append(tmp_path, Message(level="info", text="the model is with Comet"))
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "") and "the model is with Comet" in out
+
+
+def test_who_watches_a_run_that_moved_is_told_of_the_report_where_it_is_now(tmp_path, finished):
+    (tmp_path / "old").mkdir()
+    *events, done = fake_events(4, "done")
+    append(tmp_path / "old", *events, RunMoved(folder=str(finished.folder)), done)
+    out, err = watch(tmp_path / "old").communicate(timeout=60)
+    assert err == "" and f"report {finished.folder / 'report.md'}" in out
 
 
 def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupted(tmp_path):

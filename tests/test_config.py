@@ -38,6 +38,7 @@ def test_defaults_are_the_seeds():
     ("device", "cuda:²", "is none of auto, cuda, cuda:N, mps, cpu"),
     ("person", "(", "--person: '(' is not a regular expression"),
     ("namestr", "a/b", "--namestr: use 1 to 100 characters, no slash"),
+    ("namestr", "\N{GRINNING FACE}" * 60, "--namestr: its letters take more than 200 bytes"),
     ("classes", ["sad"], "--class: 'sad' is not NAME=TOKEN"),
     ("classes", ["sad=_Sa_"], "--class: at least two classes are needed"),
     ("classes", ["a=x", "a=y"], "--class: the class 'a' is given twice"),

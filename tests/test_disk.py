@@ -177,6 +177,8 @@ def test_what_is_free(tmp_path: Path) -> None:
     assert not (tmp_path / "not").exists()
     with pytest.raises(NoodleError, match="make room, or choose another"):
         check_room(tmp_path, 10**18)
+    with pytest.raises(NoodleError, match=r"^--load-dir .*: make room$"):  # a run goes on in its own folder
+        check_room(tmp_path, 10**18, "load-dir")
     (tmp_path / "file").touch()
     with pytest.raises(NoodleError, match="file is not a folder; choose another"):
         check_room(tmp_path / "file" / "runs", 1)

@@ -166,8 +166,8 @@ def test_other_options_at_a_pick_up_and_what_could_not_be_read_are_told():
     evaluation, about = trustworthy()
     [one] = doubts(evaluation, about, changes=["lr 0.01 up to epoch 4, then 1e-05"])
     assert "picked up on other terms (lr 0.01 up to epoch 4, then 1e-05)" in one
-    left_out = {"unreadable image": 6, "no class's token in its name": 40}
-    assert doubts(evaluation, about, left_out=left_out) == ["6 images could not be read and took no part."]
+    left_out = {"unreadable (the file is empty)": 5, "unreadable folder (permission denied)": 1, "no class's token": 40}
+    assert doubts(evaluation, about, left_out=left_out) == ["6 files could not be read and took no part."]
 
 
 def test_a_class_name_can_not_write_to_the_terminal():

@@ -130,3 +130,8 @@ def test_more_images_than_one_chunk(finished: FinishedRun, tmp_path: Path) -> No
     outcome = predict(finished.folder, [tmp_path], device="cpu", progress=lambda done, total: said.append((done, total)))
     assert [a.path.name for a in outcome.answers] == [f"{i:02}.png" for i in range(70)]
     assert said == [(64, 70), (70, 70)]
+
+
+def test_images_in_linked_folders_are_answered_too(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "linked").symlink_to(data_dir / "val")
+    assert len(list(image_files([tmp_path]))) == len(list(image_files([data_dir / "val"]))) > 0

@@ -1,5 +1,6 @@
 """What is known before a run starts: on real folders, a real finished run, and this machine."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -87,6 +88,14 @@ def test_how_well_an_accuracy_will_be_known(tmp_path: Path, stimuli: Path) -> No
     assert by_person.photos is not None
     assert (by_person.photos.people_train, by_person.photos.people_val) == (3, 1)
     assert "on 10 validation photos of 1 person" in said(by_person, "warning", "val_fraction")
+
+
+def test_a_pipe_among_the_photos_is_not_waited_for(tmp_path: Path, data_dir: Path) -> None:
+    shutil.copytree(data_dir, tmp_path / "data")
+    os.mkfifo(tmp_path / "data" / "train" / "happy" / "pipe.jpg")
+    photos = preflight(options(tmp_path, data_dir=tmp_path / "data", rejig_data=False)).photos
+    assert photos is not None
+    assert photos.skipped == (("unreadable (not a file)", 1, "train/happy/pipe.jpg"),)
 
 
 @pytest.mark.parametrize(("photos", "people", "words"), [
@@ -240,6 +249,9 @@ def test_a_proxy_is_asked_where_one_leads_outside(monkeypatch: pytest.MonkeyPatc
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
         assert preflight_machine.connection_problem("https://nowhere.invalid/x") == ""
+        monkeypatch.setenv("no_proxy", "nowhere.invalid")
+        assert preflight_machine.connection_problem("https://nowhere.invalid/x") != "", "the proxy isn't for it"
+        monkeypatch.delenv("no_proxy")
     assert preflight_machine.connection_problem("https://nowhere.invalid/x") != ""
 
 

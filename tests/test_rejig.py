@@ -323,6 +323,23 @@ def test_a_full_disk_is_said_before_anything_is_copied(stimuli, data, monkeypatc
     assert not data.exists()
 
 
+def test_photos_that_change_from_moved_to_copied_need_room_and_copies_that_are_arranged_anew_do_not(stimuli, data, monkeypatch):
+    def refusal(**options) -> str:
+        plan = make_plan(stimuli, data, mode="copy", **options)
+        with monkeypatch.context() as full:
+            full.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=100))
+            try:
+                apply_rejig(plan)
+            except NoodleError as error:
+                return str(error)
+        return ""
+
+    rejig(stimuli, data)
+    assert "no room for" in refusal()
+    rejig(stimuli, data, mode="copy")
+    assert refusal(val_fraction=0.4) == ""
+
+
 def test_a_disk_that_fills_up_leaves_nothing_half_done(stimuli, data):
     """A real limit on the size of files: copying fails in the middle."""
     with open(stimuli / "zz_Sa_.jpg", "wb") as big:

@@ -61,10 +61,10 @@ def test_what_is_skipped_and_why(stimuli, data, tmp_path):
         "b_Sa__Ha_.jpg": "tokens of two classes or more in its name (sad, happy)",
         "notes_Sa_.txt": "not an image",
         "pipe_Sa_.jpg": "not an image",
-        "zero_Sa_.jpg": "unreadable image",
-        "text_Sa_.jpg": "unreadable image",
-        "dot_Sa_.png": "1 x 1 pixels are too few",
-        "film_Sa_.gif": "an animation, not a photo",
+        "zero_Sa_.jpg": "unreadable (the file is empty)",
+        "text_Sa_.jpg": "unreadable (not an image, whatever its ending says)",
+        "dot_Sa_.png": "unreadable (1 x 1 pixels are too few)",
+        "film_Sa_.gif": "unreadable (an animation, not a photo)",
         "dangling_Sa_.jpg": "a link (links are not followed)",
         "link_Sa_.jpg": "a link (links are not followed)",
         "linked_folder": "a link (links are not followed)",
@@ -72,7 +72,7 @@ def test_what_is_skipped_and_why(stimuli, data, tmp_path):
     assert plan.count("train") + plan.count("val") == 62  # 60, a_Sa_x.jpg and in_Sa_side.jpg
     words = "\n".join(plan_in_words(plan))
     assert "left out: 11 files" in words
-    assert "2 files, unreadable image: text_Sa_.jpg, zero_Sa_.jpg" in words
+    assert "1 file, unreadable (the file is empty): zero_Sa_.jpg" in words
 
 
 def test_what_nobody_has_the_right_to_read_is_skipped(stimuli, data):
@@ -80,7 +80,7 @@ def test_what_nobody_has_the_right_to_read_is_skipped(stimuli, data):
     (stimuli / "hidden").mkdir(mode=0)
     plan = powerless(lambda: make_plan(stimuli, data))
     assert {one.path: one.reason for one in plan.skipped} == {
-        "locked_Sa_.jpg": "unreadable image (Permission denied)", "hidden": "folder can't be read (Permission denied)"}
+        "locked_Sa_.jpg": "unreadable (permission denied)", "hidden": "unreadable folder (permission denied)"}
 
 
 def test_odd_names_are_escaped_where_they_are_shown(stimuli, data):
@@ -89,7 +89,7 @@ def test_odd_names_are_escaped_where_they_are_shown(stimuli, data):
     lines = plan_in_words(make_plan(stimuli, data))
     assert all(line.isprintable() for line in lines)
     line = next(line for line in lines if "unreadable" in line)
-    assert "8 files, unreadable image" in line
+    assert "8 files, unreadable (the file is empty)" in line
     assert line.endswith(", …")  # five examples
 
 

@@ -405,15 +405,15 @@ def test_methods_follow_the_options():
 def test_methods_say_what_changed_on_the_way_and_who_took_part():
     epochs = [replace(epoch(i, 5, 20), lr=0.01 if i < 4 else 1e-5) for i in range(1, 6)]
     facts = facts_of(epochs=epochs, best_epoch=1, terms={"processes": "4"}, split_by="person",
-                     left_out={"unreadable image": 6, "no class's token in its name": 40})
+                     left_out={"unreadable (truncated)": 6, "no class's token in its name": 40})
     text = report_markdown(facts, evaluation_of())
     for words in ("(learning rate 0.01 in epochs 1 to 3, 1e-05 in epochs 4 to 5, momentum",
                   "in batches of 24, each shared by 4 processes with batch normalisation over each one's share, by stochastic",
                   "but 6 people came to be on both sides", "turned upright as their EXIF data say",
-                  "left out when they were sorted: 46 (6: unreadable image; 40: no class's token in its name)"):
+                  "left out when they were sorted: 46 (6: unreadable (truncated); 40: no class's token in its name)"):
         assert words in text, words
     written = report_of(facts, evaluation_of())
-    assert written.training.processes == 4 and written.data.left_out["unreadable image"] == 6
+    assert written.training.processes == 4 and written.data.left_out["unreadable (truncated)"] == 6
     whole = facts_of(terms={"processes": "2"}, config={**facts.config, "sync_bn": True})
     assert "batch normalisation over the whole batch" in report_markdown(whole, evaluation_of())
 

@@ -17,7 +17,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from conftest import FinishedRun, MakeConfig
+from conftest import FinishedRun, MakeConfig, draw_face
 from torchvision.models import resnet18
 
 from noodle_tui import loading
@@ -41,6 +41,7 @@ from noodle_tui.events import (
     StageStarted,
     to_json,
 )
+from noodle_tui.rejig import apply_rejig, plan_for
 from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run import run
 from noodle_tui.run_folder import Follower, list_runs, locked, read_config, read_state
@@ -296,10 +297,35 @@ def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path)
 def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_its_own(copy_of_finished: Path) -> None:
     before = load_session(copy_of_finished)[0]["terms"]["precision"]
     words = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}
+    finished_before = read_report(copy_of_finished).training.finished
     run(make_config({"load_dir": copy_of_finished, "lr": 0.5, "precision": {"fp32": "bf16", "bf16": "fp32"}[before]}))
     report = (copy_of_finished / "report.md").read_text()
     assert "constant learning rate 0.01" in report and f"The arithmetic was {words[before]}" in report
-    assert read_report(copy_of_finished).training.changes == []
+    training = read_report(copy_of_finished).training
+    assert training.changes == []
+    assert (training.resumed, training.finished) == (0, finished_before)
+
+
+def test_a_learning_rate_that_changed_within_an_epoch_is_told(copy_of_finished: Path) -> None:
+    before = load_session(copy_of_finished)[0]
+    save_session(copy_of_finished, {**before, "epoch": 2, "step": 1, "history": before["history"][:2]})
+    run(RunConfig(load_dir=copy_of_finished, lr=0.5))
+    report = (copy_of_finished / "report.md").read_text()
+    assert "picked up on other terms: lr 0.01 up to batch 1 of epoch 3, then 0.5." in report
+    assert "constant learning rate" not in report
+
+
+def test_the_report_counts_the_files_that_this_run_left_out_when_it_sorted(
+    config_for: MakeConfig, runs_dir: Path, tmp_path: Path
+) -> None:
+    for emotion in ("Ha", "Sa"):
+        for level in range(6):
+            draw_face(tmp_path / "stimuli" / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
+    config = config_for(runs_dir, stimuli=tmp_path / "stimuli", data_dir=tmp_path / "sorted", rejig_data=True, mode="copy",
+                        val_fraction=0.3, n_epochs=1)
+    apply_rejig(plan_for(config))
+    (tmp_path / "stimuli" / "02F_Ha_.JPG").touch()  # came since
+    assert read_report(run(config).folder).data.left_out == {"unreadable (the file is empty)": 1}
 
 
 def test_a_run_does_not_need_the_folder_that_it_was_started_in(

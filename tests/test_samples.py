@@ -46,3 +46,18 @@ def test_what_is_told_of_a_run_is_how_its_photos_were_sorted(tmp_path: Path) -> 
     assert options_told(later)["person"] == r"-(p\d)_"
     (config.data_dir / "rejig.json").write_text(json.dumps("broken"))
     assert "split_by" not in options_told(later), "what is wrong with it is told when the photos are looked at"
+
+
+def test_photos_in_linked_folders_are_found_each_folder_once(tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    for split in ("train", "val"):
+        for name in ("happy", "sad"):
+            draw_face(data_dir / split / name / "01F_Ha_C01.JPG", "01F", "Ha", 1)
+    draw_face(tmp_path / "elsewhere" / "02F_Ha_C02.JPG", "02F", "Ha", 2)
+    happy = data_dir / "train" / "happy"
+    (happy / "session2").symlink_to(tmp_path / "elsewhere")
+    (happy / "session3").symlink_to(tmp_path / "elsewhere")
+    (happy / "circle").symlink_to(happy)
+    _, samples = find_samples(data_dir, DEFAULT_PERSON)
+    assert [s.name for s in samples["train"] if s.label == 0] == [
+        "train/happy/01F_Ha_C01.JPG", "train/happy/session2/02F_Ha_C02.JPG"]

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
@@ -193,9 +193,10 @@ def _batches(pairs: Iterator[tuple[Tensor, int]], size: int, device: torch.devic
 
 
 def pil_images(folder: Path) -> list[Photo]:
-    """Every image of a class folder tree as ImageFolder finds and decodes it, decoded once, with its label."""
+    """Every image of a class folder tree as ImageFolder finds and decodes it, turned upright as the trainer does, once, with
+    its label."""
     photos = datasets.ImageFolder(str(folder))
-    return [(image, label) for image, label in (photos[i] for i in range(len(photos)))]
+    return [(ImageOps.exif_transpose(image), label) for image, label in (photos[i] for i in range(len(photos)))]
 
 
 def _drawn(place: Path, say: Callable[[str], None]) -> Path:

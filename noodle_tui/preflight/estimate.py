@@ -73,27 +73,22 @@ def memory(config: RunConfig, train: int, val: int, photo_bytes: float, precisio
 
 def photo_bytes(paths: Sequence[Path]) -> float:
     """Bytes of a decoded photo (3 a pixel), the mean of a few of `paths`; 0 if none can be read."""
-    from PIL import Image
-
-    from noodle_tui.images import open_image
-    from noodle_tui.rejig.scan import BROKEN
+    from noodle_tui.images import BadImage, open_photo
 
     sizes: list[int] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of very large photos on stderr, which would tear a screen
         for path in random.Random(0).sample(paths, min(HEADERS, len(paths))):
             try:
-                if not path.is_file():  # a pipe would be waited for
-                    continue
-                with open_image(path) as image:
+                with open_photo(path) as image:
                     sizes.append(3 * image.width * image.height)
-            except (*BROKEN, Image.DecompressionBombError):
+            except (BadImage, MemoryError):
                 continue  # named, with its reason, where the photos are looked at
     return sum(sizes) / len(sizes) if sizes else 0.0
 
 
 def _measured(config: RunConfig, device_name: str, precision: str) -> list[float]:
-    """Images a second of the last runs in save_dir on this device at this input size; the batch size may differ by a half."""
+    """Images a second of the last runs in save_dir on this device at this input size, with half to twice the batch size."""
     try:
         runs = list_runs(config.save_dir)[:MEASURED_RUNS]
     except NoodleError:

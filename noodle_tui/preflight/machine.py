@@ -2,12 +2,11 @@
 
 import socket
 import urllib.parse
-import urllib.request
 from functools import lru_cache
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url
+from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url, proxy_for
 
 CONNECT_TIMEOUT = 3.0  # seconds
 
@@ -26,10 +25,9 @@ def look_for_imagenet() -> str:
 
 def connection_problem(url: str) -> str:
     """Why no connection to `url`'s server (or to the proxy that leads there) can be opened; "" if it can."""
-    proxy = urllib.request.getproxies().get(urllib.parse.urlsplit(url).scheme)
-    target = urllib.parse.urlsplit(proxy if proxy and "//" in proxy else f"//{proxy}" if proxy else url)
-    default_port = 443 if target.scheme == "https" else 80
     try:
+        target = proxy_for(url) or urllib.parse.urlsplit(url)
+        default_port = 443 if target.scheme == "https" else 80
         socket.create_connection((target.hostname or "", target.port or default_port), CONNECT_TIMEOUT).close()
     except (OSError, ValueError) as error:
         return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -45,7 +45,7 @@ class Photos:
     broken: tuple[str, ...]  # a few of them
     skipped: tuple[tuple[str, int, str], ...]  # reason, how many files and the first of them; the most frequent reason first
     photo_bytes: float  # of a decoded photo, the mean of a few
-    examples: tuple[tuple[str, Path], ...]  # class and file of a few photos, to be shown if she asks
+    examples: tuple[tuple[str, Path], ...]  # class and file of a few photos, to be shown on request
 
     def answers(self, config: RunConfig) -> bool:
         """Whether a look with this config would find the same, if nobody touched the photos."""

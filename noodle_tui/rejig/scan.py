@@ -1,18 +1,16 @@
 """Finding the photos below the stimuli, and telling whether PIL can read them."""
 
 import os
-import struct
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from noodle_tui.progress import Check, Progress
 
-# What PIL's readers raise on broken files, besides UnidentifiedImageError (an OSError).
-BROKEN = (OSError, ValueError, ArithmeticError, LookupError, SyntaxError, TypeError, AttributeError, EOFError,
-          RuntimeError, AssertionError, MemoryError, struct.error)
+UNREADABLE = "unreadable"  # how the reasons begin that are a file's own fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +35,7 @@ def scan(stimuli: str, check: Check, progress: Progress) -> tuple[list[str], lis
         except OSError as error:
             if not below:
                 raise
-            skipped.append(SkippedFile(below[:-1], f"folder can't be read ({error.strerror})"))
+            skipped.append(SkippedFile(below[:-1], f"{UNREADABLE} folder ({(error.strerror or str(error)).lower()})"))
             continue
         for entry in entries:
             check()
@@ -102,22 +100,14 @@ def by_reason(left_out: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def _trouble(path: str, whole: bool) -> str | None:
     """Why a file is no photo that PIL can identify (with `whole`: decode); None if it is."""
-    from PIL import Image, UnidentifiedImageError
-
-    from noodle_tui.images import BadImage, check_is_photo, open_image
+    from noodle_tui.images import BadImage, open_photo
 
     try:
-        with open_image(path) as image:
-            check_is_photo(image)
+        with open_photo(Path(path)) as image:
             if whole:
                 image.load()
             return None
     except BadImage as bad:
-        return str(bad)
-    except Image.DecompressionBombError:
-        return "image of too many pixels"
-    except UnidentifiedImageError:
-        return "unreadable image"
-    except BROKEN as error:
-        detail = error.strerror if isinstance(error, OSError) else None
-        return f"unreadable image ({detail})" if detail else "unreadable image"
+        return f"{UNREADABLE} ({bad})"
+    except MemoryError:
+        return f"{UNREADABLE} (larger than this machine's memory)"

@@ -2,11 +2,11 @@
 
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.names import number_of
+from noodle_tui.rejig.scan import UNREADABLE
 from noodle_tui.report.facts import RunFacts
 from noodle_tui.stats import interval_in_words
 
 MANY_PEOPLE = 10
-UNREADABLE = ("unreadable", "image of too many")  # how rejig's reasons begin
 FEW_PEOPLE = 20  # below this the interval over people is too narrow, see evaluate.people_interval
 
 
@@ -49,7 +49,7 @@ def _picked_up_otherwise(facts: RunFacts) -> str:
 
 def _unreadable(facts: RunFacts) -> str:
     count = len(facts.skipped) + sum(n for reason, n in facts.left_out.items() if reason.startswith(UNREADABLE))
-    return f"{number_of(count, 'image')} could not be read and took no part." if count else ""
+    return f"{number_of(count, 'file')} could not be read and took no part." if count else ""
 
 
 def _no_better_than_guessing(evaluation: Evaluation) -> str:

@@ -152,7 +152,8 @@ def _learning_rate(facts: RunFacts) -> str:
         else:
             parts.append((epoch.lr, epoch.epoch, epoch.epoch))
     if len(parts) < 2:
-        return f"constant learning rate {parts[0][0] if parts else facts.config['lr']:g}"
+        constant = "" if any(change.startswith("lr ") for change in facts.changes) else "constant "
+        return f"{constant}learning rate {parts[0][0] if parts else facts.config['lr']:g}"
     return "learning rate " + ", ".join(f"{rate:g} in epoch{f' {last}' if first == last else f's {first} to {last}'}"
                                         for rate, first, last in parts)
 
@@ -199,7 +200,8 @@ def methods(facts: RunFacts) -> str:
     again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
     among = f" of {number_of(len(facts.train_people), 'person')}" if facts.train_people else ""
     val_among = f" of {number_of(len(facts.val_people), 'person')}" if facts.val_people else ""
-    others = [change for change in facts.changes if not change.startswith("lr ")]  # the learning rate is told by epochs
+    # a learning rate is told by its epochs, but for one that changed within an epoch
+    others = [change for change in facts.changes if not (change.startswith("lr ") and "up to epoch" in change)]
     n_epochs, validated = len(facts.epochs), len(facts.validated)
     when = "each epoch" if validated == n_epochs else f"each of {validated} epochs"
     sentences = [

@@ -1,0 +1,41 @@
+"""What is said of an error, and where its details go."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from noodle_tui.control import Control
+from noodle_tui.distributed import World
+from noodle_tui.errors import NoodleError
+from noodle_tui.failure import failure_in_words
+from noodle_tui.ranks import accompany
+
+
+def test_the_details_of_an_error_are_written_in_any_locale(tmp_path: Path) -> None:
+    code = ("import sys; from pathlib import Path; from noodle_tui.failure import failure_in_words\n"
+            "try: raise ValueError('caf\\xe9 \\u2026 \\udc80')\n"
+            "except ValueError as error: print(ascii(failure_in_words(error, Path(sys.argv[1]))))")
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=plain, capture_output=True, text=True, timeout=60)
+    assert "the details are in" in done.stdout, done.stderr
+    assert "caf\xe9 \N{HORIZONTAL ELLIPSIS} \\udc80" in (tmp_path / "error.log").read_text(encoding="utf-8")
+
+
+def test_without_a_run_folder_an_error_is_a_line_only() -> None:
+    assert failure_in_words(ValueError("no"), None) == "ValueError: no"
+
+
+def test_a_rank_that_fails_before_it_knows_the_run_folder_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cut(World):
+        def broadcast(self, value: object) -> object:
+            raise RuntimeError("the connection was cut")
+
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NoodleError, match="process 1: RuntimeError: the connection was cut"):
+        accompany(Control(), Cut(rank=1, size=2))
+    assert list(tmp_path.iterdir()) == []

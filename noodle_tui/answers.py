@@ -57,8 +57,7 @@ def print_runs(save_dir: Path, format: str) -> None:
 def run_as_row(s: RunSummary) -> list[str]:
     best = "-"
     if s.interval and s.best_accuracy is not None:
-        interval = interval_in_words(s.interval).replace(" to ", "-")
-        best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}) {interval}"
+        best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}) {interval_in_words(s.interval)}"
     started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
     return [printable(s.folder.name), s.status, f"{s.epoch}/{s.n_epochs}", best, started, clock(s.seconds)]
 

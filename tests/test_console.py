@@ -63,6 +63,22 @@ def test_in_a_terminal_the_bar_follows_the_batches(tmp_path):
     assert terminal.ended() == 0
 
 
+def test_in_a_narrow_terminal_an_epoch_keeps_to_its_line_and_sentences_break_at_blanks():
+    code = ("from fake_runs import fake_events; from noodle_tui.events import *\n"
+            "from noodle_tui.listeners.console import ConsoleListener\n"
+            "console = ConsoleListener()\n"
+            "for e in [*fake_events(4, 'done'), Message(level='info', text='word ' * 20 + 'x' * 90)]: console(e)\n"
+            "console.close()")
+    terminal = Terminal([sys.executable, "-c", code], Path(__file__).parent, 80, 40)
+    screen = terminal.until("xxx")
+    assert terminal.ended() == 0
+    lines = [line.rstrip() for line in screen.splitlines()]
+    epochs = [line for line in lines if line.startswith("epoch ")]
+    assert len(epochs) == 4 and all("img/s" not in line for line in epochs)
+    after = {lines[lines.index(line) + 1].split(" ")[0] for line in epochs[:-1]}
+    assert after == {"epoch"}, "nothing spills over"
+
+
 def test_clock():
     assert [clock(s) for s in (3.21, 99, 3700)] == ["3.2 s", "1 min 39 s", "1 h 1 min"]
 

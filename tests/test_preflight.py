@@ -110,9 +110,19 @@ def test_few_photos_or_people_in_validation_are_a_warning(
 ) -> None:
     found = preflight(options(tmp_path)).photos
     assert found is not None
-    held_out = replace(found, val=(photos, 0), people_val=people, people_in_both=0).findings(options(tmp_path))
+    held_out = replace(found, train=(500, 400), val=(photos, 0), people_val=people, people_in_both=0, rejig="off").findings(
+        options(tmp_path))
     assert [f.text for f in held_out if f.option == "val_fraction" and f.level == "warning"] == ([words] if words else [])
     assert ("info" in [f.level for f in held_out if f.option == "val_fraction"]) == (not words)
+
+
+def test_too_few_to_train_on_and_a_share_that_is_far_from_what_was_asked_are_warnings(tmp_path: Path, stimuli: Path) -> None:
+    too_many = preflight(options(tmp_path, val_fraction=0.95))
+    assert "only 2 photos to train on, and 38 held out: hold out fewer" in said(too_many, "warning", "val_fraction")
+    assert "hold out more" not in said(too_many, "warning", "val_fraction")
+    far = preflight(options(tmp_path, split_by="person", val_fraction=0.1))
+    assert "25% of the photos are held out for validation, where 10% were asked" in said(far, "warning", "val_fraction")
+    assert "were asked" not in said(preflight(options(tmp_path, val_fraction=0.1)), "warning", "val_fraction")
 
 
 def test_a_rejig_that_was_done_is_seen(tmp_path: Path, stimuli: Path) -> None:

@@ -4,6 +4,7 @@ import os
 import sys
 from typing import TextIO, cast
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -43,7 +44,7 @@ class ConsoleListener:
         self._log_every, self._asked_every = log_every or 1, log_every
         self._stdout = UnblockedStream(sys.stdout) if out is None else None
         self._out = cast(TextIO, self._stdout or out)
-        self._console = Console(file=self._out, markup=False, highlight=False, emoji=False, soft_wrap=True)
+        self._console = Console(file=self._out, markup=False, highlight=False, emoji=False)
         self._bar = StageBar(self._console) if self._console.is_terminal and not self._console.is_dumb_terminal else None
         self._silent = False
         self._ended = self._saved = False
@@ -92,8 +93,10 @@ class ConsoleListener:
         if self._bar is not None:
             self._bar(event)
         line = in_words(event)
-        if isinstance(event, EpochDone) and not self._is_logged(event):
-            return
+        if isinstance(event, EpochDone):
+            if not self._is_logged(event):
+                return
+            line = epoch_in_words(event, self._console.width if self._bar is not None else None)
         if isinstance(event, StageStarted) and self._bar is not None:
             return  # the bar says it
         self._saved = self._saved or isinstance(event, Saved) or (isinstance(event, RunStarted) and event.resumed_at > 0)
@@ -114,7 +117,8 @@ class ConsoleListener:
     def _print(self, line: str) -> None:
         line = printable(line)  # names of files, and what a run folder of somebody else says
         if self._bar is not None:
-            self._console.print(Text(line))
+            # a path that has no room in a line is left to the terminal, which copies it whole
+            self._console.print(Text(line), soft_wrap=max(map(cell_len, line.split()), default=0) > self._console.width)
             return
         self._out.write(line + "\n")  # not by rich, which ends the process when the reader is gone
         self._out.flush()
@@ -213,13 +217,17 @@ def data_in_words(event: DataReady) -> str:
     return f"train {side(event.train_counts)}, val {side(event.val_counts)}{people}{skipped}; pixels in {event.where}"
 
 
-def epoch_in_words(event: EpochDone) -> str:
-    width = len(str(event.n_epochs))
-    line = (f"epoch {event.epoch:{width}d}/{event.n_epochs}  train loss {event.train_loss:.4f} acc {event.train_accuracy:.3f}")
+def epoch_in_words(event: EpochDone, width: int | None = None) -> str:
+    """An epoch's line; where it has no room in `width` cells, without its speed, or its time, either."""
+    digits = len(str(event.n_epochs))
+    line = f"epoch {event.epoch:{digits}d}/{event.n_epochs}  train loss {event.train_loss:.4f} acc {event.train_accuracy:.3f}"
     if event.val_loss is not None and event.val_accuracy is not None:
         line += f"  val loss {event.val_loss:.4f} acc {event.val_accuracy:.3f} ({event.val_correct}/{event.val_count})"
-    line += f"  {event.seconds:.1f} s  {event.images_per_second:.0f} img/s"
-    return line + ("  * best" if event.is_best else "")
+    time, speed = f"  {event.seconds:.1f} s", f"  {event.images_per_second:.0f} img/s"
+    best = "  * best" if event.is_best else ""
+    if width is None or len(line + time + speed + best) <= width:
+        return line + time + speed + best
+    return line + time + best if len(line + time + best) <= width else line + best[:3]
 
 
 def clock(seconds: float) -> str:

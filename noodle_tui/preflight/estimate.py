@@ -28,6 +28,7 @@ H100_RATE = 5700.0
 H100_PROCESSORS = 132  # streaming multiprocessors; other cards are scaled by theirs
 MPS_RATE = 250.0
 CPU_RATE = {"fp32": 6.0, "bf16": 16.0}  # per processor
+CPU_EACH = 0.004  # seconds of a processor that an image takes, however small
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def speed(config: RunConfig, device: str, device_name: str, precision: str, proc
         return Speed(H100_RATE * processors / H100_PROCESSORS * pixels * (1.0 if precision == "bf16" else 0.6), False)
     if device.startswith("mps"):
         return Speed(MPS_RATE * pixels, False)
-    return Speed(CPU_RATE[precision] * processors * pixels, False)
+    return Speed(processors / (CPU_EACH + 1 / (CPU_RATE[precision] * pixels)), False)
 
 
 def seconds(config: RunConfig, epochs: int, train: int, val: int, speed: Speed, processors: int) -> float:

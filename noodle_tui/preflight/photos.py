@@ -13,7 +13,7 @@ from noodle_tui.names import number_of, printable
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.progress import Check, nothing
-from noodle_tui.rejig import RejigPlan, plan_for, read_manifest
+from noodle_tui.rejig import RejigPlan, far_from_asked, plan_for, read_manifest
 from noodle_tui.rejig.scan import by_reason, unreadable
 from noodle_tui.samples import SPLITS, find_samples
 from noodle_tui.stats import wilson_interval
@@ -67,6 +67,12 @@ class Photos:
             named = ", ".join(map(printable, self.broken)) + (", …" if broken > len(self.broken) else "")
             found.append(Finding(level, "skip_bad_images", f"{number_of(broken, 'image')} can't be read ({named}): {way_out}"))
         found.append(self._how_well_known())
+        train, val = sum(self.train), sum(self.val)
+        if train < val:
+            text = f"only {number_of(train, 'photo')} to train on, and {val} held out: hold out fewer"
+            found.append(Finding("warning", "val_fraction", text))
+        elif self.rejig != "off" and (far := far_from_asked(train, val, config.val_fraction)):
+            found.append(Finding("warning", "val_fraction", far))
         if self.rejig == "off" and os.path.isdir(config.stimuli) and set(class_tokens(config.classes)) != set(self.classes):
             found.append(Finding("info", "classes", f"the data folder's own classes count: {', '.join(self.classes)}"))
         return found
@@ -78,10 +84,11 @@ class Photos:
         few_people = 0 < people < FEW_PEOPLE
         of_people = f" of {number_of(people, 'person')}" if few_people else ""
         text = f"on {count} validation photos{of_people} an accuracy of 0.90 is known as {low:.2f} to {high:.2f}"
+        way_out = "hold out more" if count < sum(self.train) else "more people are needed" if few_people else "more are needed"
         if few_people:
-            text += f" for {'this person' if people == 1 else 'these people'}, and hardly for others: hold out more"
+            text += f" for {'this person' if people == 1 else 'these people'}, and hardly for others: {way_out}"
         elif count < FEW_PHOTOS:
-            text += ": hold out more"
+            text += f": {way_out}"
         return Finding("warning" if few_people or count < FEW_PHOTOS else "info", "val_fraction", text)
 
 

@@ -6,6 +6,8 @@ from noodle_tui.names import number_of, printable
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.scan import SkippedFile, by_reason
 
+FAR = 0.1  # a share of the photos
+
 
 def plan_in_words(plan: RejigPlan) -> list[str]:
     """The plan as plain lines, for --dry-run: counts by class, split and person; what is skipped and why; leaks."""
@@ -22,6 +24,8 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
     elif plan.before is not None:
         lines.append(f"the data folder is re-arranged: {plan.new} new photos, {plan.leaving} leave it, {plan.switching} change "
                      "between train and val")
+    if far := far_from_asked(plan.count("train"), plan.count("val"), plan.options["val_fraction"]):
+        lines.append(f"! {far}")
     lines += _leak(plan, people)
     if plan.skipped:
         lines.append(f"left out: {number_of(len(plan.skipped), 'file')}")
@@ -35,6 +39,15 @@ def _table(plan: RejigPlan) -> list[str]:
     rows.append(("all", plan.count("train"), plan.count("val")))
     return [f"  {'class':<{width}}  {'train':>7}  {'val':>7}",
             *(f"  {label:<{width}}  {train:>7}  {val:>7}" for label, train, val in rows)]
+
+
+def far_from_asked(train: int, val: int, asked: float) -> str:
+    """What to say where much more or less is held out than was asked for; "" where it isn't."""
+    share = val / (train + val)
+    if abs(share - asked) <= FAR:
+        return ""
+    return (f"{share:.0%} of the photos are held out for validation, where {asked:.0%} were asked for: whole people, or few "
+            "photos of a class, can't be divided otherwise")
 
 
 def _leak(plan: RejigPlan, people: set[str]) -> list[str]:

@@ -48,8 +48,8 @@ def _number(value: float | None) -> str:
 
 
 def _count_row(count: Count) -> list[str]:
-    right, interval = f"{count.correct}/{count.count}", interval_in_words(count.interval)
-    return [_code(count.name), right, _number(count.accuracy), interval]
+    low, high = count.interval
+    return [_code(count.name), f"{count.correct}/{count.count}", _number(count.accuracy), f"{low:.3f} to {high:.3f}"]
 
 
 def report_markdown(facts: RunFacts, evaluation: Evaluation) -> str:

@@ -14,7 +14,7 @@ from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device, release_memory
 from noodle_tui.distributed import World
 from noodle_tui.errors import full_memory
-from noodle_tui.fit import EVAL_BATCH, predict_logits
+from noodle_tui.forward import EVAL_BATCH, predict_logits
 from noodle_tui.graphs import graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.step import make_step

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import LAST_TIME, EpochDone
+from noodle_tui.model_card import Origin
 from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, working_folder
-from noodle_tui.weights import Origin
 
 VERSION = 1
 COMET_KEY = re.compile(r"[0-9a-zA-Z]{0,50}")  # it becomes part of a file's name

@@ -2,13 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from noodle_tui.augment import normalise
 from noodle_tui.batches import make_batches
 from noodle_tui.checkpoint import Best, Session
 from noodle_tui.config import RunConfig
@@ -18,13 +16,12 @@ from noodle_tui.device import Device
 from noodle_tui.distributed import ALONE, SharedControl, World
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
-from noodle_tui.graphs import Captured, Graphs, graphs_on
+from noodle_tui.forward import loss_and_correct, predict_logits, repeated_forward
+from noodle_tui.graphs import Graphs, graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.progress import at_most_every, is_due
 from noodle_tui.stage import PROGRESS_EVERY
 from noodle_tui.step import Step, make_shared_step, make_step
-
-EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
 
 
 def fit(
@@ -160,58 +157,6 @@ def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) ->
         raise NoodleError(f"the {phase} loss is exactly zero in epoch {epoch}: nothing can be learnt from these labels; look "
                           "at the class folders")
     return loss / count, int(correct)
-
-
-Forward = Callable[[Sequence[Tensor]], Tensor]
-
-
-def plain_forward(model: nn.Module, device: Device) -> Forward:
-    """A function from images (one tensor uint8 [n, 3, size, size], on the device) to float32 logits [n, k]."""
-
-    def forward(inputs: Sequence[Tensor]) -> Tensor:
-        with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
-            return model(normalise(inputs[0])).float()
-
-    return forward
-
-
-def repeated_forward(model: nn.Module, device: Device, graphs: Graphs | None) -> Forward:
-    """The same for a validation that comes again each epoch: a graph, where there are any. The logits are good until the next
-    call."""
-    forward = plain_forward(model, device)
-    return Captured(forward, graphs) if graphs is not None else forward
-
-
-@torch.no_grad()
-def predict_logits(
-    model: nn.Module, pixels: Tensor, device: Device, control: Control | SharedControl | None = None, world: World = ALONE,
-    forward: Forward | None = None,
-) -> Tensor:
-    """float32 logits [n, k] of transformed images (uint8 [n, 3, size, size]), on the device; the model is left in eval mode.
-
-    The ranks of `world` share the images out; each gets all logits. `forward` is this model's `repeated_forward`, where there
-    is one.
-    """
-    model.eval()
-    forward = forward or plain_forward(model, device)
-    logits = []
-    for batch in pixels.split(EVAL_BATCH * world.size):
-        if control is not None:
-            control.check()
-        own = batch[world.share(len(batch))].to(device.torch_device)
-        logits.append(world.all_gather(forward([own]).clone(), len(batch)))
-    return torch.cat(logits)
-
-
-def exact_softmax(logits: Tensor) -> list[list[float]]:
-    """Probabilities [n, k] of float32 logits [n, k], in float64: in float32, sure answers would all be 1.0, and a rank by them
-    (ROC AUC) or the largest of two near ones lost."""
-    return logits.cpu().double().softmax(1).tolist()
-
-
-def loss_and_correct(logits: Tensor, labels: Tensor) -> Tensor:
-    """Summed cross-entropy and number of right answers as float32 [2], on the device of `logits` [n, k] and `labels` [n]."""
-    return torch.stack([F.cross_entropy(logits, labels, reduction="sum"), (logits.argmax(1) == labels).sum().float()])
 
 
 def snapshot(model: nn.Module) -> dict[str, Tensor]:

@@ -69,7 +69,7 @@ def judge(job: Job, loaded: Loaded, facts: RunFacts, saver: "Saver", folder: Pat
 
 def predict_validation(job: Job, loaded: Loaded) -> list[Prediction]:
     """The answers of the session's model on the validation images. StopRun if the run is stopped meanwhile."""
-    from noodle_tui.fit import exact_softmax, predict_logits
+    from noodle_tui.forward import exact_softmax, predict_logits
 
     val = loaded.data.val
     logits = predict_logits(loaded.session.model, val.pixels.stacked(), loaded.device, job.control)

@@ -15,11 +15,12 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import DataReady, Emit, Message, ModelReady
 from noodle_tui.job import Job
 from noodle_tui.meanwhile import Meanwhile
+from noodle_tui.model_card import origin_of, other_classes, other_size
 from noodle_tui.names import printable
 from noodle_tui.progress import Check, Progress
 from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.stage import stage
-from noodle_tui.weights import digest_of, fetch_imagenet, origin_of, other_classes, other_size
+from noodle_tui.weights import digest_of, fetch_imagenet
 
 if TYPE_CHECKING:
     from torch import nn

@@ -1,6 +1,5 @@
 """A trained model's answers on new images."""
 
-import json
 import os
 import warnings
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
+from noodle_tui.model_card import ModelCard, read_card
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.run_folder import CARD, MODEL
 
@@ -28,39 +28,6 @@ class PredictOutcome:
     failures: list[tuple[Path, str]] = field(default_factory=list)  # what could not be read, and why
 
 
-@dataclass(frozen=True)
-class ModelCard:
-    """What model.json says that using model.pth needs."""
-
-    classes: list[str]
-    input_size: int
-    precision: str
-
-
-def read_card(folder: Path) -> ModelCard:
-    """The model.json of a run folder. NoodleError if it is missing or not ours."""
-    file = folder / CARD
-    try:
-        if file.exists() and not file.is_file():  # a pipe would be waited for
-            raise ValueError("it is not a file")
-        if file.stat().st_size > 1_000_000:
-            raise ValueError("it is too large")
-        content = json.loads(file.read_bytes())
-        classes, size, precision = content["classes"], content["input_size"], content["precision"]
-        if not (isinstance(classes, list) and len(classes) >= 2 and all(isinstance(c, str) for c in classes)):
-            raise ValueError("its classes are not a list of names")
-        if not (isinstance(size, int) and 32 <= size <= 1024 and precision in ("fp32", "bf16")):
-            raise ValueError("its input size or precision is out of bounds")
-    except FileNotFoundError:
-        if not folder.is_dir():
-            raise NoodleError(f"--load-dir {folder}: there is no such folder; name the run's whole path, e.g. weights/"
-                              f"{folder.name}") from None
-        raise NoodleError(f"{folder}: no finished model in it ({CARD} and {MODEL}); see `noodle runs`") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NoodleError(f"{file}: not a model card that can be used ({str(error)[:100]})") from None
-    return ModelCard(classes, size, precision)
-
-
 def predict(
     model_folder: Path,
     paths: list[Path],
@@ -74,9 +41,7 @@ def predict(
     The transforms and the precision are those of the run's validation, so that a run's own validation folder gives its own
     accuracy. NoodleError if the model can't be used or there is no image; a single unreadable file is one of the failures.
     """
-    folder = model_folder.parent if model_folder.is_file() else model_folder
-    weights = model_folder if model_folder.is_file() else folder / MODEL
-    card = read_card(folder)
+    weights, card = find_model(model_folder)
     files = list(image_files(paths))
     if not files:
         raise NoodleError(f"no image in {', '.join(map(str, paths))}")
@@ -87,7 +52,7 @@ def predict(
     from noodle_tui.augment import central_square
     from noodle_tui.decode import BadImage, decode_in_threads
     from noodle_tui.device import pick_device, set_up
-    from noodle_tui.fit import exact_softmax, predict_logits
+    from noodle_tui.forward import exact_softmax, predict_logits
     from noodle_tui.weights import load_state_dict
 
     target = pick_device(device, card.precision)
@@ -111,6 +76,17 @@ def predict(
                 outcome.answers += [answer(file, row, card.classes) for (file, _), row in zip(readable, rows, strict=True)]
             progress(len(outcome.answers) + len(outcome.failures), len(files))
     return outcome
+
+
+def find_model(place: Path) -> tuple[Path, ModelCard]:
+    """The weights and the card of a run folder, or of a model.pth. NoodleError where there are none that can be used."""
+    folder = place.parent if place.is_file() else place
+    if not folder.is_dir():
+        raise NoodleError(f"--load-dir {folder}: there is no such folder; name the run's whole path, e.g. weights/"
+                          f"{folder.name}")
+    if not (folder / CARD).exists():
+        raise NoodleError(f"{folder}: no finished model in it ({CARD} and {MODEL}); see `noodle runs`")
+    return place if place.is_file() else folder / MODEL, read_card(folder / CARD)
 
 
 def answer(file: Path, probabilities: list[float], classes: list[str]) -> Answer:

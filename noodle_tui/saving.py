@@ -19,6 +19,7 @@ from noodle_tui.disk import make_rescue_folder, rescue_places
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.evaluate import Count
 from noodle_tui.events import Emit, Message, Saved, SaveRefused
+from noodle_tui.model_card import ModelCard
 from noodle_tui.report import RunFacts, model_card
 from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
 
@@ -29,7 +30,7 @@ class Save:
 
     content: dict[str, Any] | None  # of checkpoint.pt; None leaves the file as it is
     best: Best | None
-    card: dict[str, Any]  # of model.json
+    card: ModelCard | None  # where there is a best epoch
     copied: "torch.cuda.Event | None"  # on CUDA: when the copies have been made
 
     def bring_home(self) -> None:
@@ -132,7 +133,7 @@ class Saver:
                           "the last save is lost; make room or rights there, then start again")
 
     def _hand_over(self, session: Session, content: dict[str, Any] | None) -> None:
-        best, card = None, {}
+        best, card = None, None
         if session.best is not None:
             weights = content["best"]["weights"] if content is not None else dict(session.best.weights)
             best = replace(session.best, weights=weights)
@@ -165,7 +166,7 @@ class Saver:
         save.bring_home()
         if save.content is not None:
             self._write_checkpoint(save.content)
-        if save.best is not None and save.best.epoch != self._model_epoch:
+        if save.best is not None and save.card is not None and save.best.epoch != self._model_epoch:
             self._write_model(save.best, save.card)
 
     def _write_checkpoint(self, content: dict[str, Any]) -> None:
@@ -177,10 +178,10 @@ class Saver:
         self._refused.pop(CHECKPOINT, None)
         self._emit(Saved(what="checkpoint", file=CHECKPOINT, epoch=content["epoch"]))
 
-    def _write_model(self, best: Best, card: dict[str, Any]) -> None:
+    def _write_model(self, best: Best, card: ModelCard) -> None:
         try:
             write_atomic(self._folder / MODEL, weights_file(best.weights))
-            write_atomic(self._folder / CARD, json.dumps(card, indent=1) + "\n")
+            write_atomic(self._folder / CARD, json.dumps(card.model_dump(), indent=1) + "\n")
         except OSError as error:
             self._say_refused(MODEL, error)
             return

@@ -4,7 +4,6 @@ import concurrent.futures
 import contextlib
 import hashlib
 import http.client
-import json
 import os
 import pickle
 import secrets
@@ -14,16 +13,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
 from noodle_tui.progress import Check, Progress, at_most_every, nothing
-from noodle_tui.run_folder import CARD, MODEL, read_plain
 from noodle_tui.stage import PROGRESS_EVERY
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of its images' red, green and blue, 0 to 1
@@ -168,51 +163,6 @@ def check_file(file: Path) -> None:
     """NoodleError if there is no such file."""
     if not file.is_file():
         raise NoodleError(f"{file}: there is no such weights file")
-
-
-@dataclass(frozen=True)
-class Origin:
-    """The run that a weights file comes from, as the model.json beside it says."""
-
-    run: str  # the name of its folder
-    input_size: int  # pixels
-    fingerprint: str  # of the photos and their split
-    classes: tuple[str, ...] = ()  # in the order of its outputs; () where that isn't known
-
-    def tells(self, classes: Sequence[str]) -> bool:
-        """Whether its last layer tells just these classes, as far as is known."""
-        return self.classes in ((), tuple(classes))
-
-
-def origin_of(weights: str) -> Origin | None:
-    """Where a run's weights come from; None for the names "imagenet" and "none", and for a file that no run is known of."""
-    if weights in ("imagenet", "none"):
-        return None
-    file = Path(os.path.realpath(weights))  # a link may be named otherwise, and lie elsewhere
-    if file.name != MODEL:
-        return None
-    try:
-        card = json.loads(read_plain(file.with_name(CARD), 1_000_000))
-        size, fingerprint = card["input_size"], card["fingerprint"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None  # it is no run's folder, or none that can be understood: nothing is known
-    if not (isinstance(size, int) and isinstance(fingerprint, str)):
-        return None
-    classes = card.get("classes")
-    known = isinstance(classes, list) and all(isinstance(name, str) for name in classes)
-    return Origin(file.parent.name, size, fingerprint, tuple(classes) if known else ())
-
-
-def other_size(origin: Origin, input_size: int) -> str:
-    """What to say where weights are trained on at another input size."""
-    return (f"the weights of {origin.run} were trained at --input-size {origin.input_size}, and this run has {input_size}: "
-            "give the same, unless that is what you want to try")
-
-
-def other_classes(origin: Origin, classes: Sequence[str]) -> str:
-    """What to say where weights are trained to tell other classes apart."""
-    return (f"the weights of {origin.run} tell {', '.join(map(printable, origin.classes))} apart and this run "
-            f"{', '.join(map(printable, classes))}: the last layer starts anew")
 
 
 def digest_of(weights: str) -> str:

@@ -59,7 +59,7 @@ def _write_report(folder: Path, name: str, config: dict, epochs: list[EpochDone]
         environment=environment(), started=1.76e9, finished=1.76e9 + 40, seconds=40.0,
     )  # fmt: skip
     write_report(folder, facts, evaluation, predictions)
-    (folder / "model.json").write_text(json.dumps(model_card(facts, evaluation.overall)))
+    (folder / "model.json").write_text(model_card(facts, evaluation.overall).model_dump_json())
     (folder / "model.pth").write_bytes(b"\0" * 4_480_000)
     for i, prediction in enumerate(predictions):
         draw_face(Path(config["data_dir"]) / prediction.path, i)

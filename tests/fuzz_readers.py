@@ -31,8 +31,9 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import Event, Message, RunStarted, RunState
 from noodle_tui.listeners.console import in_words
 from noodle_tui.listeners.record import Recorder
+from noodle_tui.model_card import read_card
 from noodle_tui.pick_up import folder_to_pick_up, pick_up
-from noodle_tui.predict import image_files, read_card
+from noodle_tui.predict import image_files
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.rejig import plan_rejig, read_manifest, rejig_options, undo_rejig
 from noodle_tui.rejig.manifest import PlannedFile, write_manifest
@@ -364,7 +365,7 @@ def card(box: Box) -> list[Call]:
     file.write_bytes(spoil_json(box.chance, run_files()["model.json"]))
     if box.chance.random() < 0.15:
         spoil_place(box.chance, file, box.outside)
-    return [Call(lambda: read_card(box.root))]
+    return [Call(lambda: read_card(file))]
 
 
 def trash(box: Box) -> list[Call]:

@@ -33,7 +33,8 @@ from noodle_tui.device import Device, pick_device, release_memory, set_up, side_
 from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import DataReady, Event, Message, ModelReady
-from noodle_tui.fit import fit, repeated_forward
+from noodle_tui.fit import fit
+from noodle_tui.forward import repeated_forward
 from noodle_tui.graphs import graphs_on
 from noodle_tui.job import Job
 from noodle_tui.listeners.fanout import Fanout

@@ -7,10 +7,10 @@ from test_evaluate import CLASSES, answers
 from test_report import epoch, facts_of
 
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
+from noodle_tui.model_card import Origin
 from noodle_tui.report import RunFacts
 from noodle_tui.report.distrust import what_to_distrust
 from noodle_tui.stats import interval_in_words
-from noodle_tui.weights import Origin
 
 
 def trustworthy() -> tuple[Evaluation, RunFacts]:
@@ -153,7 +153,7 @@ def test_a_class_that_fails_while_the_accuracy_looks_well():
 
 def test_skipped_images():
     [one] = doubts(*trustworthy(), skipped=[("a.jpg", "empty")] * 3)
-    assert one == "3 images could not be read and took no part."
+    assert one == "3 files could not be read and took no part."
 
 
 def test_a_person_on_each_image_is_doubted():

@@ -21,7 +21,8 @@ from noodle_tui.dataset import Dataset, Split
 from noodle_tui.device import Device
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import EpochDone, Event, Paused, Resumed, StageProgress
-from noodle_tui.fit import check_loss, exact_softmax, fit, is_due, predict_logits
+from noodle_tui.fit import check_loss, fit, is_due
+from noodle_tui.forward import predict_logits
 from noodle_tui.pixels import Ragged
 from noodle_tui.run_folder import request_pause, request_resume
 from noodle_tui.samples import Sample
@@ -328,10 +329,3 @@ def test_progress_is_said_a_few_times_a_second_only() -> None:
     seconds = sum(e.seconds for e in result.epochs)
     assert 1 <= len(progress) <= 6 + seconds / 0.2
     assert all(0 < e.done <= N_TRAIN and e.total == N_TRAIN for e in progress)
-
-
-def test_probabilities_of_sure_answers_and_of_near_ones_keep_their_order() -> None:
-    surer = exact_softmax(torch.tensor([[20.0, 0.0], [25.0, 0.0]]))
-    assert surer[0][0] < surer[1][0] < 1.0
-    near = exact_softmax(torch.tensor([[0.0, 2e-8]]))[0]
-    assert near[0] < near[1]

@@ -17,7 +17,8 @@ from noodle_tui.checkpoint import Session, new_session
 from noodle_tui.control import Control
 from noodle_tui.device import Device
 from noodle_tui.events import Event, Message
-from noodle_tui.fit import fit, plain_forward
+from noodle_tui.fit import fit
+from noodle_tui.forward import plain_forward
 from noodle_tui.graphs import GraphRefused, Graphs, graphs_on, undone
 from noodle_tui.pixels import PaddedStore
 from noodle_tui.step import Step, make_step

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,10 +11,8 @@ from conftest import FinishedRun
 from PIL import Image
 
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.predict import image_files, predict, read_card
+from noodle_tui.predict import image_files, predict
 from noodle_tui.report import read_predictions
-
-CARD = {"classes": ["happy", "sad"], "input_size": 32, "precision": "fp32"}
 
 
 def test_the_validation_folder_gives_the_runs_own_accuracy(finished: FinishedRun, data_dir: Path) -> None:
@@ -84,39 +81,14 @@ def test_folders_are_searched_to_any_depth_in_order(tmp_path: Path) -> None:
     assert [p.relative_to(tmp_path).as_posix() for p in image_files([tmp_path])] == names
 
 
-# the model card ---------------------------------------------------------------------------------------------------------
-
-
-def test_the_card_of_a_run(finished: FinishedRun) -> None:
-    card = read_card(finished.folder)
-    assert (card.classes, card.input_size, card.precision) == (["happy", "sad"], 32, "fp32")
-
-
-@pytest.mark.parametrize("change", [
-    {"classes": ["one"]}, {"classes": "ab"}, {"classes": [1, 2]}, {"input_size": "32"}, {"input_size": 31},
-    {"input_size": 10**9}, {"precision": "fp8"}, {"padding": "x" * 1_000_001},
-])
-def test_a_card_that_can_not_be_used(change: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text(json.dumps({**CARD, **change}))
-    with pytest.raises(NoodleError, match=r"model\.json: not a model card that can be used") as raised:
-        read_card(tmp_path)
-    assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("content", ["", "{}", "[]", "[" * 100_000, "null", "\x00"])
-def test_a_card_that_is_none(content: str, tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text(content)
-    with pytest.raises(NoodleError, match="not a model card"):
-        read_card(tmp_path)
-
-
 def test_a_folder_without_a_model(tmp_path: Path) -> None:
     with pytest.raises(NoodleError, match="no finished model in it"):
         predict(tmp_path, [tmp_path], device="cpu")
 
 
 def test_a_model_of_other_classes_than_its_card(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text(json.dumps({**CARD, "classes": ["a", "b", "c"]}))
+    card = json.loads((finished.folder / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**card, "classes": ["a", "b", "c"]}))
     (tmp_path / "model.pth").symlink_to(finished.folder / "model.pth")
     with pytest.raises(NoodleError, match=r"model\.pth: doesn't fit model\.json") as raised:
         predict(tmp_path, [data_dir / "val"], device="cpu")

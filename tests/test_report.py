@@ -18,6 +18,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.events import EpochDone
+from noodle_tui.model_card import Origin
 from noodle_tui.names import printable
 from noodle_tui.report import (
     RunFacts,
@@ -34,7 +35,6 @@ from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv
 from noodle_tui.samples import options_as_used
-from noodle_tui.weights import Origin
 
 CLASSES = ["happy", "sad"]
 EVIL = ["new\nline", "carriage\rreturn", 'quote"d, comma', "x\udcff\udc80", "😀" * 60, "[red]markup[/]",
@@ -106,7 +106,7 @@ def test_closing_lines_say_result_place_and_doubts(tmp_path: Path):
 
 
 def test_model_card_agrees_with_the_evaluation_and_is_json():
-    card = json.loads(json.dumps(model_card(facts_of(), evaluation_of().overall), allow_nan=False))
+    card = json.loads(json.dumps(model_card(facts_of(), evaluation_of().overall).model_dump(), allow_nan=False))
     assert (card["correct"], card["count"], card["best_epoch"]) == (23, 24, 31)
     assert card["accuracy"] == 23 / 24
     assert (card["low"], card["high"]) == pytest.approx((0.7976, 0.9926), abs=1e-4)
@@ -120,8 +120,8 @@ def test_normalisation_is_the_one_that_is_trained_with():
     from noodle_tui import augment
 
     card = model_card(facts_of(), evaluation_of().overall)
-    assert tuple(card["mean"]) == IMAGENET_MEAN == augment.IMAGENET_MEAN
-    assert tuple(card["std"]) == IMAGENET_STD == augment.IMAGENET_STD
+    assert tuple(card.mean) == IMAGENET_MEAN == augment.IMAGENET_MEAN
+    assert tuple(card.std) == IMAGENET_STD == augment.IMAGENET_STD
 
 
 def test_environment_names_versions_but_neither_machine_nor_user():

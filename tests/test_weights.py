@@ -23,7 +23,7 @@ from noodle_tui import weights as module
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import Event, Message
 from noodle_tui.run import run
-from noodle_tui.weights import digest_of, fetch_imagenet, imagenet_file, imagenet_url, load_state_dict, origin_of
+from noodle_tui.weights import digest_of, fetch_imagenet, imagenet_file, imagenet_url, load_state_dict
 
 CONTENT = b"weights " * 100_000
 CHECKSUM = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -286,26 +286,6 @@ def test_no_such_file(tmp_path: Path) -> None:
             load_state_dict(path)
 
 
-# where a run's weights come from ----------------------------------------------------------------------------------------
-
-
-def test_the_run_that_weights_come_from_is_known_by_the_card_beside_them(finished: FinishedRun, tmp_path: Path) -> None:
-    file = finished.folder / "model.pth"
-    origin = origin_of(str(file))
-    assert origin is not None
-    assert (origin.run, origin.input_size) == (finished.folder.name, 32)
-    assert digest_of(str(file)) == hashlib.sha256(file.read_bytes()).hexdigest()
-    for weights in ("imagenet", "none", str(tmp_path / "model.pth"), str(finished.folder / "checkpoint.pt")):
-        assert origin_of(weights) is None
-    assert digest_of("none") == digest_of(str(tmp_path / "gone.pth")) == ""
-
-
-@pytest.mark.parametrize("card", ["", "[]", '{"input_size": "64", "fingerprint": "x"}', '{"input_size": 64}'])
-def test_a_card_that_is_none_tells_of_no_run(card: str, tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text(card)
-    assert origin_of(str(tmp_path / "model.pth")) is None
-
-
 def test_weights_of_another_input_size_are_told(
     finished: FinishedRun, config_for: MakeConfig, runs_dir: Path
 ) -> None:
@@ -331,3 +311,9 @@ def test_no_photo_is_moved_for_a_run_whose_weights_can_not_be_had(
     with pytest.raises(NoodleError, match=r"could not be downloaded|damaged, or not a file of torch\.save"):
         run(config)
     assert all(photo.is_file() for photo in photos) and not (tmp_path / "sorted").exists()
+
+
+def test_the_digest_of_weights(tmp_path: Path) -> None:
+    (tmp_path / "model.pth").write_bytes(b"weights")
+    assert digest_of(str(tmp_path / "model.pth")) == hashlib.sha256(b"weights").hexdigest()
+    assert digest_of("none") == digest_of("imagenet") == digest_of(str(tmp_path / "gone.pth")) == ""

@@ -30,13 +30,13 @@ from noodle_tui.dataset import Dataset, load_dataset
 from noodle_tui.demo import demo_config_values, draw_stimuli
 from noodle_tui.device import Device, pick_device, set_up
 from noodle_tui.fit import fit
+from noodle_tui.forward import EVAL_BATCH
 from noodle_tui.model import build_model
 from noodle_tui.rejig import apply_rejig, plan_for
 from noodle_tui.samples import find_samples
 
 FAST, PLAIN = "this trainer", "plain fp32"
 NEVER = 10**9  # epochs between two saves
-EVAL_BATCH = 64
 HELD_OUT = 0.5  # of the drawn people: the interval of a difference needs validation photos more than training ones
 COARSE = 0.03  # half an interval of accuracy: what is less than so many points apart isn't seen
 MOST_SHOWN = 12  # epochs of the curve in words

@@ -15,6 +15,7 @@ from typing import TypeVar
 from noodle_tui import disk
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import NoodleError, StopRun, one_line
+from noodle_tui.model_card import origin_of, other_size
 from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
 from noodle_tui.preflight import estimate
@@ -26,7 +27,6 @@ from noodle_tui.rejig.manifest import manifest_stamp
 from noodle_tui.run_folder import is_alive
 from noodle_tui.samples import unread_options
 from noodle_tui.settings import load_settings
-from noodle_tui.weights import origin_of, other_size
 
 Found = TypeVar("Found")
 

@@ -9,15 +9,16 @@ from typing import Any
 from noodle_tui import __version__
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.events import EpochDone
+from noodle_tui.model_card import ModelCard, Origin
 from noodle_tui.stats import interval_in_words
-from noodle_tui.weights import IMAGENET_MEAN, IMAGENET_STD, Origin
+from noodle_tui.weights import IMAGENET_MEAN, IMAGENET_STD
 
 FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What a report needs besides the evaluation. Everything is known from the run's config, data and events."""
+    """What a report needs besides the evaluation. Everything is known from the run's config, data and session."""
 
     name: str
     config: dict[str, Any]  # RunConfig.model_dump(mode="json"), without what took no part, see `options_as_used`
@@ -45,15 +46,15 @@ class RunFacts:
     resumed: int = 0  # how often the run was picked up again
     changes: list[str] = field(default_factory=list)  # options that it was picked up with and that decide what is learnt
     terms: dict[str, str] = field(default_factory=dict)  # what trained it last: see Session.terms
+    twins: int = 0  # validation images whose file is also in training
+    origin: Origin | None = None  # the run that a weights file comes from, where one is known
+    weights_digest: str = ""  # SHA-256 of a weights file
+    architecture: str = "resnet18"
 
     @property
     def processes(self) -> int:
         """That trained together (torchrun)."""
         return int(self.terms.get("processes", 1))
-    twins: int = 0  # validation images whose file is also in training
-    origin: Origin | None = None  # the run that a weights file comes from, where one is known
-    weights_digest: str = ""  # SHA-256 of a weights file
-    architecture: str = "resnet18"
 
     @property
     def validated(self) -> list[tuple[int, int]]:
@@ -96,25 +97,25 @@ def verdict(facts: RunFacts, evaluation: Evaluation) -> str:
     return f"{overall.accuracy:.3f} of the validation images are right ({numbers}), {when}."
 
 
-def model_card(facts: RunFacts, overall: Count) -> dict[str, Any]:
+def model_card(facts: RunFacts, overall: Count) -> ModelCard:
     """The content of model.json: all that is needed to use model.pth, and what it is worth."""
     low, high = overall.interval
-    return {
-        "format": FORMAT,
-        "noodle": __version__,
-        "architecture": facts.architecture,
-        "classes": facts.classes,
-        "input_size": facts.config["input_size"],
-        "mean": list(IMAGENET_MEAN),
-        "std": list(IMAGENET_STD),
-        "precision": facts.precision,
-        "device": facts.device.split(":")[0],
-        "best_epoch": facts.best_epoch,
-        "correct": overall.correct,
-        "count": overall.count,
-        "accuracy": overall.accuracy,
-        "low": low,  # 95% Wilson interval
-        "high": high,
-        "split_by": facts.split_by,
-        "fingerprint": facts.fingerprint,
-    }
+    return ModelCard(
+        format=FORMAT,
+        noodle=__version__,
+        architecture=facts.architecture,
+        classes=facts.classes,
+        input_size=facts.config["input_size"],
+        mean=list(IMAGENET_MEAN),
+        std=list(IMAGENET_STD),
+        precision=facts.precision,  # type: ignore[arg-type]
+        device=facts.device.split(":")[0],
+        best_epoch=facts.best_epoch,
+        correct=overall.correct,
+        count=overall.count,
+        accuracy=overall.accuracy,
+        low=low,
+        high=high,
+        split_by=facts.split_by,
+        fingerprint=facts.fingerprint,
+    )

@@ -7,28 +7,23 @@ previous one, with a warning. Only tensors and plain values are unpickled (`weig
 
 import io
 import os
-import re
 import warnings
 import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
 import torch
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError, field_validator, model_validator
 from torch import Tensor, nn
 
 from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import LAST_TIME, EpochDone
+from noodle_tui.events import Clock, EpochDone
 from noodle_tui.model_card import Origin
 from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, working_folder
 
 VERSION = 1
-COMET_KEY = re.compile(r"[0-9a-zA-Z]{0,50}")  # it becomes part of a file's name
-CONTENT: dict[str, Any] = {  # what a checkpoint holds, and of which type
-    "version": int, "model": dict, "optimizer": dict, "fingerprint": str, "order": str, "comet_key": str, "times": int,
-    "epoch": int, "step": int, "totals": Tensor, "best": dict | None, "history": list, "config": dict,
-}
 
 
 @dataclass
@@ -64,6 +59,73 @@ class Session:
     seconds: float = 0.0  # that they took
     best: Best | None = None
     history: list[EpochDone] = field(default_factory=list)
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(strict=True, allow_inf_nan=False, arbitrary_types_allowed=True, defer_build=True)
+
+
+class StoredBest(_Stored):
+    """`Best` in a file."""
+
+    epoch: NonNegativeInt
+    correct: NonNegativeInt
+    count: NonNegativeInt
+    loss: float
+    weights: dict[str, Any]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.correct > self.count:
+            raise ValueError("more right answers than images")
+        return self
+
+
+class StoredOrigin(_Stored):
+    """What training started from: an `Origin`, where one is known."""
+
+    digest: str = ""
+    run: str | None = None
+    input_size: int = 0
+    fingerprint: str = ""
+    classes: tuple[str, ...] = ()
+
+
+class Checkpoint(_Stored):
+    """What checkpoint.pt holds, checked but for the tensors, which are when they meet their model."""
+
+    version: Literal[1]
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    totals: Tensor
+    best: StoredBest | None
+    fingerprint: str
+    order: str
+    start: StoredOrigin = StoredOrigin()
+    terms: dict[str, str] = {}
+    place: str = ""
+    comet_key: str = Field(pattern=r"^[0-9a-zA-Z]{0,50}$")  # it becomes part of a file's name
+    times: NonNegativeInt
+    changes: list[str] = []
+    started: Clock = 0.0
+    epoch: NonNegativeInt
+    step: NonNegativeInt
+    seconds: Clock = 0.0
+    history: list[EpochDone]
+    config: dict[str, Any]
+    cwd: str = ""
+
+    @field_validator("terms")
+    @classmethod
+    def _check_terms(cls, terms: dict[str, str]) -> dict[str, str]:
+        if terms.get("precision", "fp32") not in ("fp32", "bf16") or not terms.get("processes", "1").isdecimal():
+            raise ValueError("no run has these")
+        return terms
+
+    @property
+    def so_far(self) -> str:
+        """How far its run had come: "epoch 3", "batch 6 of epoch 4"."""
+        return f"batch {self.step} of epoch {self.epoch + 1}" if self.step else f"epoch {self.epoch}"
 
 
 def new_session(model: nn.Module, lr: float, momentum: float, device: torch.device) -> Session:
@@ -153,8 +215,8 @@ def _keep_as_previous(current: Path) -> None:
         return
 
 
-def load_session(folder: Path) -> tuple[dict[str, Any], str]:
-    """The newest whole checkpoint in `folder` as saved, on the CPU, and a warning ("" if all is well).
+def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:
+    """The newest whole checkpoint in `folder`, on the CPU, and a warning ("" if all is well).
 
     NoodleError if there is none, or each is damaged.
     """
@@ -175,7 +237,7 @@ def load_session(folder: Path) -> tuple[dict[str, Any], str]:
                               f"{folder / MODEL}") from None
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path) -> Checkpoint:
     try:
         with zipfile.ZipFile(file) as archive:
             if any(record.compress_type != zipfile.ZIP_STORED for record in archive.infolist()):  # it could be without end
@@ -193,83 +255,38 @@ def _read(file: Path) -> dict[str, Any]:
         raise
     except Exception as error:  # noqa: BLE001 - foreign or torn bytes raise anything; each means: not usable
         raise NoodleError(f"{file} is damaged or no checkpoint of this program ({type(error).__name__})") from None
-    if not _is_one(content):
-        raise NoodleError(f"{file}: not a checkpoint that this version can read")
-    return content
+    try:
+        return Checkpoint.model_validate(content)
+    except (ValidationError, RecursionError) as error:
+        where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else ""
+        raise NoodleError(f"{file}: not a checkpoint that this version can read ({where or 'its content'})") from None
 
 
-def _is_one(content: Any) -> bool:
-    """Whether a loaded file has what a checkpoint has, with values that make sense without its model."""
-    if not isinstance(content, dict) or not all(isinstance(content.get(key), kind) for key, kind in CONTENT.items()):
-        return False
-    counts = [content[key] for key in ("epoch", "step", "times")]
-    return (content["version"] == VERSION and all(type(count) is int and count >= 0 for count in counts)
-            and COMET_KEY.fullmatch(content["comet_key"]) is not None)
-
-
-def restore(session: Session, content: dict[str, Any]) -> None:
-    """Put a loaded checkpoint into a freshly built session, taking the large tensors out of `content`. NoodleError if it
+def restore(session: Session, stored: Checkpoint) -> None:
+    """Put a checkpoint into a freshly built session. Its weights and momentum go over: none is kept twice. NoodleError if it
     doesn't fit the model."""
     try:
-        session.model.load_state_dict(_weights(content.pop("model"), session.model))
-        _restore_momentum(session.optimizer, content.pop("optimizer"))
-        session.epoch, session.step = content["epoch"], content["step"]
-        session.totals.copy_(content["totals"])
-        best = content.pop("best")
-        session.best = None if best is None else _best(best, session.model)
-        session.history = [EpochDone(**event) for event in content["history"]]
-        session.times = content["times"]
-        session.terms = _terms(content.get("terms", {}))
-        session.changes = [str(change) for change in content.get("changes", ())]  # not always were they kept
-        session.started = _time(content.get("started", 0.0))
-        session.seconds = _time(content.get("seconds", 0.0))
-        session.fingerprint, session.order = content["fingerprint"], content["order"]
-        session.comet_key = content["comet_key"]
-        session.weights_digest, session.origin = _start(content.get("start", {}))
+        session.model.load_state_dict(_weights(stored.model, session.model))
+        _restore_momentum(session.optimizer, stored.optimizer)
+        if (best := stored.best) is not None:
+            session.best = Best(best.epoch, best.correct, best.count, best.loss, _weights(best.weights, session.model))
+        session.totals.copy_(stored.totals)
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise NoodleError(f"the checkpoint doesn't fit this model: {one_line(error)[:160]}") from None
-
-
-def _time(stored: Any) -> float:
-    """Seconds, also since 1970. ValueError for what no calendar knows."""
-    if not 0 <= (time := float(stored)) <= LAST_TIME:
-        raise ValueError("a time in it makes no sense")
-    return time
-
-
-def _terms(stored: Any) -> dict[str, str]:
-    """Session.terms. ValueError where they make no sense."""
-    terms = {str(name): str(value) for name, value in stored.items()}
-    if terms.get("precision", "fp32") not in ("fp32", "bf16") or not terms.get("processes", "1").isdecimal():
-        raise ValueError("what trained it makes no sense")
-    return terms
-
-
-def _start(stored: Any) -> tuple[str, Origin | None]:
-    """What training started from: digest and origin of a weights file. Checkpoints did not always tell. ValueError where it
-    makes no sense."""
-    digest, run = stored.get("digest", ""), stored.get("run")
-    origin = None if run is None else Origin(run, stored["input_size"], stored["fingerprint"], tuple(stored.get("classes", ())))
-    texts = [digest] if origin is None else [digest, origin.run, origin.fingerprint, *origin.classes]
-    if not all(isinstance(text, str) for text in texts) or (origin and not isinstance(origin.input_size, int)):
-        raise ValueError("what it started from makes no sense")
-    return digest, origin
-
-
-def _best(stored: dict[str, Any], model: nn.Module) -> Best:
-    """The best epoch as stored. TypeError or ValueError if it isn't one, or its weights don't fit `model`."""
-    best = Best(**stored)
-    numbers = (best.epoch, best.correct, best.count)
-    if not all(type(n) is int and n >= 0 for n in numbers) or best.correct > best.count or not isinstance(best.loss, float):
-        raise ValueError("its best epoch makes no sense")
-    best.weights = _weights(best.weights, model)
-    return best
+    stored.model, stored.optimizer, stored.best = {}, {}, None
+    session.fingerprint, session.order, session.comet_key = stored.fingerprint, stored.order, stored.comet_key
+    session.epoch, session.step, session.seconds = stored.epoch, stored.step, stored.seconds
+    session.started, session.times = stored.started, stored.times
+    session.history, session.changes, session.terms = list(stored.history), list(stored.changes), dict(stored.terms)
+    start = stored.start
+    session.weights_digest = start.digest
+    session.origin = None if start.run is None else Origin(start.run, start.input_size, start.fingerprint, start.classes)
 
 
 def _weights(stored: dict[str, Any], model: nn.Module) -> dict[str, Tensor]:
     """A stored state dict, laid out as the model's. ValueError if it isn't one for it."""
     wanted = model.state_dict()
-    if not isinstance(stored, dict) or stored.keys() != wanted.keys():
+    if stored.keys() != wanted.keys():
         raise ValueError("its weights are of another model")
     return {name: _laid_out_as(value, stored[name]) for name, value in wanted.items()}
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import Field, Strict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import from_json as parse_json
 
 from noodle_tui.stats import wilson_interval
@@ -34,7 +34,7 @@ Number = Annotated[float, Strict(), Field(ge=-1e100, le=1e100)]
 
 
 def _null_is_nan(value: Any, check: ValidatorFunctionWrapHandler) -> float:
-    return math.nan if value is None else check(value)
+    return math.nan if value is None or value != value else check(value)
 
 
 NumberOrNaN = Annotated[Number, WrapValidator(_null_is_nan)]
@@ -42,6 +42,8 @@ NumberOrNaN = Annotated[Number, WrapValidator(_null_is_nan)]
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
+    __pydantic_config__ = ConfigDict(strict=False)  # a dict may become one, in a checkpoint too
+
     time: Clock = field(default_factory=time.time)
 
 

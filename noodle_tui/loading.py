@@ -60,7 +60,7 @@ def load(job: Job) -> Loaded:
     """Photos and network, on the device. NoodleError for what can't be used, StopRun if the run is stopped meanwhile."""
     with Meanwhile("network", job.control.check) as network:  # built in a thread while the photos are decoded
         data, device = load_data(job, network)
-        return Loaded(data, device, load_session(job, data, device, network))
+        return Loaded(data, device, start_session(job, data, device, network))
 
 
 def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Device]":
@@ -79,7 +79,7 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
         network.start(lambda progress, check: build_network(job, found[0], device, progress, check))
         try:
             data = load_dataset(config.data_dir, found, config.input_size, device, skip_bad_images=config.skip_bad_images,
-                                keep_off_gpu=job.before is not None and job.before.place == "host",
+                                keep_off_gpu=job.before is not None and job.before.stored.place == "host",
                                 ranks=job.world.local_size,
                                 progress=progress, check=job.control.check)
         except BadImages as bad:
@@ -127,7 +127,7 @@ def build_network(
     return model
 
 
-def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhile[nn.Module]") -> "Session":
+def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhile[nn.Module]") -> "Session":
     """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos."""
     from noodle_tui.checkpoint import new_session, restore
     from noodle_tui.model import ARCHITECTURE
@@ -139,7 +139,7 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
         session.place = data.place if device.torch_device.type == "cuda" else ""
         if before:
-            restore(session, before.content)
+            restore(session, before.stored)
             session.times = before.times
             if session.epoch < config.n_epochs:
                 session.changes += before.changes + before.other_terms(terms)
@@ -163,7 +163,7 @@ def load_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhil
         job.emit(Message(level="warning", text=other_classes(session.origin, data.classes)))
     for change in before.other_terms(terms) if before else ():
         job.emit(Message(level="warning", text=f"picked up on other terms: {change}"))
-    if before and before.place == "gpu" and data.place == "host":
+    if before and before.stored.place == "gpu" and data.place == "host":
         job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
                          "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))
     if shared := holders_in_words(others_on_card(device.torch_device)):

@@ -36,7 +36,7 @@ def loggers(job: Job, outcome: Outcome) -> Iterator[str]:
         if job.config.comet and not job.config.debug:
             from noodle_tui.listeners.comet import CometLogger, new_experiment_key
 
-            comet_key = (job.before.comet_key if job.before else "") or new_experiment_key()
+            comet_key = (job.before.stored.comet_key if job.before else "") or new_experiment_key()
             comet = CometLogger(job.config, load_settings(), outcome.folder, comet_key, job.emit)
             job.emit.add(comet)
             at_the_end.callback(close_comet, comet, job, outcome)

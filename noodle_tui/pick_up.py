@@ -1,16 +1,17 @@
 """`--load-dir`: pick a run up where its checkpoint stands, or start a new one from trained weights."""
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import RunConfig, make_config, options
-from noodle_tui.errors import NoodleError, UsageError, one_line
-from noodle_tui.events import EpochDone, from_json
+from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.names import as_argument, number_of
 from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
+
+if TYPE_CHECKING:
+    from noodle_tui.checkpoint import Checkpoint
 
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
 # value it would be another run.
@@ -26,55 +27,32 @@ class PickedUp:
     """A run as its checkpoint left it."""
 
     config: RunConfig  # as stored, with what was given anew
-    content: dict[str, Any]  # see checkpoint.py
+    stored: "Checkpoint"
     warnings: list[str] = field(default_factory=list)
     changes: list[str] = field(default_factory=list)  # other options than before, where they decide what is learnt
 
     @property
-    def epoch(self) -> int:
-        """Whole epochs that were done."""
-        return self.content["epoch"]
-
-    @property
-    def comet_key(self) -> str:
-        return self.content["comet_key"]
-
-    @property
-    def place(self) -> str:
-        """Where the photos' pixels lay while a GPU trained, "gpu" or "host"; "" where none did."""
-        return self.content.get("place", "")
+    def times(self) -> int:
+        """How often the run has been picked up, this time included if any epoch is left."""
+        return self.stored.times + (self.stored.epoch < self.config.n_epochs)
 
     def other_terms(self, now: dict[str, str]) -> list[str]:
         """In what it is trained otherwise from here on, if it is: see Session.terms. "auto" may have meant something else."""
-        if self.epoch >= self.config.n_epochs:
+        if self.stored.epoch >= self.config.n_epochs:
             return []
-        before = self.content.get("terms", {})  # not always were they kept
-        return [f"{name} {before[name]} up to {so_far(self.content)}, then {value}" for name, value in now.items()
+        before = self.stored.terms  # not always were they kept
+        return [f"{name} {before[name]} up to {self.stored.so_far}, then {value}" for name, value in now.items()
                 if before.get(name, value) != value]
-
-    @property
-    def times(self) -> int:
-        """How often the run has been picked up, this time included if any epoch is left."""
-        return self.content["times"] + (self.epoch < self.config.n_epochs)
-
-    @property
-    def history(self) -> list[EpochDone]:
-        """What the run said of its epochs. NoodleError if the checkpoint holds something else there."""
-        try:
-            epochs = [from_json(json.dumps({"event": "EpochDone", **epoch})) for epoch in self.content["history"]]
-        except (TypeError, ValueError) as error:
-            raise NoodleError(f"the checkpoint's history can't be read: {one_line(error)[:160]}") from None
-        return [epoch for epoch in epochs if isinstance(epoch, EpochDone)]
 
     def check_data(self, fingerprint: str, order: str) -> None:
         """NoodleError if the photos are not those that the checkpoint was trained on, or stand in another order."""
-        if fingerprint != self.content["fingerprint"]:
+        if fingerprint != self.stored.fingerprint:
             raise NoodleError(
                 f"the photos in {self.config.data_dir} are not those that this run was trained on (fingerprint "
-                f"{fingerprint[:12]}, then {str(self.content['fingerprint'])[:12]}): put them back, or start a new run "
+                f"{fingerprint[:12]}, then {self.stored.fingerprint[:12]}): put them back, or start a new run "
                 "from its weights with --load-dir RUN/model.pth"
             )
-        if order != self.content["order"]:
+        if order != self.stored.order:
             raise NoodleError(
                 f"the photos in {self.config.data_dir} have other names than when this run was trained on them, and names "
                 "decide what makes up a batch: give them their names back, or start a new run from its weights with --load-dir "
@@ -125,17 +103,17 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
 
     UsageError if one was given that would make it another run; NoodleError if no checkpoint can be read.
     """
-    from noodle_tui.checkpoint import load_session
+    from noodle_tui.checkpoint import read_checkpoint
 
-    content, warning = load_session(folder)
+    checkpoint, warning = read_checkpoint(folder)
     known = {option.name for option in options()}
-    stored = {key: value for key, value in content["config"].items() if key in known}
+    stored = {key: value for key, value in checkpoint.config.items() if key in known}
     then = str(Path(str(stored.get("save_dir", "")), os.path.basename(os.path.join(working_folder(), folder))))
-    today = options_today(stored, str(content.get("cwd", "")), then, folder)
+    today = options_today(stored, checkpoint.cwd, then, folder)
     stored |= {name: today[name] for name in ("data_dir", "stimuli", "weights") if name in stored}
     before = make_config(stored)
-    if "n_epochs" in given.model_fields_set and given.n_epochs < content["epoch"]:
-        raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {number_of(content['epoch'], 'epoch')} "
+    if "n_epochs" in given.model_fields_set and given.n_epochs < checkpoint.epoch:
+        raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {number_of(checkpoint.epoch, 'epoch')} "
                          "already; give more, or leave the option out")
     warnings = [warning] if warning else []
     changed = {name: getattr(given, name) for name in sorted(given.model_fields_set - NOT_COMPARED)
@@ -150,16 +128,10 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
                  for name, value in changed.items()]
     if "save_dir" in given.model_fields_set and not _same("save_dir", given.save_dir, folder.parent):
         warnings.append(f"--save-dir {given.save_dir}: not used, the run goes on in its own folder")
-    changes = [f"{name} {getattr(before, name)} up to {so_far(content)}, then {value}"
+    changes = [f"{name} {getattr(before, name)} up to {checkpoint.so_far}, then {value}"
                for name, value in changed.items() if name in LEARNS_OTHERWISE]
     values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}
-    return PickedUp(make_config(values), content, warnings, changes)
-
-
-def so_far(content: dict[str, Any]) -> str:
-    """How far a checkpoint's run had come: "epoch 3", "batch 6 of epoch 4"."""
-    epoch, step = content["epoch"], content["step"]
-    return f"batch {step} of epoch {epoch + 1}" if step else f"epoch {epoch}"
+    return PickedUp(make_config(values), checkpoint, warnings, changes)
 
 
 def _same(name: str, one: Any, other: Any) -> bool:

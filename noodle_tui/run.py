@@ -118,7 +118,7 @@ def check_sources(config: RunConfig) -> None:
 def record(job: Job, folder: Path) -> Recorder:
     """Have the run's folder listen to it. A run that is picked up stays what it was until it is known that it can go on."""
     before = job.before
-    recorder = Recorder(folder, job.emit, before.history if before else (), held=before is not None)
+    recorder = Recorder(folder, job.emit, before.stored.history if before else (), held=before is not None)
     job.emit.add(recorder)
     return recorder
 
@@ -141,7 +141,7 @@ def saying_how_it_ends(job: Job, folder: Path) -> Iterator[None]:
 def announce(job: Job, folder: Path) -> RunStarted:
     started = RunStarted(name=job.config.namestr, folder=str(folder), config=options_told(job.config),
                          n_epochs=job.config.n_epochs, pid=os.getpid(), host=os.uname().nodename,
-                         resumed_at=job.before.epoch if job.before else 0, cwd=run_folder.working_folder())
+                         resumed_at=job.before.stored.epoch if job.before else 0, cwd=run_folder.working_folder())
     job.emit(started)
     for warning in job.before.warnings if job.before else warnings_of(job.config):
         job.emit(Message(level="warning", text=warning))

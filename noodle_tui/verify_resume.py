@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from noodle_tui.checkpoint import load_session
+from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, Saved
@@ -72,17 +72,18 @@ def compare(one: Path, other: Path) -> Iterator[str]:
     """What differs between two finished runs' weights, momentum and metrics; nothing if they are equal bit for bit."""
     import torch
 
-    left, right = load_session(one)[0], load_session(other)[0]
-    for name, value in left["model"].items():
-        if not torch.equal(value, right["model"][name]):
-            yield f"the weight {name}, by up to {(value - right['model'][name]).abs().max():.3g}"
-    for key, state in left["optimizer"]["state"].items():
-        if not torch.equal(state["momentum_buffer"], right["optimizer"]["state"][key]["momentum_buffer"]):
+    left, right = read_checkpoint(one)[0], read_checkpoint(other)[0]
+    for name, value in left.model.items():
+        if not torch.equal(value, right.model[name]):
+            yield f"the weight {name}, by up to {(value - right.model[name]).abs().max():.3g}"
+    for key, state in left.optimizer["state"].items():
+        if not torch.equal(state["momentum_buffer"], right.optimizer["state"][key]["momentum_buffer"]):
             yield f"the momentum of parameter {key}"
-    if left["best"]["epoch"] != right["best"]["epoch"]:
-        yield f"the best epoch, {left['best']['epoch']} and {right['best']['epoch']}"
-    for name, value in left["best"]["weights"].items():
-        if not torch.equal(value, right["best"]["weights"][name]):
+    assert left.best is not None and right.best is not None, "a finished run has a best epoch"
+    if left.best.epoch != right.best.epoch:
+        yield f"the best epoch, {left.best.epoch} and {right.best.epoch}"
+    for name, value in left.best.weights.items():
+        if not torch.equal(value, right.best.weights[name]):
             yield f"the best epoch's weight {name}"
     rows, others = metrics_without_times(one), metrics_without_times(other)
     if rows != others:

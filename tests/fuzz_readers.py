@@ -23,7 +23,7 @@ from torch import nn
 
 from noodle_tui import cli, run_folder
 from noodle_tui.answers import run_as_row
-from noodle_tui.checkpoint import load_session, new_session, restore, save_session, session_content
+from noodle_tui.checkpoint import new_session, read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.control import PAUSE_FILE, STOP_FILE
 from noodle_tui.decode import BadImage, decode_file
@@ -520,7 +520,7 @@ def checkpoint(box: Box) -> list[Call]:
     given = RunConfig(load_dir=folder)
 
     def load() -> None:
-        content, warning = load_session(folder)
+        content, warning = read_checkpoint(folder)
         assert warning.isprintable() and len(warning) < 600, warning
         restore(tiny_session(), content)
 

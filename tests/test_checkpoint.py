@@ -17,8 +17,8 @@ from torch import nn
 from noodle_tui.checkpoint import (
     Best,
     Session,
-    load_session,
     new_session,
+    read_checkpoint,
     restore,
     save_session,
     session_content,
@@ -66,10 +66,10 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 def test_everything_comes_back(tmp_path: Path) -> None:
     before, after = trained(), fresh()
     save_session(tmp_path, session_content(before, {"n_epochs": 5}))
-    content, warning = load_session(tmp_path)
+    content, warning = read_checkpoint(tmp_path)
     restore(after, content)
     assert warning == ""
-    assert content["config"] == {"n_epochs": 5}
+    assert content.config == {"n_epochs": 5}
     assert_same(weights(after), weights(before))
     assert torch.equal(after.totals, before.totals)
     assert after.best is not None
@@ -79,7 +79,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert after.history == before.history
     assert (after.epoch, after.step, after.fingerprint, after.comet_key) == (2, 3, "abc", "k" * 32)
     assert after.times == before.times
-    assert not {"model", "optimizer", "best"} & content.keys()  # nothing large is kept twice
+    assert not (content.model or content.optimizer or content.best)  # nothing large is kept twice
     assert [f.name for f in tmp_path.iterdir()] == [CHECKPOINT]
 
 
@@ -87,7 +87,7 @@ def test_training_goes_on_the_same(tmp_path: Path) -> None:
     """One more step after a restore gives the same bits as without it: the momentum and the memory format came along."""
     sessions = [trained(), fresh()]
     save_session(tmp_path, session_content(sessions[0], {}))
-    restore(sessions[1], load_session(tmp_path)[0])
+    restore(sessions[1], read_checkpoint(tmp_path)[0])
     images = torch.randn(4, 3, 8, 8)
     for session in sessions:
         session.optimizer.zero_grad()
@@ -100,10 +100,10 @@ def test_the_previous_one_is_kept(tmp_path: Path) -> None:
     for steps in (1, 2, 3):
         save_session(tmp_path, session_content(trained(steps), {}))
     assert sorted(f.name for f in tmp_path.iterdir()) == [PREVIOUS, CHECKPOINT]
-    assert load_session(tmp_path)[0]["step"] == 3
+    assert read_checkpoint(tmp_path)[0].step == 3
     (tmp_path / CHECKPOINT).unlink()
-    content, warning = load_session(tmp_path)
-    assert content["step"] == 2
+    content, warning = read_checkpoint(tmp_path)
+    assert content.step == 2
     assert "checkpoint.pt is missing; checkpoint.prev.pt" in warning
 
 
@@ -118,12 +118,12 @@ def test_a_flipped_byte_anywhere_is_noticed_or_harmless(tmp_path: Path) -> None:
     noticed = 0
     for offset in range(0, len(whole), len(whole) // 150):
         (tmp_path / CHECKPOINT).write_bytes(damaged(whole, offset))
-        content, warning = load_session(tmp_path)
+        content, warning = read_checkpoint(tmp_path)
         noticed += bool(warning)
-        assert content["step"] == (1 if warning else 2)
+        assert content.step == (1 if warning else 2)
         assert "\n" not in warning
         if not warning:
-            assert_same(content["model"], trained(2).model.state_dict())
+            assert_same(content.model, trained(2).model.state_dict())
     assert noticed > 20
 
 
@@ -136,8 +136,8 @@ def test_a_record_that_claims_to_be_a_folder_is_damage(tmp_path: Path) -> None:
     assert len(entries) > 10
     for entry in entries:
         (tmp_path / CHECKPOINT).write_bytes(damaged(whole, entry + 38))  # its attributes
-        content, warning = load_session(tmp_path)
-        assert content["step"] == 1 and "checkpoint.pt is damaged" in warning
+        content, warning = read_checkpoint(tmp_path)
+        assert content.step == 1 and "checkpoint.pt is damaged" in warning
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", None])
@@ -146,8 +146,8 @@ def test_a_broken_file_gives_way_to_the_previous_with_a_warning(content: bytes |
     save_session(tmp_path, session_content(trained(2), {}))
     whole = (tmp_path / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(whole[: len(whole) // 2] if content is None else content)
-    loaded, warning = load_session(tmp_path)
-    assert loaded["step"] == 1
+    loaded, warning = read_checkpoint(tmp_path)
+    assert loaded.step == 1
     assert f"{tmp_path / CHECKPOINT} is damaged" in warning
     assert f"{PREVIOUS}, the one saved before it, is used" in warning
 
@@ -156,14 +156,14 @@ def test_both_damaged_is_one_line(tmp_path: Path) -> None:
     for name in (CHECKPOINT, PREVIOUS):
         (tmp_path / name).write_bytes(b"PK\x03\x04 garbage")
     with pytest.raises(NoodleError, match="is damaged or no checkpoint") as raised:
-        load_session(tmp_path)
+        read_checkpoint(tmp_path)
     assert "\n" not in str(raised.value)
     assert all(name in str(raised.value) for name in (CHECKPOINT, PREVIOUS, "--load-dir"))
 
 
 def test_none_at_all(tmp_path: Path) -> None:
     with pytest.raises(NoodleError, match="nothing to pick up"):
-        load_session(tmp_path)
+        read_checkpoint(tmp_path)
 
 
 class RunsCode:
@@ -178,7 +178,7 @@ def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) 
     proof = tmp_path / "proof"
     torch.save({"version": 1, "model": RunsCode(proof)}, tmp_path / CHECKPOINT)
     with pytest.raises(NoodleError, match="damaged or no checkpoint of this program"):
-        load_session(tmp_path)
+        read_checkpoint(tmp_path)
     assert not proof.exists()
     torch.load(tmp_path / CHECKPOINT, weights_only=False)
     assert proof.exists()  # it was hostile
@@ -190,30 +190,29 @@ def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) 
     {"epoch": -1}, {"step": True}, {"times": -1},
 ])
 def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
-    save_session(tmp_path, session_content(trained(), {}))
-    content, _ = load_session(tmp_path)
-    torch.save({**content, **change}, tmp_path / CHECKPOINT)
+    torch.save({**session_content(trained(), {}), **change}, tmp_path / CHECKPOINT)
     with pytest.raises(NoodleError, match="not a checkpoint that this version can read"):
-        load_session(tmp_path)
+        read_checkpoint(tmp_path)
 
 
 def test_another_network_is_refused(tmp_path: Path) -> None:
     save_session(tmp_path, session_content(trained(), {}))
     other = new_session(nn.Linear(3, 3), 0.1, 0.9, CPU)
     with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model") as raised:
-        restore(other, load_session(tmp_path)[0])
+        restore(other, read_checkpoint(tmp_path)[0])
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("change", [
-    {"epoch": "1"}, {"epoch": -1}, {"correct": 9}, {"loss": None}, {"weights": {}}, {"weights": []}, {"surprise": 1},
+    {"epoch": "1"}, {"epoch": -1}, {"correct": 9}, {"loss": None}, {"weights": {}}, {"weights": []},
     {"weights": {name: torch.zeros(1) for name in fresh().model.state_dict()}},
 ])
-def test_a_best_epoch_that_makes_no_sense_is_refused(change: dict[str, Any]) -> None:
+def test_a_best_epoch_that_makes_no_sense_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
     content = session_content(trained(), {})
     content["best"] = {**content["best"], **change}
-    with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model"):
-        restore(fresh(), content)
+    torch.save(content, tmp_path / CHECKPOINT)
+    with pytest.raises(NoodleError, match=r"the checkpoint doesn't fit this model|not a checkpoint that this version can read"):
+        restore(fresh(), read_checkpoint(tmp_path)[0])
 
 
 def first_momentum(content: dict[str, Any], value: Any) -> None:
@@ -243,7 +242,7 @@ def test_tensors_that_do_not_fit_are_refused_in_a_line(kind: str, tmp_path: Path
     HOSTILE[kind](content)
     torch.save(content, tmp_path / CHECKPOINT)
     with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model") as raised:
-        restore(fresh(), load_session(tmp_path)[0])
+        restore(fresh(), read_checkpoint(tmp_path)[0])
     assert "\n" not in str(raised.value)
 
 
@@ -256,7 +255,7 @@ def test_tensors_that_claim_more_memory_than_they_have_are_laid_out_anew(tmp_pat
     content["optimizer"]["param_groups"] = [{"lr": "x", "params": [7]}]  # no word of it is taken
     torch.save(content, tmp_path / CHECKPOINT)
     session = fresh()
-    restore(session, load_session(tmp_path)[0])
+    restore(session, read_checkpoint(tmp_path)[0])
     [first, *_] = session.optimizer.param_groups[0]["params"]
     assert session.best is not None
     for tensor in (session.optimizer.state[first]["momentum_buffer"], session.best.weights["0.weight"], first):
@@ -285,11 +284,11 @@ def test_a_disk_that_refuses_leaves_the_old_one_whole(tmp_path: Path) -> None:
     save_session(tmp_path, session_content(trained(1), {}))
     with files_of_at_most(1000), pytest.raises(OSError):
         save_session(tmp_path, session_content(trained(2), {}))
-    content, warning = load_session(tmp_path)
-    assert (content["step"], warning) == (1, "")
+    content, warning = read_checkpoint(tmp_path)
+    assert (content.step, warning) == (1, "")
     assert set(os.listdir(tmp_path)) <= {CHECKPOINT, PREVIOUS}  # nothing half is left
     save_session(tmp_path, session_content(trained(3), {}))
-    assert load_session(tmp_path)[0]["step"] == 3
+    assert read_checkpoint(tmp_path)[0].step == 3
 
 
 @pytest.mark.parametrize("number", [errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK])
@@ -300,7 +299,7 @@ def test_a_disk_without_hard_links_still_saves(number: int, tmp_path: Path, monk
     save_session(tmp_path, session_content(trained(1), {}))
     monkeypatch.setattr(os, "link", refuse)
     save_session(tmp_path, session_content(trained(2), {}))
-    assert load_session(tmp_path)[0]["step"] == 2
+    assert read_checkpoint(tmp_path)[0].step == 2
 
 
 def test_model_file_is_a_plain_state_dict(tmp_path: Path) -> None:
@@ -313,10 +312,10 @@ def test_a_compressed_file_is_refused_before_it_is_unpacked(tmp_path: Path) -> N
     with zipfile.ZipFile(tmp_path / "checkpoint.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * 10_000_000)
     with pytest.raises(NoodleError, match="is compressed"):
-        load_session(tmp_path)
+        read_checkpoint(tmp_path)
 
 
 def test_a_version_that_is_no_number_is_refused(tmp_path: Path) -> None:
     torch.save({"version": torch.ones(3)}, tmp_path / "checkpoint.pt")
     with pytest.raises(NoodleError, match="not a checkpoint"):
-        load_session(tmp_path)
+        read_checkpoint(tmp_path)

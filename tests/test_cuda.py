@@ -24,7 +24,7 @@ from noodle_tui import pixels as pixels_module
 from noodle_tui import step as step_module
 from noodle_tui.augment import GREY, crop_geometry, crop_padded_batch, plan_epoch
 from noodle_tui.batches import DeviceBatches, PrefetchBatches, make_batches
-from noodle_tui.checkpoint import Session, load_session, new_session, restore, save_session, session_content
+from noodle_tui.checkpoint import Session, new_session, read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
@@ -223,7 +223,7 @@ def test_a_run_picked_up_is_the_same_bit_for_bit(place: str, batches: int, devic
     torch.cuda.synchronize()
     save_session(tmp_path, content)
     resumed = new_session(network().to(where), CONFIG.lr, CONFIG.momentum, where)
-    restore(resumed, load_session(tmp_path)[0])
+    restore(resumed, read_checkpoint(tmp_path)[0])
     assert_same(whole, fitted(device, data, session=resumed))
 
 
@@ -279,11 +279,11 @@ def test_what_is_saved_is_the_session_as_it_was_though_training_goes_on(device: 
             states.append(state_of(session))
 
         fitted(device, in_gpu_memory(device), config, save=save)
-    content = load_session(tmp_path)[0]
-    assert content["epoch"] == 6
-    assert all(torch.equal(value, states[-1][name]) for name, value in content["model"].items())
+    content = read_checkpoint(tmp_path)[0]
+    assert content.epoch == 6
+    assert all(torch.equal(value, states[-1][name]) for name, value in content.model.items())
     assert all(torch.equal(state["momentum_buffer"], states[-1][f"momentum {i}"])
-               for i, state in content["optimizer"]["state"].items())
+               for i, state in content.optimizer["state"].items())
 
 
 # memory

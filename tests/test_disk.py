@@ -14,7 +14,7 @@ import pytest
 from conftest import MakeConfig
 from test_cli import SMALL, noodle, start, wait_for_epoch
 
-from noodle_tui.checkpoint import load_session
+from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.disk import RUN_BYTES, check_room, free_room
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, Message, Saved
@@ -131,7 +131,7 @@ def test_a_quota_that_is_used_up_in_mid_run_is_said_and_the_run_saved_elsewhere(
     outcome = run(config_for(quota_disk), [listen])
     assert any("checkpoint.pt could not be saved (Disk quota exceeded)" in text for text in errors_in(events))
     assert (outcome.status, outcome.folder.parent) == ("done", state_home)
-    assert load_session(outcome.folder)[0]["epoch"] == 3
+    assert read_checkpoint(outcome.folder)[0].epoch == 3
     [folder] = list_runs(quota_disk)
     assert not list(folder.glob(".*"))
 
@@ -202,7 +202,7 @@ def test_a_disk_that_makes_room_again_gets_everything_at_the_next_save_point(
     assert any("checkpoint.pt could not be saved (No space left on device): make room" in text for text in texts)
     assert outcome.status == "done"
     assert outcome.folder.parent == disk
-    assert load_session(outcome.folder)[0]["epoch"] == 4
+    assert read_checkpoint(outcome.folder)[0].epoch == 4
     assert any(isinstance(e, Saved) and e.what == "model" for e in events)
     assert not state_home.exists()
 
@@ -225,7 +225,7 @@ def test_a_disk_that_is_read_only_for_a_while_gets_everything_at_the_next_save_p
     assert any("could not be saved (Read-only file system): make room or rights there" in text for text in texts)
     assert any("events.jsonl can't be written (Read-only file system); training goes on" in text for text in texts)
     assert (outcome.status, outcome.folder.parent) == ("done", disk)
-    assert load_session(outcome.folder)[0]["epoch"] == 4
+    assert read_checkpoint(outcome.folder)[0].epoch == 4
     state = read_state(outcome.folder)
     assert (state.status, [e.epoch for e in state.epochs]) == ("done", [1, 2, 3, 4])
     assert [line[:2] for line in (outcome.folder / "metrics.csv").read_text().splitlines()[1:]] == ["1,", "2,", "3,", "4,"]
@@ -245,11 +245,11 @@ def test_a_disk_that_stays_read_only_keeps_what_it_has_and_the_run_is_saved_else
 
     outcome = run(config_for(disk, save_every=1), [listen])
     assert (outcome.status, outcome.folder.parent) == ("done", state_home)
-    assert load_session(outcome.folder)[0]["epoch"] == 3
+    assert read_checkpoint(outcome.folder)[0].epoch == 3
     assert read_state(outcome.folder).status == "done"
     writable_again(disk)
     [folder] = list_runs(disk)
-    assert load_session(folder)[0]["epoch"] == 1  # whole, as it was
+    assert read_checkpoint(folder)[0].epoch == 1  # whole, as it was
     assert not list(folder.glob(".*"))
 
 
@@ -273,7 +273,7 @@ def test_a_disk_that_stays_full_has_nothing_half_and_the_run_is_saved_elsewhere(
     for place in (folder, rescued):  # whole or not there, in both
         assert not list(place.glob(".*"))
     assert not {"checkpoint.pt", "model.pth"} & set(os.listdir(folder))
-    assert load_session(rescued)[0]["epoch"] == 3
+    assert read_checkpoint(rescued)[0].epoch == 3
     assert [e.epoch for e in read_state(rescued).epochs] == [1, 2, 3]
     assert len((rescued / "metrics.csv").read_text().splitlines()) == 4
     assert read_report(rescued).training.epochs == 3

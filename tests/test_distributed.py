@@ -25,7 +25,7 @@ from torchvision import transforms
 from torchvision.transforms.v2 import functional as tvf
 
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
-from noodle_tui.checkpoint import load_session
+from noodle_tui.checkpoint import Checkpoint, read_checkpoint
 from noodle_tui.config import RunConfig, options
 from noodle_tui.distributed import DIED, World, check_ranks
 from noodle_tui.errors import NoodleError, UsageError
@@ -107,16 +107,16 @@ class Plain:
         return F.cross_entropy(logits, labels).item(), int((logits.argmax(1) == labels).sum())
 
 
-def plain(config: RunConfig, content: dict[str, Any] | None = None) -> Plain:
+def plain(config: RunConfig, content: Checkpoint | None = None) -> Plain:
     """Before its first step, or as the checkpoint `content` left it."""
     model = build_model("none", 2, config.seed)
     if content is not None:
-        model.load_state_dict(content["model"])
+        model.load_state_dict(content.model)
     models = [model, copy.deepcopy(model)]
     optimizers = [torch.optim.SGD(m.parameters(), lr=config.lr, momentum=config.momentum) for m in models]
     if content is not None:
         for optimizer in optimizers:
-            optimizer.load_state_dict(copy.deepcopy(content["optimizer"]))
+            optimizer.load_state_dict(copy.deepcopy(content.optimizer))
     return Plain(config, models, optimizers, torch.zeros(2, dtype=torch.float64), flat(model.state_dict()))
 
 
@@ -132,7 +132,7 @@ def normalised(images: Tensor) -> Tensor:
 
 def assert_same_weights(folder: Path, reference: Plain) -> None:
     """As a whole: batch norm of so few images doubles a rounding error with every step, most of all in small biases."""
-    found = load_session(folder)[0]["model"]
+    found = read_checkpoint(folder)[0].model
     wanted = reference.models[0].state_dict()
     assert found.keys() == wanted.keys()
     error = flat(found) - flat(wanted)
@@ -157,7 +157,7 @@ def assert_as_near_as_rounding(trained: "Trained", reference: Plain) -> None:
         other.train(epoch, 0, None)
     wanted = flat(reference.models[0].state_dict())
     by_rounding = (flat(other.models[0].state_dict()) - wanted).norm()
-    assert (flat(load_session(trained.folder)[0]["model"]) - wanted).norm() < 10 * by_rounding
+    assert (flat(read_checkpoint(trained.folder)[0].model) - wanted).norm() < 10 * by_rounding
 
 
 @dataclass(frozen=True)
@@ -220,24 +220,24 @@ def test_a_pause_and_a_stop_are_for_all_and_everything_is_saved(runs_dir: Path, 
     assert isinstance(state.ended, RunStopped)
     assert "SIGTERM" in state.ended.reason
 
-    content = load_session(folder)[0]
+    content = read_checkpoint(folder)[0]
     reference = plain(config)
-    for epoch in range(1, content["epoch"] + 1):
+    for epoch in range(1, content.epoch + 1):
         reference.train(epoch, 0, None)
     reference.totals.zero_()
-    reference.train(content["epoch"] + 1, 0, content["step"])
-    assert content["totals"].tolist() == pytest.approx(reference.totals.tolist(), rel=1e-3)
+    reference.train(content.epoch + 1, 0, content.step)
+    assert content.totals.tolist() == pytest.approx(reference.totals.tolist(), rel=1e-3)
     assert_same_weights(folder, reference)
 
-    outcome = run(RunConfig(load_dir=folder, n_epochs=content["epoch"] + 1))  # one process goes on
+    outcome = run(RunConfig(load_dir=folder, n_epochs=content.epoch + 1))  # one process goes on
     assert outcome.status == "done"
-    assert [e.epoch for e in read_state(folder).epochs] == list(range(1, content["epoch"] + 2))
+    assert [e.epoch for e in read_state(folder).epochs] == list(range(1, content.epoch + 2))
 
 
 def test_a_run_of_one_process_is_picked_up_by_two(runs_dir: Path, finished: FinishedRun) -> None:
     folder = runs_dir / "copy"
     shutil.copytree(finished.folder, folder)
-    content = load_session(folder)[0]
+    content = read_checkpoint(folder)[0]
     process = torchrun(RunConfig(load_dir=folder, n_epochs=4, lr=1e-5))
     _, complaints = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, complaints

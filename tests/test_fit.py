@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
-from noodle_tui.checkpoint import Session, load_session, new_session, restore, save_session, session_content
+from noodle_tui.checkpoint import Session, new_session, read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
@@ -272,7 +272,7 @@ def test_a_stop_at_any_moment_and_a_resume_give_the_same_bits(tmp_path: Path) ->
             fitted(session=session, control=StopAt(look))
         save_session(tmp_path, session_content(session, {}))
         resumed = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
-        restore(resumed, load_session(tmp_path)[0])
+        restore(resumed, read_checkpoint(tmp_path)[0])
         fitted(session=resumed)
         for one, other in zip(all_weights(whole.session), all_weights(resumed), strict=True):
             assert torch.equal(one, other), f"stopped at look {look}"
@@ -287,7 +287,7 @@ def test_the_time_before_a_stop_counts(tmp_path: Path) -> None:
     session.seconds += 100
     save_session(tmp_path, session_content(session, {}))
     resumed = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
-    restore(resumed, load_session(tmp_path)[0])
+    restore(resumed, read_checkpoint(tmp_path)[0])
     first, second, _ = fitted(session=resumed).epochs
     assert first.seconds > 100 > second.seconds
     assert first.images_per_second == pytest.approx((N_TRAIN + N_VAL) / first.seconds)

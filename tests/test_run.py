@@ -21,7 +21,7 @@ from conftest import FinishedRun, MakeConfig, draw_face
 from torchvision.models import resnet18
 
 from noodle_tui import loading
-from noodle_tui.checkpoint import load_session, save_session
+from noodle_tui.checkpoint import read_checkpoint, save_session
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, UsageError
@@ -73,7 +73,7 @@ def assert_same_bits(one: Any, other: Any) -> None:
 
 def assert_same_result(folder: Path, undisturbed: Path) -> None:
     """Weights and momentum bit for bit, the best weights, the metrics and the predictions."""
-    ours, theirs = load_session(folder)[0], load_session(undisturbed)[0]
+    ours, theirs = (read_checkpoint(place)[0].model_dump() for place in (folder, undisturbed))
     for key in ("model", "optimizer", "best", "epoch", "step"):
         assert_same_bits(ours[key], theirs[key])
     models = [torch.load(place / "model.pth", weights_only=True) for place in (folder, undisturbed)]
@@ -120,8 +120,9 @@ def test_metrics_are_those_of_the_epochs(finished: FinishedRun) -> None:
 def test_torchvision_loads_the_best_weights_strictly(finished: FinishedRun) -> None:
     state = torch.load(finished.folder / "model.pth", weights_only=True)
     resnet18(num_classes=2).load_state_dict(state, strict=True)
-    content, _ = load_session(finished.folder)
-    assert_same_bits(dict(state), dict(content["best"]["weights"]))
+    best = read_checkpoint(finished.folder)[0].best
+    assert best is not None
+    assert_same_bits(dict(state), best.weights)
     card = json.loads((finished.folder / "model.json").read_text())
     epochs = [e for e in finished.events if isinstance(e, EpochDone)]
     best = max(epochs, key=lambda e: (e.val_correct or 0, -e.epoch))
@@ -172,7 +173,7 @@ def test_a_run_stopped_within_an_epoch_and_picked_up(finished: FinishedRun, conf
     state = read_state(stopped.folder)
     assert (state.status, state.epoch) == ("stopped", 1)
     assert isinstance(state.ended, RunStopped)
-    assert load_session(stopped.folder)[0]["step"] == 2
+    assert read_checkpoint(stopped.folder)[0].step == 2
     assert "predictions.csv" not in os.listdir(stopped.folder)
 
     (stopped.folder / "stop").touch()  # a request to the earlier process
@@ -257,7 +258,7 @@ def test_a_finished_run_picked_up_is_judged_anew_and_unchanged(copy_of_finished:
 
 @pytest.mark.parametrize(("place", "warned"), [("gpu", True), ("host", False), ("", False)])
 def test_pixels_that_lay_in_gpu_memory_before_are_missed(place: str, warned: bool, copy_of_finished: Path) -> None:
-    content = load_session(copy_of_finished)[0]
+    content = read_checkpoint(copy_of_finished)[0].model_dump()
     save_session(copy_of_finished, {**content, "place": place})
     events: list[Event] = []
     run(RunConfig(load_dir=copy_of_finished), [events.append])
@@ -281,7 +282,7 @@ def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished:
 
 
 def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path) -> None:
-    before = load_session(copy_of_finished)[0]
+    before = read_checkpoint(copy_of_finished)[0].model_dump()
     precision = before["terms"]["precision"]
     other = {"fp32": "bf16", "bf16": "fp32"}[precision]
     terms = {**before["terms"], "precision": other}
@@ -295,7 +296,7 @@ def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path)
 
 
 def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_its_own(copy_of_finished: Path) -> None:
-    before = load_session(copy_of_finished)[0]["terms"]["precision"]
+    before = read_checkpoint(copy_of_finished)[0].terms["precision"]
     words = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}
     finished_before = read_report(copy_of_finished).training.finished
     run(make_config({"load_dir": copy_of_finished, "lr": 0.5, "precision": {"fp32": "bf16", "bf16": "fp32"}[before]}))
@@ -307,7 +308,7 @@ def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_
 
 
 def test_a_learning_rate_that_changed_within_an_epoch_is_told(copy_of_finished: Path) -> None:
-    before = load_session(copy_of_finished)[0]
+    before = read_checkpoint(copy_of_finished)[0].model_dump()
     save_session(copy_of_finished, {**before, "epoch": 2, "step": 1, "history": before["history"][:2]})
     run(RunConfig(load_dir=copy_of_finished, lr=0.5))
     report = (copy_of_finished / "report.md").read_text()
@@ -339,7 +340,7 @@ def test_a_run_does_not_need_the_folder_that_it_was_started_in(
             (tmp_path / "gone").rmdir()
 
     outcome = run(config_for(runs_dir, n_epochs=2, save_every=1), [remove])
-    assert outcome.status == "done" and load_session(outcome.folder)[0]["epoch"] == 2
+    assert outcome.status == "done" and read_checkpoint(outcome.folder)[0].epoch == 2
     assert run(RunConfig(load_dir=outcome.folder, n_epochs=3)).status == "done"
 
 

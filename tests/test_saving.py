@@ -11,7 +11,7 @@ import torch
 from test_checkpoint import assert_same, trained, weights
 from torch import Tensor
 
-from noodle_tui.checkpoint import Best, Session, load_session
+from noodle_tui.checkpoint import Best, Session, read_checkpoint
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import StopRun
 from noodle_tui.events import Event, Message, Saved
@@ -74,7 +74,7 @@ def test_saving_waits_for_nothing_and_a_newer_one_takes_the_place_of_one_that_wa
         assert disk.saved == [(CHECKPOINT, 1)]
         disk.go_on.set()
     assert disk.saved == [(CHECKPOINT, 1), (MODEL, 1), (CHECKPOINT, 4)]
-    assert load_session(tmp_path)[0]["epoch"] == 4
+    assert read_checkpoint(tmp_path)[0].epoch == 4
 
 
 def test_what_is_written_is_the_session_as_it_was(tmp_path: Path, disk: SlowDisk) -> None:
@@ -91,12 +91,12 @@ def test_what_is_written_is_the_session_as_it_was(tmp_path: Path, disk: SlowDisk
         session.totals.zero_()
         session.epoch, session.history = 9, []
         disk.go_on.set()
-    content, _ = load_session(tmp_path)
-    momentum = {f"momentum {i}": s["momentum_buffer"] for i, s in content["optimizer"]["state"].items()}
-    assert_same({**content["model"], **momentum}, before)
-    assert torch.equal(content["totals"], totals)
-    assert (content["epoch"], len(content["history"])) == (3, 2)
-    assert content["config"] == CONFIG.model_dump(mode="json")
+    content, _ = read_checkpoint(tmp_path)
+    momentum = {f"momentum {i}": s["momentum_buffer"] for i, s in content.optimizer["state"].items()}
+    assert_same({**content.model, **momentum}, before)
+    assert torch.equal(content.totals, totals)
+    assert (content.epoch, len(content.history)) == (3, 2)
+    assert content.config == CONFIG.model_dump(mode="json")
 
 
 def test_saved_is_said_when_the_file_is_there(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_saved_is_said_when_the_file_is_there(tmp_path: Path) -> None:
 
     def look(event: Event) -> None:
         if isinstance(event, Saved) and event.what == "checkpoint":
-            epochs[event.file] = load_session(tmp_path)[0]["epoch"]
+            epochs[event.file] = read_checkpoint(tmp_path)[0].epoch
         if isinstance(event, Saved) and event.what == "model":
             assert (tmp_path / CARD).is_file()
             epochs[event.file] = event.epoch
@@ -148,7 +148,7 @@ def test_the_best_alone_drops_no_checkpoint_that_waits(tmp_path: Path, disk: Slo
         saver.save_model(at_epoch(session, 3))  # the loss of epoch 3 was no number: its weights must not be saved
         disk.go_on.set()
     assert disk.saved == [(CHECKPOINT, 1), (MODEL, 1), (CHECKPOINT, 2), (MODEL, 3)]
-    assert load_session(tmp_path)[0]["epoch"] == 2
+    assert read_checkpoint(tmp_path)[0].epoch == 2
 
 
 def test_a_disk_that_refuses_is_said_and_tried_again(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from test_cli import SMALL, noodle
 
-from noodle_tui.checkpoint import load_session
+from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.run_folder import is_alive, list_runs, read_state
 
 SECONDS = 40.0  # from signal to end, imports of libraries that are under way and a busy machine included
@@ -108,8 +108,9 @@ def test_a_signal_is_seen_in_every_stage(
     if kind == "downloading":
         assert not list((tmp_path / "torch").rglob("*.p*"))
     if kind in ("training", "judging"):
-        assert load_session(folder)[0]["best" if kind == "judging" else "model"]
-        assert (folder / "model.pth").exists() == (kind == "judging" or bool(load_session(folder)[0]["best"]))
+        stored = read_checkpoint(folder)[0]
+        assert stored.best if kind == "judging" else stored.model
+        assert (folder / "model.pth").exists() == (kind == "judging" or bool(stored.best))
     if kind == "judging":
         assert "report.json" not in os.listdir(folder)
         again = noodle("run", "--headless", "--load-dir", str(folder), cwd=tmp_path)

@@ -11,7 +11,7 @@ import torch
 from test_fit import CONFIG, CPU, StopAt, fitted, network, without_times
 from torch import Tensor, nn
 
-from noodle_tui.checkpoint import Session, load_session, new_session, restore, save_session, session_content
+from noodle_tui.checkpoint import Session, new_session, read_checkpoint, restore, save_session, session_content
 from noodle_tui.errors import StopRun
 from noodle_tui.step import check_compiler, make_step
 
@@ -60,8 +60,8 @@ def test_a_compiled_run_learns_the_same_and_goes_on_without(tmp_path: Path) -> N
 
     for config in (CONFIG, compiled):
         resumed = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
-        content = load_session(tmp_path)[0]
-        assert content["model"].keys() == network().state_dict().keys()  # no _orig_mod. in front
+        content = read_checkpoint(tmp_path)[0]
+        assert content.model.keys() == network().state_dict().keys()  # no _orig_mod. in front
         restore(resumed, content)
         fitted(config, session=resumed)
         for ours, theirs in zip(weights_of(resumed), weights_of(plain.session), strict=True):

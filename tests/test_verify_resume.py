@@ -14,7 +14,7 @@ import torch
 from conftest import FinishedRun
 
 from noodle_tui import verify_resume as module
-from noodle_tui.checkpoint import load_session
+from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.errors import NoodleError
 from noodle_tui.verify_resume import compare, verify_resume
 
@@ -55,7 +55,7 @@ def test_a_run_that_fails_is_said_in_a_line() -> None:
 
 
 def test_each_kind_of_difference_is_named(finished: FinishedRun, tmp_path: Path) -> None:
-    content, _ = load_session(finished.folder)
+    content = read_checkpoint(finished.folder)[0].model_dump()
     metrics = (finished.folder / "metrics.csv").read_text()
     assert list(compare(finished.folder, finished.folder)) == []
     content["model"]["fc.bias"][0] += 1e-6

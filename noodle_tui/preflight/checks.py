@@ -139,11 +139,11 @@ def _look_at_load_dir(result: Preflight) -> Preflight:
     if run is None:
         return result
     result = result.with_findings(*(Finding("warning", "load_dir", text) for text in run.warnings))
-    if run.epoch >= run.config.n_epochs:
+    if run.stored.epoch >= run.config.n_epochs:
         result = result.with_findings(Finding(
             "warning", "n_epochs",
             f"nothing is left of this run's {number_of(run.config.n_epochs, 'epoch')}: ask for more to train on"))
-    return replace(result, config=run.config, resumed_at=run.epoch)
+    return replace(result, config=run.config, resumed_at=run.stored.epoch)
 
 
 def _look_at_loggers(result: Preflight) -> Preflight:

@@ -15,10 +15,10 @@ from rich.text import Text
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import RunDone, RunFailed, RunState, RunStopped
 from noodle_tui.listeners.console import ConsoleListener, clock
-from noodle_tui.names import as_argument, printable
+from noodle_tui.names import as_argument, number_of, printable
 from noodle_tui.predict import PredictOutcome
 from noodle_tui.report import closing_lines
-from noodle_tui.run_folder import Follower, has_checkpoint, is_alive
+from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, is_alive
 from noodle_tui.stats import interval_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 
@@ -99,6 +99,9 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
                 console.say(line)
     finally:
         console.close()
+    if follower.broken_lines:
+        print(f"noodle: left out of {folder / EVENTS}: {number_of(follower.broken_lines, 'line')} that can't be read",
+              file=sys.stderr)
     if isinstance(state.ended, RunFailed):
         raise NoodleError(f"the run failed: {state.ended.error}")
     if state.ended is None:

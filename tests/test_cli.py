@@ -119,6 +119,14 @@ def test_who_watches_a_run_that_moved_is_told_of_the_report_where_it_is_now(tmp_
     assert err == "" and f"report {finished.folder / 'report.md'}" in out
 
 
+def test_who_watches_is_told_of_lines_that_can_not_be_read(tmp_path):
+    append(tmp_path, *fake_events(4, "done"))
+    with (tmp_path / "events.jsonl").open("a") as file:
+        file.write("torn\n")
+    _, err = watch(tmp_path, "--json").communicate(timeout=60)
+    assert err == f"noodle: left out of {tmp_path / 'events.jsonl'}: 1 line that can't be read\n"
+
+
 def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupted(tmp_path):
     done = fake_events(4, "done")
     append(tmp_path, *done, done[0])

@@ -115,20 +115,9 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
         stimuli, data_dir = real_folders(stimuli, data_dir)
         recover(data_dir)
         made = _load_before(stimuli, data_dir)
-        if made is None or stimuli.is_dir():
-            images, skipped = scan(str(stimuli), check, progress)
-        else:
-            images, skipped = [], []  # every photo was moved, and the empty folder removed since
-        standing, strangers = dict[str, PlannedFile](), dict[str, PlannedFile]()
-        if made:
-            standing = _standing(data_dir, made, set(images))
-            skipped += _gone(made, standing, images)
-        if made and made.mode == "move":
-            strangers = _strangers(stimuli, data_dir, images, standing)
-            images = [path for path in images if path not in strangers]
-            reason = "another photo was moved from this place before (rename this one)"
-            skipped += [SkippedFile(path, reason) for path in strangers]
-        photos, unnamed = _photos(images, standing, tokens, re.compile(person), split_by)
+        found = _look_around(stimuli, data_dir, made, check, progress)
+        standing, skipped = found.standing, found.skipped
+        photos, unnamed = _photos(found.images, standing, tokens, re.compile(person), split_by)
         skipped += unnamed
         if verify:
             unseen = [path for path in photos.paths if path not in standing]
@@ -137,9 +126,9 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
             photos = _without(photos, broken) if broken else photos
         _refuse_empty(photos, tokens, stimuli, skipped)
         held_out = _held_out(photos, val_fraction, split_by, seed)
-        scanned, planned = set(images), set(photos.paths)
+        scanned, planned = set(found.images), set(photos.paths)
         left = planned & scanned if mode == "move" else set[str]()
-        _refuse_strangers(strangers, planned, mode)
+        _refuse_strangers(found.strangers, planned, mode)
         standing_at = _standing_at(data_dir, made, mode, photos, standing, scanned, stimuli) if made else {}
         if made:
             refuse_spoiled_sources(data_dir, made, check, progress)
@@ -197,6 +186,31 @@ def _load_before(stimuli: Path, data_dir: Path) -> Manifest | None:
         raise NoodleError(f"{printable(str(data_dir))} was made from {printable(made.stimuli)}, not from "
                           f"{printable(str(stimuli))}: undo it (noodle rejig --undo), or choose another --data-dir")
     return made
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What there is before a rejig. Paths are relative to the stimuli."""
+
+    images: list[str]  # in the stimuli
+    standing: dict[str, PlannedFile]  # photos that the data folder holds, with their rows
+    strangers: dict[str, PlannedFile]  # images where another photo was moved away from, with the row of that
+    skipped: list[SkippedFile]
+
+
+def _look_around(stimuli: Path, data_dir: Path, made: Manifest | None, check: Check, progress: Progress) -> _Found:
+    if made is None:
+        images, skipped = scan(str(stimuli), check, progress)
+        return _Found(images, {}, {}, skipped)
+    images, skipped = list[str](), list[SkippedFile]()
+    if stimuli.is_dir():  # else every photo was moved, and the empty folder removed since
+        images, skipped = scan(str(stimuli), check, progress)
+    standing = _standing(data_dir, made, set(images))
+    skipped += _gone(made, standing, images)
+    strangers = _strangers(stimuli, data_dir, images, standing) if made.mode == "move" else {}
+    reason = "another photo was moved from this place before (rename this one)"
+    skipped += [SkippedFile(path, reason) for path in strangers]
+    return _Found([path for path in images if path not in strangers], standing, strangers, skipped)
 
 
 def _standing(data_dir: Path, made: Manifest, scanned: set[str]) -> dict[str, PlannedFile]:

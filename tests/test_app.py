@@ -1,18 +1,21 @@
 """The app around its screens: what it says where, and what it does for Setup."""
 
+import threading
 from functools import partial
 from pathlib import Path
 
 import pytest
+from fake_folders import fake_folder
 from fake_runs import ReplaySource, fake_events
 from small_app import until
 from textual.widgets import Button
 from textual.widgets._toast import Toast
 
-from noodle_tui import demo
+from noodle_tui import demo, run_folder
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.tui.app import NoodleApp
+from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.widgets.dialogs import Question
 from noodle_tui.tui.widgets.option_field import OptionInput
 
@@ -111,3 +114,34 @@ async def test_ctrl_c_says_how_to_quit() -> None:
         await pilot.pause()
         await pilot.press("ctrl+c")
         await until(pilot, lambda: any(note.message == "ctrl+q quits" for note in app._notifications))
+
+
+def said(app: NoodleApp, words: str) -> bool:
+    """Whether a note that is shown has these words."""
+    return any(words in note.message for note in app._notifications)
+
+
+@pytest.mark.parametrize("touch", ["m", "tab", "f1"])
+async def test_a_run_that_goes_on_does_not_take_the_screen_from_who_is_at_work(
+    touch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    listed = run_folder.list_runs
+    monkeypatch.setattr(run_folder, "list_runs", lambda save_dir: listed(save_dir) if answered.wait(30) else [])
+    folder = fake_folder(tmp_path / "weights", "night", "running")
+    app = NoodleApp({**SMALL, "save_dir": str(tmp_path / "weights")}, recall_last=False)
+    with run_folder.locked(folder):
+        async with app.run_test(notifications=True) as pilot:
+            await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+            await pilot.press(touch)
+            screen = app.screen
+            answered.set()
+            await until(pilot, lambda: said(app, "1 run going on"))
+            assert app.screen is screen
+
+
+async def test_a_run_that_goes_on_is_shown_at_once(tmp_path: Path) -> None:
+    with run_folder.locked(fake_folder(tmp_path / "weights", "night", "running")):
+        app = NoodleApp({**SMALL, "save_dir": str(tmp_path / "weights")}, recall_last=False)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: isinstance(app.screen, LiveScreen))

@@ -108,6 +108,22 @@ async def test_no_photo_leaves_its_folder_for_a_resumed_run_without_a_yes(
         assert started == [folder, folder]
 
 
+async def test_a_resumed_run_does_not_take_the_screen_from_who_types_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, looked, started = fake_folder(tmp_path, "run", "stopped"), threading.Event(), list[Path | None]()
+    monkeypatch.setattr("noodle_tui.background.BackgroundRun", lambda config: started.append(config.load_dir))
+    monkeypatch.setattr(chores, "may_move_photos", lambda _: looked.wait(30) and False)
+    app = NoodleApp(first=RunsScreen(tmp_path))
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.selection.shown))
+        await pilot.press("r", "slash", "s")
+        looked.set()
+        await until(pilot, lambda: started == [folder])
+        await until(pilot, lambda: any("ctrl+p, Live" in note.message for note in app._notifications))
+        assert isinstance(app.screen, RunsScreen) and app.screen.query_one(Input).value == "s"
+
+
 async def test_the_palette_lists_each_action_once() -> None:
     app = NoodleApp(recall_last=False)
     async with app.run_test() as pilot:

@@ -8,7 +8,7 @@ A run that is started here belongs to a `BackgroundRun`, not to the app: when th
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -21,10 +21,12 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.worker import get_current_worker
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import EXIT_STOPPED, NoodleError, StopRun, one_line
+from noodle_tui.names import number_of, printable
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
@@ -44,6 +46,7 @@ if TYPE_CHECKING:  # imported where they are used: the first paint waits for Set
 TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
 # asyncio's own pool has 6 threads on two processors, and each screen that follows a run keeps one: a stop might never get one
 THREADS = 64
+Place = tuple[Screen, Widget | None]  # where the user is: the screen, and what has the focus
 # What the keys do that Textual gives every screen: from widget to widget, say.
 TEXTUALS_OWN = {binding.action for binding in Screen.BINDINGS if isinstance(binding, Binding)}
 
@@ -113,10 +116,17 @@ class NoodleApp(App[None]):
             alive = [folder for folder in list_runs(save_dir) if is_alive(folder)]
         except NoodleError:
             return  # Setup says what is wrong with the folder
-        if len(alive) == 1:
-            self.call_from_thread(self.open_run, alive[0], True)
-        elif alive:
-            self.call_from_thread(self.show_runs, save_dir)
+        if alive:
+            self.call_from_thread(self._show_live_runs, alive, save_dir)
+
+    def _show_live_runs(self, alive: Sequence[Path], save_dir: Path) -> None:
+        if not self.setup.is_untouched:
+            self.notify(f"{number_of(len(alive), 'run')} going on in {printable(str(save_dir))}: f5 in Setup lists them.",
+                        markup=False)
+        elif len(alive) == 1:
+            self.open_run(alive[0], True)
+        else:
+            self.show_runs(save_dir)
 
     # -- the terminal and the system ----------------------------------------------------------------------------------
 
@@ -180,13 +190,18 @@ class NoodleApp(App[None]):
 
     def start(self, config: RunConfig, title: str = "") -> None:
         """Start a run in a background thread and show it. title: until it says its name itself."""
+        if self._start(config):
+            self.action_live(title or config.namestr)
+
+    def _start(self, config: RunConfig) -> bool:
+        """Start a run in a background thread. False, and it is said, if there is one already."""
         from noodle_tui.background import BackgroundRun
 
         if self.is_busy():
             self._say_busy()
-            return
+            return False
         self.background = BackgroundRun(config)
-        self.action_live(title or config.namestr)
+        return True
 
     def _say_busy(self) -> None:
         self.notify("A run is going on in this app already; stop it first, or start this one with the command (f6).",
@@ -261,10 +276,10 @@ class NoodleApp(App[None]):
         if self.is_busy():
             self._say_busy()
         else:
-            self._look_before_pick_up(message.folder, self.screen)
+            self._look_before_pick_up(message.folder, (self.screen, self.focused))
 
     @work(thread=True, exclusive=True, group="pick up")
-    def _look_before_pick_up(self, folder: Path, screen: Screen) -> None:
+    def _look_before_pick_up(self, folder: Path, asked_at: Place) -> None:
         """Look whether the run would move photos. Runs in a thread: of many photos it takes a while."""
         worker = get_current_worker()
 
@@ -283,18 +298,22 @@ class NoodleApp(App[None]):
         except Exception as error:  # noqa: BLE001 - whatever keeps it from being picked up is said; the app stays
             self.call_from_thread(self.notify, in_fields(one_line(error)), title="Not started", severity="error", markup=False)
             return
-        self.call_from_thread(self._pick_up, folder, screen, would_move)
+        self.call_from_thread(self._pick_up, folder, asked_at, would_move)
 
     @work
-    async def _pick_up(self, folder: Path, screen: Screen, would_move: "tuple[RunConfig, Photos] | None") -> None:
-        """Go on with a run. Photos leave their folder only where she says so, as from Setup."""
+    async def _pick_up(self, folder: Path, asked_at: Place, would_move: "tuple[RunConfig, Photos] | None") -> None:
+        """Go on with a run. Photos leave their folder only where the user says so, as from Setup."""
         from noodle_tui.tui.setup_questions import resume_question
 
-        if would_move is not None and self.screen is not screen:  # she may be typing there: no letter may be a yes
-            self.notify(f"{folder.name} would move photos first: resume it again to be asked.", title="Not resumed",
-                        severity="warning", markup=False)
+        config, name = RunConfig(load_dir=folder), printable(folder.name)
+        if (self.screen, self.focused) != asked_at:  # what is typed there must not become a yes, or a key of Live
+            if would_move is not None:
+                self.notify(f"{name} would move photos first: resume it again to be asked.", title="Not resumed",
+                            severity="warning", markup=False)
+            elif self._start(config):
+                self.notify(f"{name} goes on: ctrl+p, Live shows it.", markup=False)
         elif would_move is None or await self.push_screen_wait(resume_question(*would_move, folder.name)):
-            self.start(RunConfig(load_dir=folder), folder.name)
+            self.start(config, folder.name)
 
     def on_copy_options(self, message: CopyOptions) -> None:
         values = {name: value for name, value in message.config.items() if name != "load_dir"}

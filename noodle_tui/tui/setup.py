@@ -155,6 +155,12 @@ class SetupScreen(Screen[None]):
         """The options that she has set, as typed."""
         return self.values.given
 
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was done here yet, so that another screen may come by itself: no key is for this one."""
+        self._catch_up()
+        return self.is_current and not self.values.is_new and self.form.focused in (None, self.form.editors["stimuli"])
+
     def load_values(self, values: dict[str, Any]) -> None:
         """Fill the form in anew, e.g. with a past run's options. Names that are no option are left out."""
         self.values.fill(values)

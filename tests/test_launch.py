@@ -129,6 +129,19 @@ def test_keys_that_a_slow_line_brings_at_once_go_to_their_fields(app):
     assert terminal.ended() == 0
 
 
+def test_no_control_code_of_a_name_reaches_the_terminal(app, tmp_path):
+    """Not even from widgets that draw it as it is: an input line, a window of another package."""
+    code = "\x1b]0;PWNED\x07"
+    (tmp_path / f"{code}folder").mkdir()
+    terminal = app("--save-dir", f"{code}weights")
+    terminal.until("]0;PWNEDweights")
+    terminal.press("\x0f")  # ctrl+o
+    terminal.until("]0;PWNEDfolder")
+    terminal.press("esc", "ctrl+q")
+    assert terminal.ended() == 0
+    assert "\x1b]0" not in terminal.text
+
+
 def test_quit_asks_what_becomes_of_a_run_and_detaching_lets_it_go_on(app, tmp_path):
     terminal = app("--n-epochs", "60")
     terminal.until("ready")

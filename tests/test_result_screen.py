@@ -290,6 +290,11 @@ async def test_a_path_and_enter_that_come_all_at_once_ask_for_the_whole_path(don
         burst(pilot, "enter")
         await until(pilot, lambda: len(asked) == 3)
         assert asked[2] == Path("/my photos")
+        for typed, path in (("~nosuchuser/x", Path("~nosuchuser/x")), ("~/x", Path.home() / "x")):
+            dialog._busy = False  # type: ignore[attr-defined]
+            await pilot.press("ctrl+u")
+            burst(pilot, typed, "enter")
+            await until(pilot, lambda path=path: asked[-1] == path)
 
 
 async def test_copy_path_and_help(done: Path) -> None:

@@ -22,6 +22,7 @@ from noodle_tui.events import EpochDone
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import locked
 from noodle_tui.summaries import RunSummary, summarise
+from noodle_tui.tui import runs_chores
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
 from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
@@ -289,6 +290,21 @@ async def test_delete_asks_by_name_and_can_be_taken_back(save_dir: Path) -> None
         await pilot.press("u")
         await until(pilot, lambda: len(screen.selection.shown) == 4)
         assert folder.is_dir()
+
+
+async def test_a_folder_that_refuses_to_go_is_said_and_the_screen_stays(
+    save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(runs_chores, "move_to_trash", refuse)
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("delete")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: "Permission denied" in toasts(pilot))
+        assert pilot.app.screen is screen and len(screen.selection.shown) == 4
 
 
 async def test_a_live_run_ticks_is_stopped_after_a_question_and_cannot_be_deleted(tmp_path: Path) -> None:

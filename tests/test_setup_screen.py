@@ -11,6 +11,7 @@ import pytest
 from conftest import FinishedRun, draw_face
 from PIL import Image
 from small_app import SmallApp, burst, until
+from textual.events import Paste
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
@@ -30,7 +31,7 @@ from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput, read
 from noodle_tui.tui.widgets.painting import Lines
 from noodle_tui.tui.widgets.path_completion import PathCompletion, list_folder
 from noodle_tui.tui.widgets.photo import Photo, thumbnail
-from noodle_tui.tui.words import end_of
+from noodle_tui.tui.words import end_of, home_in_full
 
 SMALL = {"weights": "none", "device": "cpu"}
 
@@ -511,6 +512,37 @@ async def test_names_are_printed_as_they_are(place: Path) -> None:
         await pilot.press("f6")
         await pilot.pause()
         assert "'[red]x/stimuli'" in shown(pilot)
+
+
+OSC = "\x1b]0;PWNED\x07"  # names the terminal's window
+
+
+async def test_control_codes_in_names_are_shown_as_such_and_copied_as_they_are(place: Path) -> None:
+    for split in ("train", "val"):
+        for label in (f"ha{OSC}ppy", "sad"):
+            draw_face(place / f"sorted/{split}/{label}/07F_C01.JPG", "07F", "Ha", 1)
+    async with opened({**SMALL, "data_dir": "sorted", "save_dir": f"we{OSC}ights"}, (120, 40)) as (pilot, screen, app):
+        await pilot.press("f7")
+        await until(pilot, lambda: bool(screen.query(Photo)))
+        await until(pilot, lambda: "ha�" in text_of(screen, "#facts"))
+        await until(pilot, lambda: any("ha�" in str(label.content) for label in screen.query(".sample Static").results(Static)))
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CommandLine))
+        for text in pilot.app.screen.query(".code").results(Static):
+            assert "we�]0;PWNED" in str(text.content)
+        await pilot.press("c")
+        assert f"'we{OSC}ights'" in app.copied[0]
+
+
+async def test_what_is_pasted_has_no_control_codes(place: Path) -> None:
+    (place / f"so{OSC}").mkdir()
+    assert list_folder(place, folders_only=True) == ["Resources/"], "a field couldn't hold the other"
+    async with opened() as (pilot, screen, _):
+        for pasted, value in ((f"so{OSC}x\0y/", "so]0;PWNEDxy/"), ("~no\0body/x", "~nobody/x")):
+            await pilot.press("ctrl+u")
+            pilot.app.post_message(Paste(pasted))
+            await until(pilot, lambda value=value: editor(screen, "stimuli").value == value)
+    assert home_in_full("~no\0body/x") == "~no\0body/x"
 
 
 # -- what she can do --------------------------------------------------------------------------------------------------

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import RenderableType
 from textual import work
-from textual._compositor import ChopsUpdate
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.content import Content
 from textual.screen import ModalScreen, Screen
+from textual.strip import Strip
 from textual.widget import Widget
 from textual.worker import get_current_worker
 
@@ -36,6 +36,7 @@ from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import in_fields
 from noodle_tui.tui.themes import THEMES
 from noodle_tui.tui.widgets import too_small
+from noodle_tui.tui.widgets.painting import harmless
 
 if TYPE_CHECKING:  # imported where they are used: the first paint waits for Setup alone
     from noodle_tui.background import BackgroundRun
@@ -88,7 +89,12 @@ class NoodleApp(App[None]):
             self.unregister_theme(name)
 
     def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
-        super()._display(screen, ExactUpdate.of(renderable) if isinstance(renderable, ChopsUpdate) else renderable)
+        if isinstance(renderable, ChopsUpdate):
+            renderable = ExactUpdate.of(renderable)
+        elif isinstance(renderable, LayoutUpdate):
+            lines: list[Iterable[Strip]] = [[harmless(strip) for strip in line] for line in renderable.strips]
+            renderable = LayoutUpdate(lines, renderable.region)
+        super()._display(screen, renderable)
 
     def on_mount(self) -> None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="app"))
@@ -345,7 +351,7 @@ class NoodleApp(App[None]):
         self.call_from_thread(self._chore_done, text, failed)
 
     def _chore_done(self, text: str, failed: bool) -> None:
-        self.notify(Content(text).markup, severity="error" if failed else "information", timeout=10 if failed else 5)
+        self.notify(printable(text), severity="error" if failed else "information", timeout=10 if failed else 5, markup=False)
         self.setup.look_again()
 
     @work(thread=True, group="demo")

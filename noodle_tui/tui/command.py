@@ -11,6 +11,7 @@ from textual.widgets import Button, Static
 
 from noodle_tui.config import RunConfig
 from noodle_tui.export import command_line, sbatch_script
+from noodle_tui.tui.widgets.painting import clean
 
 
 class CommandLine(ModalScreen[None]):
@@ -31,9 +32,9 @@ class CommandLine(ModalScreen[None]):
             dialog.border_title = "This run without the app"
             dialog.border_subtitle = "c copies the command, s the script, esc closes"
             yield Static(Content.styled("In a terminal or a batch job", "bold"))
-            yield Static(Content(self.command), classes="code")
+            yield Static(clean(Content(self.command)), classes="code")
             yield Static(Content.styled("As a Slurm script: sbatch FILE", "bold"))
-            yield Static(Content(self.script.rstrip()), classes="code")
+            yield Static(clean(Content(self.script.rstrip())), classes="code")
             with Horizontal(classes="dialog-buttons"):
                 yield Button("Copy command (c)", id="copy_command", variant="primary", compact=True)
                 yield Button("Copy script (s)", id="copy_script", compact=True)

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.control import Control
 from textual._compositor import ChopsUpdate
 
+from noodle_tui.tui.widgets.painting import harmless
+
 
 class ExactUpdate(ChopsUpdate):
     """The same update, cropped at both ends."""
@@ -24,5 +26,6 @@ class ExactUpdate(ChopsUpdate):
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
                 left, right = max(x, x1), min(end, x2)
                 if strip is not None and left < right:
-                    written += (Control.move_to(left, y).segment.text, strip.crop(left - x, right - x).render(console))
+                    strip = harmless(strip.crop(left - x, right - x))
+                    written += (Control.move_to(left, y).segment.text, strip.render(console))
         return "".join(written)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.heap import share_one_heap
-from noodle_tui.names import as_argument
+from noodle_tui.names import as_argument, printable
 from noodle_tui.terminal import (
     INCAPABLE,
     LastingStream,
@@ -164,12 +164,12 @@ def _where_it_stands(run: "BackgroundRun") -> str:
 
     ending = next((event for event in reversed(run.events) if isinstance(event, ENDINGS)), None)
     if isinstance(ending, RunFailed):
-        return f"The run failed: {ending.error}"
+        return f"The run failed: {printable(ending.error)}"
     if isinstance(ending, RunStopped) and (run.folder is None or not has_checkpoint(run.folder)):
         return "The run is stopped; it had not learnt anything yet."
     if isinstance(ending, RunStopped):
         return f"The run is stopped and saved. Go on with it: noodle run --load-dir {as_argument(run.folder)}"
-    return f"The run is done: {run.folder}"
+    return f"The run is done: {printable(str(run.folder))}"
 
 
 def _live_screen(folder: Path) -> "LiveScreen":

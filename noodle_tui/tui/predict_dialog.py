@@ -84,7 +84,7 @@ class PredictDialog(ModalScreen[None]):
         self.query_one(PathCompletion).close()
         self._note("loading the model …", "$quiet")
         self._show([])  # those of an earlier path are none of this one
-        self._predict(Path(words.unquoted(path)).expanduser())
+        self._predict(Path(words.home_in_full(words.unquoted(path))))
 
     @work(thread=True)
     def _predict(self, path: Path) -> None:

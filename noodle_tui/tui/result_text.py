@@ -145,8 +145,9 @@ def no_report_yet(facts: ResultFacts) -> str:
     text = "none: it is written when a run is done"
     if not is_resumable(facts) or not facts.state.epoch:
         return text
-    return (f"{text}. To have this one judged as it is: in Setup, load dir {facts.folder} and n epochs {facts.state.epoch}; or "
-            f"noodle run --headless --load-dir {as_argument(facts.folder)} --n-epochs {facts.state.epoch}")
+    folder, epoch = facts.folder, facts.state.epoch
+    return (f"{text}. To have this one judged as it is: in Setup, load dir {printable(str(folder))} and n epochs {epoch}; or "
+            f"noodle run --headless --load-dir {as_argument(folder)} --n-epochs {epoch}")
 
 
 def distrust_lines(facts: ResultFacts, width: int, brief: bool = False) -> list[Content]:

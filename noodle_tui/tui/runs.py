@@ -345,7 +345,7 @@ class RunsScreen(Screen[None]):
         """Do something to a folder in a thread; it returns what to say of it."""
         try:
             self.post_message(self.Did(what()))
-        except NoodleError as error:
+        except (NoodleError, OSError) as error:
             self.post_message(self.Did(one_line(error), failed=True))
 
     def on_runs_screen_did(self, message: Did) -> None:

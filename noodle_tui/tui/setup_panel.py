@@ -20,7 +20,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.errors import StopRun
 from noodle_tui.remember import remember
 from noodle_tui.tui import setup_text
-from noodle_tui.tui.widgets.painting import Lines, headed_rule
+from noodle_tui.tui.widgets.painting import Lines, clean, headed_rule
 from noodle_tui.tui.widgets.photo import Photo
 
 if TYPE_CHECKING:  # imported in the worker thread: it brings numpy along, and the first paint waits for as little as can be
@@ -189,10 +189,11 @@ class Panel(Vertical):
         examples = result.photos.examples if box.display and result and result.photos else ()
         if [photo.path for photo in box.query(Photo)] != [path for _, path in examples]:
             box.remove_children()
-            box.mount(*(Vertical(Photo(path), Static(Content(label)), classes="sample") for label, path in examples))
+            box.mount(*(Vertical(Photo(path), Static(clean(Content(label))), classes="sample") for label, path in examples))
 
 
 def update(place: Static, content: Content) -> None:
     """Show `content` if it isn't shown already: what doesn't change isn't sent."""
+    content = clean(content)
     if place.content != content:
         place.update(content)

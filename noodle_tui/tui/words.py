@@ -1,5 +1,6 @@
 """Numbers as people read them on a screen: short, of steady width, never more digits than they are worth."""
 
+import os
 import shlex
 from math import isfinite, isnan
 
@@ -15,6 +16,14 @@ def unquoted(path: str) -> str:
             return path
         return parts[0] if len(parts) == 1 else path
     return path
+
+
+def home_in_full(path: str) -> str:
+    """`~` and `~name` as in a shell; a path of a user whom nobody knows stays as it is."""
+    try:
+        return os.path.expanduser(path)
+    except ValueError:  # a NUL in the name
+        return path
 
 
 def number(value: float | None) -> str:

@@ -18,6 +18,10 @@ class LineInput(Input):
             event.prevent_default()  # Input's own _on_key, which would come next
             await self.run_action(action)
 
+    def _on_paste(self, event: events.Paste) -> None:
+        """Input's own comes next: what it gets has no control codes, which no name of a file that is typed has."""
+        event.text = "".join(char for char in event.text if char.isprintable() or char in "\r\n")
+
     def action_copy(self) -> None:
         """Copy what is selected; where nothing is, ctrl+c is what it is elsewhere: it says how to quit."""
         if self.selected_text:

@@ -1,6 +1,5 @@
 """What to type or choose for one option of a run: generated from its `Option`."""
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
@@ -10,7 +9,7 @@ from textual.widgets import Input
 from noodle_tui.config import Option
 from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.line_input import LineInput
-from noodle_tui.tui.words import end_of, unquoted
+from noodle_tui.tui.words import end_of, home_in_full, unquoted
 
 if TYPE_CHECKING:  # imported when the first path is come to
     from noodle_tui.tui.widgets.path_completion import PathCompletion
@@ -136,5 +135,5 @@ def read(option: Option, text: str) -> Any:
     if option.kind == "list":
         return [part.strip() for part in text.split(",") if part.strip()]
     if option.kind == "path" or option.name in TAKES_A_FILE:
-        return os.path.expanduser(unquoted(text)).rstrip("/") or "/"
+        return home_in_full(unquoted(text)).rstrip("/") or "/"
     return text

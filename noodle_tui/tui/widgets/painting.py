@@ -10,6 +10,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
 
+CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))  # what a terminal obeys, for `str.translate`
 WORTH_A_JUMP = 16  # moving the cursor and setting the colours again takes more bytes than so many unchanged cells
 
 
@@ -87,6 +88,13 @@ def clean(content: Content) -> Content:
     if content.plain.isprintable():
         return content
     return Content("".join(c if c.isprintable() or c in "\n\xa0" else "�" for c in content.plain), list(content.spans))
+
+
+def harmless(strip: Strip) -> Strip:
+    """The same without control codes, which take no cells: for what is drawn by widgets that don't know `clean`."""
+    if all(segment.text.isprintable() for segment in strip):
+        return strip
+    return Strip([Segment(text.translate(CONTROLS), style) for text, style, _ in strip])
 
 
 def changed_spans(before: Strip, after: Strip) -> list[tuple[int, int]]:

@@ -10,6 +10,8 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 from textual_autocomplete import AutoComplete, DropdownItem, PathAutoComplete, TargetState
 
+from noodle_tui.tui.words import home_in_full
+
 MOST = 500  # names of one folder: more can't be looked through
 EDITS = {"backspace", "delete", "ctrl+w"}  # keys that change a path without a character of their own
 
@@ -37,7 +39,7 @@ class PathCompletion(PathAutoComplete):
 
     def get_candidates(self, target_state: TargetState) -> list[DropdownItem]:
         typed = target_state.text[: target_state.cursor_position]
-        folder = os.path.expanduser(typed[: typed.rfind("/") + 1]) or "."
+        folder = home_in_full(typed[: typed.rfind("/") + 1]) or "."
         if self._listing is None or self._listing[0] != folder:
             self._list(folder)
             return []
@@ -49,7 +51,7 @@ class PathCompletion(PathAutoComplete):
         worker = get_current_worker()
         try:
             names = list_folder(Path(folder), self._folders_only)
-        except OSError:
+        except (OSError, ValueError):
             names = []  # no such folder, or no right to read it: nothing to complete; the form says what is wrong
         if not worker.is_cancelled:
             self.post_message(self.Listed(folder, names))
@@ -107,9 +109,10 @@ class PathCompletion(PathAutoComplete):
 
 
 def list_folder(folder: Path, folders_only: bool) -> list[str]:
-    """The names in a folder, folders first and with a slash, sorted without regard to case. OSError if it can't be listed."""
+    """The names in a folder, folders first and with a slash, sorted without regard to case. OSError or ValueError if it can't
+    be listed. Names with control codes, which a field can't hold, are left out."""
     with os.scandir(folder) as entries:
-        found = [(entry.name, entry.is_dir()) for entry in entries]
+        found = [(entry.name, entry.is_dir()) for entry in entries if entry.name.isprintable()]
     names = sorted((name + "/" for name, is_folder in found if is_folder), key=str.lower)
     if not folders_only:
         names += sorted((name for name, is_folder in found if not is_folder), key=str.lower)

@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
-from noodle_tui.tui.widgets.painting import headed_rule
+from noodle_tui.tui.widgets.painting import clean, headed_rule
 
 MakeLines = Callable[[int], Sequence[Content]]  # from a width in cells to lines
 
@@ -44,7 +44,7 @@ class Sheet(Widget):
 
     def _lines(self, width: int) -> list[Content]:
         if self._made is None or self._made[0] != width:
-            self._made = (width, list(self._make(width)) if self._make and width > 0 else [])
+            self._made = (width, [clean(line) for line in self._make(width)] if self._make and width > 0 else [])
         return self._made[1]
 
 

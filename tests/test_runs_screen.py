@@ -18,6 +18,8 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 from textual.widgets._footer import FooterKey
 
+from noodle_tui import summaries
+from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import locked
@@ -141,7 +143,7 @@ async def test_filter_as_you_type_and_say_what_is_wrong(save_dir: Path) -> None:
         assert [run.name for run in screen.selection.shown] == ["failed_run", "done_run"]
         await pilot.press(*" acc>")
         assert [run.name for run in screen.selection.shown] == ["failed_run", "done_run"]
-        error = screen.query_one("#runs-query-error", Static)
+        error = screen.query_one("#runs-trouble", Static)
         assert "a value is missing" in str(error.content)
         await pilot.press(*"2")
         assert screen.selection.shown == []
@@ -161,7 +163,7 @@ async def test_what_is_wrong_with_a_filter_is_said_whole(save_dir: Path, width: 
     async with opened(save_dir, (width, 24)) as (screen, pilot, _):
         await pilot.press("slash", *"foo:bar")
         await pilot.pause()
-        error = screen.query_one("#runs-query-error", Static)
+        error = screen.query_one("#runs-trouble", Static)
         shown = " ".join(strip.text.strip() for strip in error.render_lines(error.size.region))
         assert "foo: no such key; there are name" in shown
         assert "e.g. cfg.lr" in shown
@@ -390,6 +392,49 @@ def test_the_preview_of_a_run_that_has_ended_is_filled_by_its_curve(tmp_path: Pa
     stopped = summarise(fake_folder(tmp_path, "short", "interrupted", n_epochs=400))
     assert curve(stopped).last == stopped.epoch == 240
     assert curve(replace(stopped, status="running")).last == 320
+
+
+def refuse(_: Path) -> list[Path]:
+    raise NoodleError("weights: can't be listed (Stale file handle)")
+
+
+async def test_a_disk_that_hiccups_takes_nothing_from_the_list(save_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("space", "space")
+        with monkeypatch.context() as hiccup:
+            hiccup.setattr(summaries, "list_runs", refuse)
+            screen.folder_watch.look_now()
+            trouble = screen.query_one("#runs-trouble", Static)
+            await until(pilot, lambda: "Stale file handle" in str(trouble.content) and trouble.display)
+            assert len(rows(screen)) == 5 and len(screen.selection.marked) == 2
+            assert screen.picked is not None and screen.picked.name == "failed_run"
+            assert screen.query_one(PickList).has_focus
+        screen.folder_watch.look_now()
+        await until(pilot, lambda: not trouble.display)
+
+
+async def test_the_first_run_of_an_empty_list_has_the_keyboard(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (screen, pilot, asked):
+        await until(pilot, lambda: screen.focused is None)
+        fake_folder(tmp_path, "one")
+        fake_folder(tmp_path, "two")
+        screen.folder_watch.look_now()
+        await until(pilot, lambda: screen.query_one(PickList).has_focus)
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: bool(asked))
+        assert screen._list.cursor == 1
+
+
+async def test_a_cursor_that_was_moved_stays_while_the_rest_of_the_list_comes(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        screen._first_picked = save_dir / "done_run-20261123-101500"
+        runs = list(screen.selection.runs)
+        screen.post_message(RunsScreen.Listed(runs, "", whole=False))
+        await until(pilot, lambda: screen._list.cursor == 3)
+        await pilot.press("up")
+        screen.post_message(RunsScreen.Listed(runs, "", whole=False))
+        await pilot.pause(0.1)
+        assert screen._list.cursor == 2
 
 
 # The overlay ----------------------------------------------------------------------------------------------------------

@@ -89,7 +89,7 @@ class RunsScreen(Screen[None]):
             query = Query(placeholder="filter: words, status:done, acc>0.9, cfg.lr>=1e-3, -test", id="runs-query", compact=True)
             query.cursor_blink = False
             yield query
-        yield Static(id="runs-query-error")
+        yield Static(id="runs-trouble")
         with Horizontal(id="runs-body"):
             yield PickList(id="runs-list")
             yield Preview(id="runs-preview")
@@ -127,10 +127,15 @@ class RunsScreen(Screen[None]):
     def on_runs_screen_listed(self, message: Listed) -> None:
         message.stop()
         self._error, self._loaded = message.error, True
+        self._paint_trouble()
+        if self._error and self.selection.runs:  # of a network disk, and passing: they are read again
+            return
         self.selection.take(message.runs, message.whole)
         self.set_class(not message.runs, "-empty")
         if not message.runs:
             self.query_one("#runs-empty", Static).update(runs_text.empty_text(self.save_dir, self._error))
+        elif self.focused is None:  # a list that was hidden has lost the keyboard
+            self.call_after_refresh(self._list.focus)
         self._refill()
         if message.whole:
             self._first_picked = None
@@ -169,6 +174,13 @@ class RunsScreen(Screen[None]):
         detail = Content.styled(self.selection.count_in_words() if self._loaded else "reading …", "$quiet")
         self.query_one("#runs-title", Lines).show(headed_rule(title, max(self.size.width - 2, 1), detail))
 
+    def _paint_trouble(self) -> None:
+        """What is wrong with the filter, or why the runs that are shown may be others by now."""
+        error = self._error if self.selection.runs else ""
+        trouble = self.query_one("#runs-trouble", Static)
+        trouble.update(Content(f"✗ {printable(error)}" if error else f"! {printable(self.selection.query_error)}"))
+        trouble.display = bool(error or self.selection.query_error)
+
     def _paint_picked(self) -> None:
         """What there is to say of the picked run: beside the list where there is room, else in two lines below it."""
         run = self.picked
@@ -187,6 +199,7 @@ class RunsScreen(Screen[None]):
 
     @on(PickList.Moved)
     def _picked_another(self) -> None:
+        self._first_picked = None
         if self._preview_timer is not None:
             self._preview_timer.stop()
         self._preview_timer = self.set_timer(PREVIEW_AFTER, self._paint_picked)
@@ -269,9 +282,7 @@ class RunsScreen(Screen[None]):
     @on(Input.Changed, "#runs-query")
     def _filter(self, message: Input.Changed) -> None:
         self.selection.filter(message.value)
-        error = self.query_one("#runs-query-error", Static)
-        error.update(Content(f"! {printable(self.selection.query_error)}"))
-        error.display = bool(self.selection.query_error)
+        self._paint_trouble()
         self._refill()
 
     @on(Input.Submitted, "#runs-query")

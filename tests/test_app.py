@@ -3,6 +3,8 @@
 import threading
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fake_folders import fake_folder
@@ -12,10 +14,15 @@ from textual.widgets import Button
 from textual.widgets._toast import Toast
 
 from noodle_tui import demo, run_folder
+from noodle_tui.config import RunConfig
+from noodle_tui.control import Control
 from noodle_tui.demo import draw_stimuli
+from noodle_tui.errors import EXIT_STOPPED
 from noodle_tui.remember import recall_theme, remember_theme
+from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
+from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.widgets.dialogs import Question
 from noodle_tui.tui.widgets.option_field import OptionInput
 
@@ -145,3 +152,66 @@ async def test_a_run_that_goes_on_is_shown_at_once(tmp_path: Path) -> None:
         app = NoodleApp({**SMALL, "save_dir": str(tmp_path / "weights")}, recall_last=False)
         async with app.run_test() as pilot:
             await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+
+
+async def test_sorting_is_said_done_once_and_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    sorted_now, calls = threading.Event(), []
+
+    def sort(config: RunConfig) -> str:
+        calls.append(config)
+        sorted_now.wait(30)
+        return "all are sorted"
+
+    monkeypatch.setattr(chores, "rejig", sort)
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test(notifications=True) as pilot:
+        app.post_message(SetupScreen.RejigOnly(RunConfig()))
+        await until(pilot, lambda: said(app, "Sorting the photos …"))
+        app.post_message(SetupScreen.UndoRejig(Path("sorted"), Path("stimuli")))
+        await until(pilot, lambda: said(app, "Still sorting the photos"))
+        app.clear_notifications()
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: said(app, "Still sorting the photos"))
+        assert app.is_running
+        sorted_now.set()
+        await until(pilot, lambda: said(app, "all are sorted"))
+        await until(pilot, lambda: app.chore is not None and not app.chore.is_alive())
+        await pilot.press("ctrl+q")
+    assert len(calls) == 1 and app._exit
+
+
+async def test_what_is_typed_while_the_demo_is_drawn_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, calls = threading.Event(), []
+
+    def draw() -> dict[str, Any]:
+        calls.append(1)
+        drawn.wait(30)
+        return {"namestr": "demo"}
+
+    monkeypatch.setattr(chores, "draw_demo", draw)
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test(notifications=True) as pilot:
+        await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+        await pilot.press("f4")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: bool(calls))
+        await pilot.press("m", "y")
+        drawn.set()
+        await until(pilot, lambda: said(app, "f4 fills the form in"))
+        assert app.screen is app.setup and app.setup.given["stimuli"] == "my"
+        await pilot.press("f4")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: app.setup.given == {"namestr": "demo"})
+    assert calls == [1]
+
+
+async def test_a_signal_during_a_run_ends_the_app_as_stopped() -> None:
+    control = Control()
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test():
+        app.background = SimpleNamespace(control=control, alive=lambda: True)  # type: ignore[assignment]
+        app.stop_and_leave("stopped by SIGTERM")
+        app.background = None  # it has ended by the time that somebody looks
+    assert control.stop_requested and app.return_code == EXIT_STOPPED

@@ -449,11 +449,12 @@ async def test_keys_that_a_wrong_field_keeps_from_working_say_so_and_go_there(ke
 
 
 async def test_start_waits_for_the_look_and_then_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setup, "LOOK_AFTER", 1.5)
+    monkeypatch.setattr(setup, "LOOK_AFTER", 600)
     async with opened({**SMALL, "rejig_data": True, "mode": "copy"}) as (pilot, screen, app):
         await type_in(pilot, screen, "n_epochs", "7")
         await pilot.press("ctrl+r")
         assert app.asked == []
+        screen.look_again()
         await until(pilot, lambda: bool(app.asked))
         assert isinstance(app.asked[0], SetupScreen.Start)
         assert app.asked[0].config.n_epochs == 7

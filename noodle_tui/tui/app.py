@@ -8,6 +8,7 @@ A run that is started here belongs to a `BackgroundRun`, not to the app: when th
 import asyncio
 import gc
 import signal
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -19,6 +20,7 @@ from textual import work
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.strip import Strip
 from textual.widget import Widget
@@ -46,7 +48,7 @@ if TYPE_CHECKING:  # imported where they are used: the first paint waits for Set
 
 TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
 # asyncio's own pool has 6 threads on two processors, and each screen that follows a run keeps one: a stop might never get one
-THREADS = 64
+THREADS, THREAD_NAME = 64, "app"
 Place = tuple[Screen, Widget | None]  # where the user is: the screen, and what has the focus
 # What the keys do that Textual gives every screen: from widget to widget, say.
 TEXTUALS_OWN = {binding.action for binding in Screen.BINDINGS if isinstance(binding, Binding)}
@@ -73,12 +75,30 @@ class NoodleApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (too_small.WIDTH, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (too_small.HEIGHT, "-short"), (34, "-tall")]  # noqa: RUF012
 
+    class ChoreDone(Message):
+        """What a chore came to, in words."""
+
+        def __init__(self, text: str, failed: bool = False):
+            super().__init__()
+            self.text, self.failed = text, failed
+
+    class DemoDrawn(Message):
+        """The demo's photos are there: the options for a run on them."""
+
+        def __init__(self, values: dict[str, Any]):
+            super().__init__()
+            self.values = values
+
     def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, theme: str = "",
                  recall_last: bool = True):
         """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
         super().__init__()
         self.background: BackgroundRun | None = None  # the run that was started here last
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
         self.hung_up = False  # its terminal went away
+        self.chore: threading.Thread | None = None  # what is done to photos, or was last
+        self._doing = ""  # the chore in words
+        self._demo: dict[str, Any] | None = None  # options of a drawn one that would have replaced what was typed
         self.setup = SetupScreen(values, recall_last, self.is_busy)
         self._first = first
         for one in THEMES:
@@ -97,7 +117,7 @@ class NoodleApp(App[None]):
         super()._display(screen, renderable)
 
     def on_mount(self) -> None:
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS, thread_name_prefix="app"))
+        asyncio.get_running_loop().set_default_executor(self._threads)
         self._listen_to_signals()
         self.theme_changed_signal.subscribe(self, lambda theme: self._keep_theme(theme.name))
         self.screen_change_signal.subscribe(self, self._clear_toasts, immediate=True)
@@ -105,6 +125,11 @@ class NoodleApp(App[None]):
         self.call_after_refresh(_collect_garbage_from_now_on)
         if self._first is None:
             self.call_after_refresh(self._look_for_live_runs, self._save_dir())
+
+    def on_unmount(self) -> None:
+        """asyncio would wait for all threads, and one may hang on a disk; launch.py waits a moment."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        self._threads.shutdown(wait=False)
 
     @work(thread=True)
     def _keep_theme(self, name: str) -> None:
@@ -162,9 +187,11 @@ class NoodleApp(App[None]):
         self.exit()
 
     def stop_and_leave(self, reason: str) -> None:
-        if self.background is not None:
+        if self.background is not None and self.is_busy():
             self.background.control.stop(reason)
-        self.exit()
+            self.exit(return_code=EXIT_STOPPED)  # also where the run has ended before launch.py looks
+        else:
+            self.exit()
 
     def _clear_toasts(self, screen: Screen) -> None:
         """What was said before is out of the way of a dialog's buttons."""
@@ -264,16 +291,16 @@ class NoodleApp(App[None]):
         self.show_runs(message.save_dir)
 
     def on_setup_screen_rejig_only(self, message: SetupScreen.RejigOnly) -> None:
-        self._chore(lambda: chores.rejig(message.config))
+        self._begin("sorting the photos", lambda: self.ChoreDone(chores.rejig(message.config)))
 
     def on_setup_screen_undo_rejig(self, message: SetupScreen.UndoRejig) -> None:
-        self._chore(lambda: chores.undo(message.data_dir, message.stimuli))
+        self._begin("putting the photos back", lambda: self.ChoreDone(chores.undo(message.data_dir, message.stimuli)))
 
     def on_setup_screen_demo(self) -> None:
-        if any(worker.group == "demo" and worker.is_running for worker in self.workers):
-            self.notify("The demo is being drawn already: it is filled in when it is done.")
+        if self._demo is None:
+            self._begin("drawing invented people", lambda: self.DemoDrawn(chores.draw_demo()))
         else:
-            self._draw_demo()
+            self._fill_in_demo(self._demo)
 
     def on_open(self, message: Open) -> None:
         self.open_run(message.folder, message.alive)
@@ -335,35 +362,54 @@ class NoodleApp(App[None]):
         """From the run of this app: leave it, and the terminal. From another one: only its screen."""
         from noodle_tui.tui.sources import BackgroundSource
 
-        if self.is_busy() and isinstance(getattr(self.screen, "source", None), BackgroundSource):
-            self.exit()
-        else:
+        if not self.is_busy() or not isinstance(getattr(self.screen, "source", None), BackgroundSource):
             self.back()
+        elif not self._says_at_work():
+            self.exit()
 
-    # -- chores in threads --------------------------------------------------------------------------------------------
+    # -- chores -------------------------------------------------------------------------------------------------------
 
-    @work(thread=True, group="chore")
-    def _chore(self, do: "chores.Chore") -> None:
+    def _begin(self, doing: str, do: Callable[[], Message]) -> None:
+        """Do something with photos, one thing at a time. In a thread of its own: launch.py lets it finish, whatever becomes of
+        the app."""
+        if self._says_at_work():
+            return
+        self._doing = doing
+        self.notify(f"{doing.capitalize()} …")
+        self.chore = threading.Thread(target=self._do, args=(do,), name="chore")
+        self.chore.start()
+
+    def _do(self, do: Callable[[], Message]) -> None:
         try:
-            text, failed = do(), False
+            message = do()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a chore is said; the app stays
-            text, failed = in_fields(one_line(error)), True
-        self.call_from_thread(self._chore_done, text, failed)
+            message = self.ChoreDone(in_fields(one_line(error)), failed=True)
+        self.post_message(message)
 
-    def _chore_done(self, text: str, failed: bool) -> None:
-        self.notify(printable(text), severity="error" if failed else "information", timeout=10 if failed else 5, markup=False)
+    def _says_at_work(self) -> bool:
+        """Whether a chore is under way; then that is said."""
+        at_work = self.chore is not None and self.chore.is_alive()
+        if at_work:
+            self.notify(f"Still {self._doing}: wait until that is done.", severity="warning")
+        return at_work
+
+    def on_noodle_app_chore_done(self, message: ChoreDone) -> None:
+        failed = message.failed
+        self.notify(printable(message.text), severity="error" if failed else "information", timeout=10 if failed else 5,
+                    markup=False)
         self.setup.look_again()
 
-    @work(thread=True, group="demo")
-    def _draw_demo(self) -> None:
-        self.call_from_thread(self.notify, "Drawing photos of invented people: the form is filled in when they are there …")
-        try:
-            values = chores.draw_demo()
-        except Exception as error:  # noqa: BLE001 - a full disk, say: it is said; the app stays
-            self.call_from_thread(self._chore_done, one_line(error), True)
-            return
-        self.call_from_thread(self.setup.load_values, values)
-        self.call_from_thread(self.notify, "The form is filled in for the demo: ctrl+r starts it.")
+    def on_noodle_app_demo_drawn(self, message: DemoDrawn) -> None:
+        if self.setup.is_new():
+            self._demo = message.values
+            self.notify("The demo is drawn: f4 fills the form in for it.")
+        else:
+            self._fill_in_demo(message.values)
+
+    def _fill_in_demo(self, values: dict[str, Any]) -> None:
+        self._demo = None
+        self.setup.load_values(values)
+        self.notify("The form is filled in for the demo: ctrl+r starts it.")
 
     def action_help_quit(self) -> None:
         """ctrl+c, which in a terminal ends things: Textual tells of a key that doesn't ask what becomes of a run."""
@@ -373,10 +419,10 @@ class NoodleApp(App[None]):
 
     @work
     async def action_leave(self) -> None:
-        """Quit; with a run going on here, ask what becomes of it."""
+        """Quit; with a run going on here, ask what becomes of it. Not while photos are on their way."""
         from noodle_tui.tui.widgets.dialogs import ChoiceDialog
 
-        if isinstance(self.screen, ChoiceDialog):
+        if isinstance(self.screen, ChoiceDialog) or self._says_at_work():
             return
         if not self.is_busy():
             self.exit()

@@ -1,6 +1,6 @@
-"""What the app does besides training, in worker threads: sort photos, put them back, draw a demo. No screen in here."""
+"""What the app does besides training, in a thread: sort photos, put them back, draw a demo. No screen in here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +11,6 @@ from noodle_tui.progress import Check
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.photos import Photos
-
-Chore = Callable[[], str]  # does it and says in a sentence what was done
 
 
 def rejig(config: RunConfig) -> str:

@@ -12,6 +12,8 @@ import gc
 import os
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -33,9 +35,11 @@ from noodle_tui.terminal import (
 
 if TYPE_CHECKING:
     from noodle_tui.background import BackgroundRun
+    from noodle_tui.tui.app import NoodleApp
     from noodle_tui.tui.live import LiveScreen
 
 
+PATIENCE = 2.0  # seconds at the end that threads have for what they do
 HUNG_UP = b"\0"  # before a farewell: the app had no terminal to tidy up
 
 
@@ -58,7 +62,7 @@ def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = T
            recall_last: bool = True) -> int:
     """Open the app, its form filled in with `values` (options of RunConfig), or on the run folder `watch`.
 
-    Returns the exit code: in the parent, once the app has ended or detached; in the child, once its run has ended, too.
+    Returns the exit code once the app has ended or detached. The child, where the app runs, doesn't return.
     """
     instead = "noodle watch --headless" if watch else "noodle run --headless"
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -75,7 +79,7 @@ def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = T
         os.close(tells)
         return _wait(child, hears, modes)
     os.close(hears)
-    return _run_app(values, watch, mouse, recall_last, tells)
+    _run_app(values, watch, mouse, recall_last, tells)
 
 
 def _wait(child: int, hears: int, modes: Modes | None) -> int:
@@ -114,7 +118,7 @@ def _say(stream: TextIO, text: str) -> None:
         stream.flush()
 
 
-def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_last: bool, tells: int) -> int:
+def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_last: bool, tells: int) -> NoReturn:
     """The child: the app, and then, if a run is still going on, that run without a terminal."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as long as there is nothing to save
     gc.disable()  # on the way to the first paint nothing is garbage; the app switches it on again
@@ -132,12 +136,12 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     if run is not None and run.control.stop_requested and (run.alive() or app.return_code == EXIT_STOPPED):
         run.join()
         print(_where_it_stands(run))
-        return EXIT_STOPPED
+        _end(app, EXIT_STOPPED)
     if run is None or not run.alive():
         if app.hung_up:
             with contextlib.suppress(BrokenPipeError):
                 os.write(tells, HUNG_UP)
-        return app.return_code or 0
+        _end(app, app.return_code or 0)
     # From here on nobody watches. SIGTERM still stops and saves.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     leave_terminal([0, 1, 2])
@@ -145,7 +149,24 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     with contextlib.suppress(BrokenPipeError), os.fdopen(tells, "wb") as pipe:  # nobody hears it after a hang-up
         pipe.write((HUNG_UP if app.hung_up else b"") + _farewell(run).encode())
     run.join()
-    return 0
+    _end(app, 0)
+
+
+def _end(app: "NoodleApp", code: int) -> NoReturn:
+    """End this process when what was begun is done: chores, and what threads still write. Not all threads are waited for: one
+    that hangs on a disk would keep the shell's prompt away."""
+    from noodle_tui.tui.app import THREAD_NAME
+
+    if app.chore is not None:
+        app.chore.join()
+    end = time.monotonic() + PATIENCE
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREAD_NAME):
+            thread.join(max(end - time.monotonic(), 0.0))
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def _farewell(run: "BackgroundRun") -> str:

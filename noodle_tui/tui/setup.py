@@ -158,8 +158,12 @@ class SetupScreen(Screen[None]):
     @property
     def is_untouched(self) -> bool:
         """Whether nothing was done here yet, so that another screen may come by itself: no key is for this one."""
+        return self.is_current and not self.is_new() and self.form.focused in (None, self.form.editors["stimuli"])
+
+    def is_new(self) -> bool:
+        """Whether something was typed that would be lost."""
         self._catch_up()
-        return self.is_current and not self.values.is_new and self.form.focused in (None, self.form.editors["stimuli"])
+        return self.values.is_new
 
     def load_values(self, values: dict[str, Any]) -> None:
         """Fill the form in anew, e.g. with a past run's options. Names that are no option are left out."""
@@ -408,6 +412,7 @@ class SetupScreen(Screen[None]):
         if await asyncio.to_thread(chores.is_demo, given):
             return self.notify("The demo is drawn and filled in already: ctrl+r starts it.")
         if not given or await self.app.push_screen_wait(demo_question(given)):
+            self.values.keep()  # it may go: only what is typed from now on is asked for again
             self.post_message(self.Demo())
 
     @work
@@ -415,7 +420,7 @@ class SetupScreen(Screen[None]):
         """Fill the form in with a past run's options, for a new run. What she has typed since would go: not without asking."""
         from noodle_tui.tui.setup_questions import options_question
 
-        if not self.values.is_new or await self.app.push_screen_wait(options_question(self.given, name)):
+        if not self.is_new() or await self.app.push_screen_wait(options_question(self.given, name)):
             self.load_values(values)
 
     def action_runs(self) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from noodle_tui.config import Option, RunConfig, options
+from noodle_tui.run_folder import working_folder
 
 
 def command_line(config: RunConfig) -> str:
@@ -43,6 +44,7 @@ def sbatch_script(config: RunConfig, folder: Path | None = None, python: str = s
 
     `exec` lets the run take the shell's place: Slurm's SIGTERM (B: sends it to the shell) then reaches the run itself.
     """
+    here = str(folder or working_folder() or ".")
     name = re.sub(r"[^\w.-]+", "_", config.namestr)
     gpu = [] if config.device in ("cpu", "mps") else ["#SBATCH --gres=gpu:1"]
     lines = [
@@ -58,7 +60,7 @@ def sbatch_script(config: RunConfig, folder: Path | None = None, python: str = s
         "#SBATCH --signal=B:TERM@120",
         "",
         "set -euo pipefail",
-        f"cd {shlex.quote(str(folder or Path.cwd()))}",
+        f"cd {shlex.quote(here)}",
         f"export PATH={shlex.quote(str(Path(python).parent))}:\"$PATH\"",
         f"exec {command_line(config)}",
     ]

@@ -221,6 +221,13 @@ def test_a_disk_that_hangs_keeps_nobody_from_leaving(with_a_run, data_dir, tmp_p
     wait_until(lambda: has_ended(process))
 
 
+def test_a_folder_that_was_removed_is_said_to_be(tmp_path):
+    (tmp_path / "gone").mkdir()
+    terminal = Terminal(["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *APP], tmp_path / "gone")
+    terminal.until("noodle-tui: the folder that you are in was removed: change to another")
+    assert terminal.ended() == 2
+
+
 def sshd_command() -> str | None:
     return shutil.which("sshd") or ("/usr/sbin/sshd" if Path("/usr/sbin/sshd").exists() else None)
 

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 from fake_runs import FOLDER, ReplaySource, fake_events
 from measure_bytes import measure
-from small_app import until
+from small_app import burst, until
 from textual.pilot import Pilot
 
 from noodle_tui.errors import NoodleError
@@ -180,6 +180,15 @@ async def test_stop_asks_first():
         await pilot.press("s")
         await pilot.pause()
         assert pilot.app.screen is screen  # nothing left to stop
+
+
+async def test_a_key_that_comes_twice_asks_once():
+    async with Watched(source_of("running")).run_test(size=(80, 24)) as pilot:
+        await settled(pilot, "running")
+        burst(pilot, "s", "s")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.pause(0.2)
+        assert sum(isinstance(screen, Question) for screen in pilot.app.screen_stack) == 1
 
 
 async def test_pause_and_go_on():

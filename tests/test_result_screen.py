@@ -185,7 +185,9 @@ async def test_a_run_that_failed_shows_what_there_is(tmp_path: Path) -> None:
         assert "when a run is done" in sheet(screen, "distrust")
         assert sheet(screen, "confusion") == ""
         assert not screen.query_one(PickList).display
-        await pilot.press("r", "c", "escape", "p", "space")
+        await pilot.press("r", "c")
+        await until(pilot, lambda: len(asked) == 2)
+        await pilot.press("escape", "p", "space")
         await pilot.pause()
         resume, options, back = asked
         assert isinstance(resume, PickUp)

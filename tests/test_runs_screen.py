@@ -1,5 +1,6 @@
 """The Runs screen on real run folders: list, filter, sort, marks, and what its keys ask for."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,11 +21,12 @@ from textual.widgets._footer import FooterKey
 
 from noodle_tui import summaries
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import EpochDone
+from noodle_tui.events import EpochDone, Event
 from noodle_tui.listeners.record import Recorder
-from noodle_tui.run_folder import locked
+from noodle_tui.run_folder import Follower, locked
 from noodle_tui.summaries import RunSummary, summarise
-from noodle_tui.tui import runs_chores
+from noodle_tui.tui import compare, runs, runs_chores
+from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
 from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
@@ -235,7 +237,9 @@ async def test_a_click_on_a_column_sorts_and_on_a_row_picks_then_opens(save_dir:
 
 async def test_enter_opens_and_keys_ask_the_app(save_dir: Path) -> None:
     async with opened(save_dir) as (_, pilot, asked):
-        await pilot.press("enter", "down", "r", "c", "n")
+        await pilot.press("enter", "down", "r", "c")
+        await until(pilot, lambda: len(asked) == 3)
+        await pilot.press("n")
         await pilot.pause()
         opening, resume, options, new = asked
         assert isinstance(opening, Open)
@@ -355,6 +359,37 @@ async def test_copies_the_path(save_dir: Path) -> None:
     async with opened(save_dir) as (_, pilot, _):
         await pilot.press("y")
         assert pilot.app.clipboard == str(save_dir / "interrupted_run-20261123-101503")
+
+
+async def test_a_path_is_copied_from_a_folder_that_was_removed_and_one_that_is_no_text_is_said_to_be(
+    save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (save_dir.parent / "gone").mkdir()
+    monkeypatch.chdir(save_dir.parent / "gone")
+    async with opened(save_dir) as (screen, pilot, _):
+        (save_dir.parent / "gone").rmdir()
+        copy_path(screen, Path("weights/run"))
+        assert pilot.app.clipboard == "weights/run"
+        copy_path(screen, Path("weights/\udcff"))
+        await until(pilot, lambda: "not UTF-8" in toasts(pilot))
+
+
+async def test_options_are_looked_up_without_holding_up_the_keys(save_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(runs, "options_today", lambda config, *_: answered.wait(30) and config)
+    async with opened(save_dir) as (screen, pilot, asked):
+        await pilot.press("c", "down")
+        assert screen._list.cursor == 1 and asked == []
+        answered.set()
+        await until(pilot, lambda: [type(message) for message in asked] == [CopyOptions])
+
+
+async def test_keys_that_come_at_once_ask_once(save_dir: Path) -> None:
+    async with opened(save_dir) as (_, pilot, _):
+        burst(pilot, "delete", "delete")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.pause(0.2)
+        assert sum(isinstance(screen, Question) for screen in pilot.app.screen_stack) == 1
 
 
 async def test_no_runs_says_what_to_press_and_a_bad_folder_says_why(tmp_path: Path) -> None:
@@ -490,6 +525,37 @@ async def test_an_overlay_shows_true_peaks_until_smoothing_is_asked_for(two_runs
         assert line is not None
         assert screen.states[0].best is not None
         assert line.y.max() == screen.states[0].best.val_accuracy
+
+
+async def test_an_overlay_wears_the_theme_that_is_chosen_while_it_is_there(two_runs: list[RunSummary]) -> None:
+    async with overlaid(two_runs, (160, 50)) as (screen, pilot):
+        legend = screen.query_one("#compare-runs", Sheet)
+        before = screen._colour(0)
+        assert before in [str(span.style) for span in legend.render().spans]
+        pilot.app.theme = "noodle-light"
+        await until(pilot, lambda: screen._colour(0) != before)
+        assert screen._colour(0) in [str(span.style) for span in legend.render().spans]
+
+
+async def test_an_overlay_asks_a_disk_that_hiccups_again(
+    two_runs: list[RunSummary], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compare, "LOOK_EVERY", 0.05)
+    read, refused = Follower.read, threading.Event()
+
+    def read_or_refuse(follower: Follower) -> list[Event]:
+        if not refused.is_set():
+            raise NoodleError("events.jsonl: can't be read (Stale file handle)")
+        return read(follower)
+
+    monkeypatch.setattr(Follower, "read", read_or_refuse)
+    screen = CompareScreen(two_runs)
+    async with SmallApp(screen).run_test(size=(160, 50)) as pilot:
+        legend = screen.query_one("#compare-runs", Sheet)
+        await until(pilot, lambda: legend.text.count("Stale file handle") == 2)
+        refused.set()
+        await until(pilot, lambda: all(state.ended for state in screen.states))
+        assert "Stale" not in legend.text
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])

@@ -712,6 +712,20 @@ async def test_a_folder_is_picked_in_a_window(place: Path) -> None:
         assert editor(screen, "stimuli").value == "Resources/stimuli"
 
 
+async def test_a_working_folder_that_was_removed_ends_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch  # noqa: F401 - its libraries can't be loaded there
+
+    (place / "gone").mkdir()
+    monkeypatch.chdir(place / "gone")
+    (place / "gone").rmdir()
+    async with opened({**SMALL, "n_epochs": "3"}) as (pilot, screen, app):
+        await pilot.press("f6", "s", "escape")
+        assert "\ncd .\n" in app.copied[0]
+        editor(screen, "data_dir").focus()
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: any("type the path" in note.message for note in pilot.app._notifications))
+
+
 # -- how it looks -----------------------------------------------------------------------------------------------------
 
 

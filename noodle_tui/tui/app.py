@@ -266,7 +266,8 @@ class NoodleApp(App[None]):
     def show_result(self, folder: Path) -> None:
         from noodle_tui.tui.result import ResultScreen
 
-        self.push_screen(ResultScreen(folder))
+        if not isinstance(self.screen, ResultScreen) or self.screen.folder != folder:  # asked for twice
+            self.push_screen(ResultScreen(folder))
 
     def open_run(self, folder: Path, alive: bool) -> None:
         if alive:
@@ -308,7 +309,7 @@ class NoodleApp(App[None]):
     def on_pick_up(self, message: PickUp) -> None:
         if self.is_busy():
             self._say_busy()
-        else:
+        elif not isinstance(self.screen, ModalScreen):  # asked for twice: the question of the first is there
             self._look_before_pick_up(message.folder, (self.screen, self.focused))
 
     @work(thread=True, exclusive=True, group="pick up")

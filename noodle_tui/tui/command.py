@@ -11,6 +11,7 @@ from textual.widgets import Button, Static
 
 from noodle_tui.config import RunConfig
 from noodle_tui.export import command_line, sbatch_script
+from noodle_tui.tui.clipboard import copy_text
 from noodle_tui.tui.widgets.painting import clean
 
 
@@ -44,15 +45,7 @@ class CommandLine(ModalScreen[None]):
         await self.run_action(str(event.button.id))
 
     def action_copy_command(self) -> None:
-        self._copy(self.command, "the command")
+        copy_text(self, self.command, "the command")
 
     def action_copy_script(self) -> None:
-        self._copy(self.script, "the script")
-
-    def _copy(self, text: str, what: str) -> None:
-        try:
-            self.app.copy_to_clipboard(text)
-        except UnicodeEncodeError:
-            self.notify("A path in it is not UTF-8: it can't be copied through the terminal.", severity="warning")
-            return
-        self.notify(f"Copied {what}.", timeout=2)
+        copy_text(self, self.script, "the script")

@@ -117,20 +117,21 @@ class CompareScreen(Screen[None]):
         worker = get_current_worker()
         followers = [Follower(run.folder) for run in self.runs]
         going_on = set(range(len(self.runs)))
+        errors = [""] * len(self.runs)
         while going_on and not worker.is_cancelled:
             for i in sorted(going_on):
                 alive = is_alive(self.runs[i].folder)  # before the reading, as in live.py
+                before = errors[i]
                 try:
-                    events = followers[i].read()
-                except NoodleError as error:
-                    self.post_message(self.News(i, [], False, one_line(error)))
-                    going_on.discard(i)
-                    continue
+                    events, errors[i] = followers[i].read(), ""
+                except NoodleError as error:  # of a network disk; it is asked again
+                    events, errors[i] = [], one_line(error)
+                if errors[i] != before:
+                    self.post_message(self.News(i, [], False, errors[i]))
                 for part in in_parts(events):
                     self.post_message(self.News(i, part, False))
-                if not alive:
+                if not alive and not errors[i]:
                     self.post_message(self.News(i, [], True))
-                if not alive:
                     going_on.discard(i)
             if self._left.wait(LOOK_EVERY):
                 return

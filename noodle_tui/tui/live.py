@@ -1,6 +1,5 @@
 """The Live screen: one run, as it goes on. It draws `RunState`, folded from the events of any source."""
 
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -22,12 +21,13 @@ from noodle_tui.events import Event, RunState, StageProgress
 from noodle_tui.events import Message as LogMessage
 from noodle_tui.tui import live_text
 from noodle_tui.tui.below import only_on_top
+from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.messages import Back, Open, PickUp
 from noodle_tui.tui.sources import RunSource, in_parts
-from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.dialogs import Help, Question, asked
 from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
 from noodle_tui.tui.widgets.key_bar import KeyBar
@@ -253,7 +253,7 @@ class LiveScreen(Screen[None]):
 
     @work
     async def action_stop(self) -> None:
-        sure = await self.app.push_screen_wait(Question(
+        sure = await asked(self, Question(
             "Stop this run?",
             f"It finishes the current batch, saves after epoch {self.state.epoch} of {self.state.n_epochs}, and can be "
             "picked up again from there.",
@@ -306,8 +306,7 @@ class LiveScreen(Screen[None]):
         if self.source.folder is None:
             self.notify("There is no run folder yet.", severity="warning")
             return
-        self.app.copy_to_clipboard(os.path.abspath(self.source.folder))
-        self.notify(clean(Content(f"Copied {self.source.folder}")).markup, timeout=2)
+        copy_path(self, self.source.folder)
 
     def action_full(self) -> None:
         """The curves alone, or the table and the log below them again."""

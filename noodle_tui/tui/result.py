@@ -1,5 +1,6 @@
 """The Result screen: what a run that has ended is worth, and what to distrust in it."""
 
+import asyncio
 import os
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +22,7 @@ from noodle_tui.report import Report, read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, options_today, path_today, read_state
 from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
+from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.messages import Back, CopyOptions, PickUp
@@ -270,13 +272,16 @@ class ResultScreen(Screen[None]):
         if self.facts is not None:
             self.notify(runs_text.why_not_resumed(self.facts.state.status), severity="warning", timeout=4)
 
-    def action_copy_options(self) -> None:
+    @work
+    async def action_copy_options(self) -> None:
+        """In a thread, as in runs.py."""
         if self.facts is not None and (started := self.facts.state.started) is not None:
-            self.post_message(CopyOptions(options_today(started.config, started.cwd, started.folder, self.folder)))
+            today = await asyncio.to_thread(options_today, started.config, started.cwd, started.folder, self.folder)
+            if self.is_current:
+                self.post_message(CopyOptions(today))
 
     def action_copy_path(self) -> None:
-        self.app.copy_to_clipboard(os.path.abspath(self.folder))
-        self.notify(f"Copied {printable(str(self.folder))}", timeout=2, markup=False)
+        copy_path(self, self.folder)
 
     def action_log_scale(self) -> None:
         self.view.log = not self.view.log

@@ -1,6 +1,6 @@
 """The Runs screen: every run of a save_dir, newest first, live ones ticking."""
 
-import os
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -21,13 +21,14 @@ from noodle_tui.run_folder import options_today
 from noodle_tui.summaries import RunSummary, pin
 from noodle_tui.tui import runs_chores, runs_keys, runs_text
 from noodle_tui.tui.below import only_on_top
+from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen
 from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
 from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
 from noodle_tui.tui.runs_text import LETTERS
-from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.dialogs import Help, Question, asked
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -314,17 +315,20 @@ class RunsScreen(Screen[None]):
         if run := self.picked:
             self.notify(runs_text.why_not(action, run, len(self.selection.to_compare())), severity="warning", timeout=4)
 
-    def action_copy_options(self) -> None:
+    @work
+    async def action_copy_options(self) -> None:
+        """In a thread it is looked where the run's files are now: some lie on slow network disks."""
         if run := self.picked:
-            self.post_message(CopyOptions(options_today(run.config, run.cwd, run.folder_then, run.folder)))
+            today = await asyncio.to_thread(options_today, run.config, run.cwd, run.folder_then, run.folder)
+            if self.is_current:
+                self.post_message(CopyOptions(today))
 
     def action_new_run(self) -> None:
         self.post_message(self.NewRun())
 
     def action_copy_path(self) -> None:
         if run := self.picked:
-            self.app.copy_to_clipboard(os.path.abspath(run.folder))
-            self.notify(f"Copied {printable(str(run.folder))}", timeout=2, markup=False)
+            copy_path(self, run.folder)
 
     def action_help(self) -> None:
         self.app.push_screen(Help("Runs: keys", runs_keys.KEYS))
@@ -348,7 +352,7 @@ class RunsScreen(Screen[None]):
 
     @work
     async def _do_if_sure(self, question: Question, what: Callable[[], str]) -> None:
-        if await self.app.push_screen_wait(question):
+        if await asked(self, question):
             self._do(what)
 
     @work(thread=True, group="do")

@@ -20,6 +20,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 from noodle_tui.remember import recall
+from noodle_tui.run_folder import working_folder
 from noodle_tui.tui import chores, setup_keys, setup_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.setup_bar import MORE_BUTTONS, Bar
@@ -27,6 +28,7 @@ from noodle_tui.tui.setup_form import Form, hint_of, label_of, without_flag
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
 from noodle_tui.tui.setup_values import Values
+from noodle_tui.tui.widgets.dialogs import asked
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.option_field import OptionInput, as_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -95,8 +97,9 @@ class SetupScreen(Screen[None]):
         whether a run goes on in this app."""
         super().__init__()
         self._is_busy, self._was_busy = is_busy, False
-        self.folder = Path.cwd()
-        last, note = recall(self.folder) if recall_last else ({}, "")
+        here = working_folder()
+        self.folder = Path(here)
+        last, note = recall(self.folder) if recall_last and here else ({}, "")
         self.values = Values({**last, **(values or {})})
         note = note or ("the last values of this folder are filled in (f8 resets)" if last else "")
         self.panel = Panel(self.folder, [note] if note else [])
@@ -323,7 +326,7 @@ class SetupScreen(Screen[None]):
 
         photos = self.result.photos if self.result else None
         would_move = photos if photos is not None and photos.rejig == "needed" and config.mode == "move" else None
-        if would_move is None or await self.app.push_screen_wait(move_question(config, would_move)):
+        if would_move is None or await asked(self, move_question(config, would_move)):
             self.values.keep()
             self.post_message(self.Start(config))
 
@@ -352,7 +355,7 @@ class SetupScreen(Screen[None]):
             self.notify("Still looking at the photos.")
         elif result.photos is None:
             self._start()  # goes to what is to be mended
-        elif await self.app.push_screen_wait(sort_question(config, result.photos)):
+        elif await asked(self, sort_question(config, result.photos)):
             self.post_message(self.RejigOnly(config))
 
     def action_say_why_not(self, action: str) -> None:
@@ -375,7 +378,7 @@ class SetupScreen(Screen[None]):
             found = await asyncio.to_thread(chores.look_at_undo, data_dir)
         except NoodleError as error:
             return self.notify(printable(str(error)), severity="error", markup=False)
-        if await self.app.push_screen_wait(undo_question(data_dir, found)):
+        if await asked(self, undo_question(data_dir, found)):
             self.post_message(self.UndoRejig(data_dir, found.stimuli))
 
     @work
@@ -384,14 +387,16 @@ class SetupScreen(Screen[None]):
 
         if not self.given:
             return self.notify("All options are at their defaults.")
-        if await self.app.push_screen_wait(reset_question(self.given)):
+        if await asked(self, reset_question(self.given)):
             self.panel.notes.clear()
             self.load_values({})
 
     @work
     async def action_browse(self) -> None:
         editor = self.form.focused
-        if isinstance(editor, OptionInput):
+        if not working_folder():  # the window can't be without one
+            self.notify("The working folder was removed: type the path instead.", severity="warning")
+        elif isinstance(editor, OptionInput):
             await pick_path(self, editor, self.folder)
 
     def action_photos(self) -> None:
@@ -411,7 +416,7 @@ class SetupScreen(Screen[None]):
         given = dict(self.given)
         if await asyncio.to_thread(chores.is_demo, given):
             return self.notify("The demo is drawn and filled in already: ctrl+r starts it.")
-        if not given or await self.app.push_screen_wait(demo_question(given)):
+        if not given or await asked(self, demo_question(given)):
             self.values.keep()  # it may go: only what is typed from now on is asked for again
             self.post_message(self.Demo())
 
@@ -420,7 +425,7 @@ class SetupScreen(Screen[None]):
         """Fill the form in with a past run's options, for a new run. What she has typed since would go: not without asking."""
         from noodle_tui.tui.setup_questions import options_question
 
-        if not self.is_new() or await self.app.push_screen_wait(options_question(self.given, name)):
+        if not self.is_new() or await asked(self, options_question(self.given, name)):
             self.load_values(values)
 
     def action_runs(self) -> None:

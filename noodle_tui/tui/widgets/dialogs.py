@@ -1,14 +1,14 @@
 """Two small windows over a screen: a question, and the keys."""
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.events import Key
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Static
 
 from noodle_tui.tui.widgets.painting import clean
@@ -45,6 +45,12 @@ class Question(ModalScreen[bool]):
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
+
+
+async def asked(screen: Screen[Any], question: Question) -> bool:
+    """Whether the answer is yes. Not asked where another window lies over `screen` by now: of keys that come all at once the
+    second would ask a second time."""
+    return screen.app.screen is screen and await screen.app.push_screen_wait(question)
 
 
 class Help(ModalScreen[None]):

@@ -31,6 +31,11 @@ class Sheet(Widget):
         self._make, self._made = lines, None
         self.refresh(layout=True)
 
+    def notify_style_update(self) -> None:
+        """Textual calls this on a new theme: lines may have been made with colours of the old one."""
+        super().notify_style_update()
+        self._made = None
+
     @property
     def text(self) -> str:
         """What is shown, without colours."""

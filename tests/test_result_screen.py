@@ -33,7 +33,6 @@ from noodle_tui.tui.result_text import (
     whisker_bar,
 )
 from noodle_tui.tui.runs_text import account
-from noodle_tui.tui.widgets.dialogs import Help
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.photo import Photo
 from noodle_tui.tui.widgets.pick_list import PickList
@@ -299,12 +298,10 @@ async def test_a_path_and_enter_that_come_all_at_once_ask_for_the_whole_path(don
             await until(pilot, lambda path=path: asked[-1] == path)
 
 
-async def test_copy_path_and_help(done: Path) -> None:
+async def test_copies_the_path(done: Path) -> None:
     async with opened(done) as (_, pilot, _):
         await pilot.press("y")
         assert pilot.app.clipboard == str(done)
-        await pilot.press("question_mark")
-        assert isinstance(pilot.app.screen, Help)
 
 
 # The words ------------------------------------------------------------------------------------------------------------

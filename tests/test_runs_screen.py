@@ -417,12 +417,6 @@ async def test_a_broken_run_and_a_name_with_markup_are_shown_as_they_are(tmp_pat
         assert "[red]x[[]y" in pilot.app.screen.query_one("Static").content.plain  # type: ignore[attr-defined]
 
 
-async def test_help(save_dir: Path) -> None:
-    async with opened(save_dir) as (_, pilot, _):
-        await pilot.press("question_mark")
-        assert isinstance(pilot.app.screen, Help)
-
-
 def test_the_preview_of_a_run_that_has_ended_is_filled_by_its_curve(tmp_path: Path) -> None:
     stopped = summarise(fake_folder(tmp_path, "short", "interrupted", n_epochs=400))
     assert curve(stopped).last == stopped.epoch == 240

@@ -276,6 +276,7 @@ async def test_reset_asks_first() -> None:
     async with opened() as (pilot, screen, _):
         await pilot.press("f8")
         assert isinstance(pilot.app.screen, Question)
+        assert str(pilot.app.screen.query_one(Static).content) == "2 options will have the default again."
         await pilot.press("n")
         assert screen.given == SMALL
         await pilot.press("f8", "y")
@@ -408,7 +409,7 @@ async def test_no_photo_leaves_its_folder_without_a_yes() -> None:
         await pilot.press("ctrl+r")
         await until(pilot, lambda: isinstance(pilot.app.screen, Question))
         text = str(pilot.app.screen.query_one(Static).content)
-        assert "8 photos are moved from Resources/stimuli to Resources/classify." in text
+        assert "8 photos will be moved from Resources/stimuli to Resources/classify." in text
         await pilot.press("enter")  # the safe answer
         await until(pilot, lambda: pilot.app.screen is screen)
         assert app.asked == []
@@ -560,7 +561,7 @@ async def test_rejig_only_shows_its_plan_first() -> None:
         await pilot.press("f2")
         await until(pilot, lambda: isinstance(pilot.app.screen, Question))
         asked = str(pilot.app.screen.query_one(Static).content)
-        assert asked.startswith("8 photos are moved from Resources/stimuli to Resources/classify.")
+        assert asked.startswith("8 photos will be moved from Resources/stimuli to Resources/classify.")
         await pilot.press("escape")
         await pilot.pause()
         assert app.asked == []
@@ -572,9 +573,9 @@ async def test_rejig_only_shows_its_plan_first() -> None:
 
 
 @pytest.mark.parametrize(("mode", "new", "leaving", "words"), [
-    ("copy", 8, 0, "8 photos are copied from a to b; the originals stay. f3 puts all of them back."),
-    ("link", 1200, 0, "1,200 photos of a are linked to from b; they stay where they are. f3 puts all of them back."),
-    ("move", 0, 3, "3 photos in b go back to where they came from. The others in b are rearranged. f3 puts all of them back."),
+    ("copy", 8, 0, "8 photos will be copied from a to b; the originals stay. f3 puts all of them back."),
+    ("link", 1, 0, "1 photo of a will be linked to from b; the originals stay. f3 puts all of them back."),
+    ("move", 0, 3, "3 photos in b will go back to the stimuli. The others in b will be rearranged. f3 puts all of them back."),
 ])  # fmt: skip
 def test_a_rejig_in_words(mode: Any, new: int, leaving: int, words: str) -> None:
     photos = Photos((), ("sad",), (4,), (4,), 2, 2, 2, 2, "needed", new, leaving, 0, (), (), 0.0, ())
@@ -593,12 +594,13 @@ async def test_undo_is_offered_where_rejig_made_the_folder_and_asks(place: Path)
         await pilot.press("f3")
         await until(pilot, lambda: isinstance(pilot.app.screen, Question))
         text = str(pilot.app.screen.query_one(Static).content)
-        assert text == f"8 photos go back from Resources/classify to {place / 'Resources/stimuli'}. Nothing is overwritten."
+        stimuli = place / "Resources/stimuli"
+        assert text == f"8 photos will go back from Resources/classify to {stimuli}. Nothing is overwritten."
         await pilot.press("y")
         await until(pilot, lambda: bool(app.asked))
         message = app.asked[0]
         assert isinstance(message, SetupScreen.UndoRejig)
-        assert (message.data_dir, message.stimuli) == (Path("Resources/classify"), place / "Resources/stimuli")
+        assert (message.data_dir, message.stimuli) == (Path("Resources/classify"), stimuli)
 
 
 async def test_demo_and_runs_are_the_apps_business() -> None:

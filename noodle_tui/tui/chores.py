@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError
+from noodle_tui.names import number_of
 from noodle_tui.progress import Check
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def rejig(config: RunConfig) -> str:
     if plan.already_done:
         return f"{config.data_dir} is already as asked for; nothing was changed."
     apply_rejig(plan)
-    return f"{len(plan.files)} photos are sorted into {config.data_dir}."
+    return f"{number_of(len(plan.files), 'photo')} sorted into {config.data_dir}."
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def undo(data_dir: Path, stimuli: Path) -> str:
     from noodle_tui.rejig import undo_rejig
 
     count = undo_rejig(data_dir, stimuli=stimuli)
-    return f"{count} photos are taken out of {data_dir}; moved ones are back where they came from."
+    return f"{number_of(count, 'photo')} taken out of {data_dir}; moved ones are back where they came from."
 
 
 def may_move_photos(folder: Path) -> bool:

@@ -226,7 +226,7 @@ class CompareScreen(Screen[None]):
         color = self.query_one("#compare-loss", Plot).get_component_styles(f"plot--run{i}").color
         return f"{color.hex} bold"
 
-    # -- what she can do ----------------------------------------------------------------------------------------------
+    # -- what can be done ---------------------------------------------------------------------------------------------
 
     def action_back(self) -> None:
         if self.view.cursor is not None:

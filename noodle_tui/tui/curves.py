@@ -18,7 +18,7 @@ SHORTEST_ZOOM = 5
 
 @dataclass
 class View:
-    """How she wants to see the curves."""
+    """How the curves are to be shown."""
 
     log: bool = False
     smoothing: float = 0.0  # weight of the past in the exponential moving average; 0 is none

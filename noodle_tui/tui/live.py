@@ -51,7 +51,7 @@ class LiveScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = list(BINDINGS)
 
     class Detach(Message):
-        """She wants to leave the app, if it is its own run; the run goes on."""
+        """The user wants to leave the app, if it is its own run; the run goes on."""
 
     class News(Message):
         """What the worker thread found: new events, and whether somebody works on the run."""
@@ -229,7 +229,7 @@ class LiveScreen(Screen[None]):
         self._only_progress = False
         self._paint()
 
-    # -- what she can do ----------------------------------------------------------------------------------------------
+    # -- what can be done ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows: those that do something now."""

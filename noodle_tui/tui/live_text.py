@@ -121,7 +121,7 @@ def facts_line(state: RunState) -> Content:
         if data.twins:
             parts.append((f"  ! {number_of(data.twins, 'same photo')} in both", "$warning"))
         if data.skipped:
-            parts.append((f"  ! {data.skipped} images left out", "$warning"))
+            parts.append((f"  ! {number_of(data.skipped, 'image')} left out", "$warning"))
     if (model := state.model) is not None:  # last: where the line is cut, the warnings stay
         device = model.device_name or model.device
         gap = "  " if parts else ""
@@ -134,8 +134,8 @@ def plot_heading(
 ) -> tuple[Content, tuple[Content, ...]]:
     """A plot's title (with how it is drawn) and its values, the latest or those at the cursor, in words or short.
 
-    n_epochs: as the picture has it. terse: a narrow plot. While values are read there, their epoch has the room of how it is
-    drawn.
+    n_epochs: as the picture has it. terse: a narrow plot. In a narrow plot the cursor's epoch replaces the note on log scale,
+    smoothing and zoom.
     """
     n = len(curves.column("epoch"))
     manner = manner_in_words(view, what, int(curves.column("epoch")[-1]) if n else 0, n_epochs)
@@ -222,8 +222,7 @@ def verdict(state: RunState, status: str) -> Content | None:
 
 
 def _pick_up(state: RunState) -> str:
-    """What is saved, and how to go on from it; "" of a run that failed before it began: what an earlier start has saved isn't
-    known here."""
+    """What is saved, and how to go on from it; "" if the run never began: what an earlier start saved is unknown here."""
     if state.started is None:
         return ""
     if state.saved_epoch is None:

@@ -7,7 +7,7 @@ from textual.message import Message
 
 
 class Back(Message):
-    """To where she came from. A run that is shown goes on."""
+    """To the screen before. A run that is shown goes on."""
 
 
 class Open(Message):

@@ -83,7 +83,7 @@ class PredictDialog(ModalScreen[None]):
         self._busy = True
         self.query_one(PathCompletion).close()
         self._note("loading the model …", "$quiet")
-        self._show([])  # those of an earlier path are none of this one
+        self._show([])  # answers for an earlier path don't belong here
         self._predict(Path(words.home_in_full(words.unquoted(path))))
 
     @work(thread=True)

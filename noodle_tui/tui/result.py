@@ -210,7 +210,7 @@ class ResultScreen(Screen[None]):
             self.query_one(f"#result-{what}", Plot).show(
                 *live_text.plot_heading(what, self._curves, view), picture(self._curves, view, state.epoch, state.best))
 
-    # -- what she can do ----------------------------------------------------------------------------------------------
+    # -- what can be done ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows: those that do something now."""

@@ -54,7 +54,7 @@ class RunsScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.BINDINGS]
 
     class NewRun(Message):
-        """She wants Setup."""
+        """The user wants Setup."""
 
     class Listed(Message):
         """What the thread found, or why it couldn't. `whole`: these are all runs, not only the newest."""
@@ -205,7 +205,7 @@ class RunsScreen(Screen[None]):
             self._preview_timer.stop()
         self._preview_timer = self.set_timer(PREVIEW_AFTER, self._paint_picked)
 
-    # -- what she can do ----------------------------------------------------------------------------------------------
+    # -- what can be done ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows: those that do something now."""
@@ -333,7 +333,7 @@ class RunsScreen(Screen[None]):
     def action_help(self) -> None:
         self.app.push_screen(Help("Runs: keys", runs_keys.KEYS))
 
-    # -- what she can do to a folder ----------------------------------------------------------------------------------
+    # -- what can be done to a folder ---------------------------------------------------------------------------------
 
     def action_stop(self) -> None:
         if run := self.picked:

@@ -57,38 +57,38 @@ class SetupScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*setup_keys.BINDINGS]
 
     class Start(Message):
-        """She wants this run."""
+        """The user wants this run."""
 
         def __init__(self, config: RunConfig):
             super().__init__()
             self.config = config
 
     class RejigOnly(Message):
-        """She wants the photos sorted, and no run. Call `look_again` when that is done."""
+        """The user wants the photos sorted, and no run. Call `look_again` when that is done."""
 
         def __init__(self, config: RunConfig):
             super().__init__()
             self.config = config
 
     class UndoRejig(Message):
-        """She wants the photos put back where they came from, and has been asked. Call `look_again` when that is done."""
+        """The user wants the photos put back where they came from, and has been asked. Call `look_again` when that is done."""
 
         def __init__(self, data_dir: Path, stimuli: Path):
             super().__init__()
             self.data_dir, self.stimuli = data_dir, stimuli
 
     class Demo(Message):
-        """She wants to see a run on drawn people."""
+        """The user wants to see a run on drawn people."""
 
     class OpenRuns(Message):
-        """She wants to see the runs in a folder."""
+        """The user wants to see the runs in a folder."""
 
         def __init__(self, save_dir: Path):
             super().__init__()
             self.save_dir = save_dir
 
     class ShowRun(Message):
-        """She wants to see the run that goes on in this app."""
+        """The user wants to see the run that goes on in this app."""
 
     def __init__(
         self, values: dict[str, Any] | None = None, recall_last: bool = True, is_busy: Callable[[], bool] = lambda: False
@@ -144,7 +144,7 @@ class SetupScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self._look_at_run()
-        if self.result is not None or self.panel.is_due:  # she comes back: a run or a rejig may have changed the folders
+        if self.result is not None or self.panel.is_due:  # the user comes back: a run or a rejig may have changed the folders
             self.look_again()
 
     # -- the form -----------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class SetupScreen(Screen[None]):
 
     @property
     def given(self) -> dict[str, Any]:
-        """The options that she has set, as typed."""
+        """The options that are set, as typed."""
         return self.values.given
 
     @property
@@ -266,7 +266,7 @@ class SetupScreen(Screen[None]):
         option = editor.option
         hint.show(hint_of(option, without_flag(self.values.problems.get(option.name, ""))))
 
-    # -- what she can do ----------------------------------------------------------------------------------------------
+    # -- what can be done ---------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Which keys the footer shows: those that do something now."""
@@ -321,7 +321,7 @@ class SetupScreen(Screen[None]):
 
     @work
     async def _start_if_sure(self, config: RunConfig) -> None:
-        """Photos leave their folder only where she says so."""
+        """Photos leave their folder only with a yes."""
         from noodle_tui.tui.setup_questions import move_question
 
         photos = self.result.photos if self.result else None
@@ -340,7 +340,7 @@ class SetupScreen(Screen[None]):
 
     @work
     async def action_rejig_only(self) -> None:
-        """Sort the photos, if the plan of it is in sight and she says so; else show the plan first."""
+        """Sort the photos, if the plan of it is in sight, and with a yes; else show the plan first."""
         from noodle_tui.tui.setup_questions import sort_question
 
         config, result = self.values.config, self.result
@@ -410,7 +410,7 @@ class SetupScreen(Screen[None]):
 
     @work
     async def action_demo(self) -> None:
-        """Have the demo drawn and filled in. What she has set in the form would go: not without asking."""
+        """Have the demo drawn and filled in. What is set in the form would go: not without asking."""
         from noodle_tui.tui.setup_questions import demo_question
 
         given = dict(self.given)
@@ -422,7 +422,7 @@ class SetupScreen(Screen[None]):
 
     @work
     async def take_options(self, values: dict[str, Any], name: str) -> None:
-        """Fill the form in with a past run's options, for a new run. What she has typed since would go: not without asking."""
+        """Fill the form in with a past run's options, for a new run. What was typed since would go: not without asking."""
         from noodle_tui.tui.setup_questions import options_question
 
         if not self.is_new() or await asked(self, options_question(self.given, name)):

@@ -1,4 +1,4 @@
-"""The bar of the Setup screen: Start, whether it can, and in wide windows more of what she can do."""
+"""The bar of the Setup screen: Start, whether it can, and in wide windows more of what can be done."""
 
 from collections.abc import Collection
 

@@ -43,10 +43,10 @@ def grouped_options() -> dict[str, list[Option]]:
 
 
 class Form(Painted):
-    """Its children are the editors alone; names, marks and notes are painted beside them: 28 widgets, not a hundred and more,
-    so that the screen is there at once.
+    """Its children are the editors alone; names, marks and notes are painted beside them: one widget an option, so that the
+    screen is there at once.
 
-    Before an editor: the option's name, and `•` where she has set it herself, `✗` where something is to be mended. Behind it,
+    Before an editor: the option's name, and `•` where the user has set it, `✗` where something is to be mended. Behind it,
     where there is room: what the option is for, or what is wrong with it.
     """
 
@@ -58,7 +58,7 @@ class Form(Painted):
     ]
 
     class Changed(Message):
-        """She has changed an option. `value` is raw, for RunConfig to check; None: nothing typed."""
+        """The user has changed an option. `value` is raw, for RunConfig to check; None: nothing typed."""
 
         def __init__(self, name: str, value: Any):
             super().__init__()
@@ -85,14 +85,14 @@ class Form(Painted):
         self.call_after_refresh(self._paint_again)
 
     def show(self, given: Mapping[str, Any], base: Mapping[str, Any]) -> None:
-        """Show what she has given over the base values. No message."""
+        """Show what is given over the base values. No message."""
         for name, editor in self.editors.items():
             if editor.is_attached:
                 editor.show(given.get(name), base[name])
         self.mark(given, {})
 
     def mark(self, given: Collection[str], problems: Mapping[str, str]) -> None:
-        """Mark the options that she has set and those that have a problem; it is said where there is room."""
+        """Mark the options that are set and those that have a problem; it is said where there is room."""
         self.given, self.problems = frozenset(given), dict(problems)
         self.repaint()
 

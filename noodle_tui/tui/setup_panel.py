@@ -1,4 +1,4 @@
-"""The right side of the Setup screen: what will happen, looked up as the form changes, and sample photos where she asks."""
+"""The right side of the Setup screen: what will happen, looked up as the form changes, and sample photos on request."""
 
 import time
 from collections.abc import Mapping

@@ -7,16 +7,15 @@ from pathlib import Path
 from textual.screen import Screen
 
 from noodle_tui.tui.setup_form import label_of
-from noodle_tui.tui.widgets.option_field import OptionInput
+from noodle_tui.tui.widgets.option_field import TAKES_A_FILE, OptionInput
 
 
 def complete_paths(screen: Screen[None], editor: OptionInput) -> None:
-    """Have the paths that are typed here completed, from the first time that she comes here on."""
+    """Have the paths that are typed here completed, once this field has had the focus."""
     from noodle_tui.tui.widgets.path_completion import PathCompletion
 
     if editor.completion is None:
-        folders_only = editor.option.kind == "path" and editor.option.name != "load_dir"
-        editor.completion = PathCompletion(editor, folders_only)
+        editor.completion = PathCompletion(editor, folders_only=editor.option.name not in TAKES_A_FILE)
         screen.mount(editor.completion)
 
 
@@ -28,9 +27,9 @@ def close_completions(screen: Screen[None]) -> None:
 
 
 async def pick_path(screen: Screen[None], editor: OptionInput, folder: Path) -> None:
-    """Let her choose in a window and put that into the field; within the working folder `folder` a path that begins there.
+    """Let the user choose in a window and put that into the field; within the working folder `folder` a path that begins there.
 
-    Waits for her: call it in a worker.
+    Waits for the user: call it in a worker.
     """
     from textual_fspicker import FileOpen, SelectDirectory
 

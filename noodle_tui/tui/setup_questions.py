@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import RunConfig
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.tui.setup_form import label_of
 from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.widgets.dialogs import Question
@@ -31,14 +31,15 @@ def resume_question(config: RunConfig, photos: "Photos", name: str) -> Question:
 
 def undo_question(data_dir: Path, found: "Undo") -> Question:
     stimuli, here = printable(str(found.stimuli)), printable(str(data_dir))
-    what = {"move": f"{found.count:,} photos go back from {here} to {stimuli}. Nothing is overwritten.",
-            "copy": f"{found.count:,} copies are removed from {here}; the originals are in {stimuli}.",
-            "link": f"{found.count:,} links are removed from {here}; the photos stay in {stimuli}."}[found.mode]
+    what = {"move": f"{number_of(found.count, 'photo')} will go back from {here} to {stimuli}. Nothing is overwritten.",
+            "copy": f"{number_of(found.count, 'copied photo')} will be removed from {here}; the originals are in {stimuli}.",
+            "link": f"{number_of(found.count, 'link')} will be removed from {here}; the photos stay in {stimuli}."}[found.mode]
     return Question("Undo the rejig?", what, yes="Undo it (y)", no="Leave them (n)")
 
 
 def reset_question(given: Mapping[str, Any]) -> Question:
-    return Question("Reset the form?", f"{len(given)} options go back to their defaults.", yes="Reset (y)", no="Keep them (n)")
+    text = f"{number_of(len(given), 'option')} will have the default again."
+    return Question("Reset the form?", text, yes="Reset (y)", no="Keep the form (n)")
 
 
 def demo_question(given: Mapping[str, Any]) -> Question:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from noodle_tui.config import RunConfig
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.tui import words
 from noodle_tui.tui.setup_form import in_fields
@@ -26,7 +26,7 @@ def headline(result: "Preflight | None", problems: Sequence[str], wanted: bool) 
     """One line above all: can it start? `problems`: of the form itself; `wanted`: Start was pressed and waits."""
     errors = len(problems) + (len(result.errors) if result and not problems else 0)
     if errors:
-        return Content.styled(f"✗ {errors} thing{'s' if errors > 1 else ''} to mend before Start", "$error bold")
+        return Content.styled(f"✗ {number_of(errors, 'thing')} to mend before Start", "$error bold")
     if result is None or result.waiting_for:
         what = result.waiting_for if result else "looking"
         return Content.styled(f"○ starts when checked: {what} …" if wanted else f"○ {what} …", "$quiet")
@@ -108,7 +108,7 @@ def _facts(result: "Preflight", width: int) -> list[Content]:
 
 def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Content]:
     total, config = sum(photos.train) + sum(photos.val), result.config
-    of_people = f" of {photos.people} people" if photos.people else ""
+    of_people = f" of {number_of(photos.people, 'person')}" if photos.people else ""
     where = config.stimuli if photos.rejig == "needed" else config.data_dir
     lines = _hanging(Content.styled(f"{'photos':<{LABEL}}", "$quiet"),
                      Content.assemble((f"{total:,}", "bold"), f"{of_people} in {_place(where, width)}"), width)
@@ -144,13 +144,13 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
 def rejig_in_words(config: RunConfig, photos: "Photos", key: str = "f3") -> str:
     """What a rejig would do now, to be asked about before. key: what takes it back."""
     stimuli, data_dir = printable(str(config.stimuli)), printable(str(config.data_dir))
-    how = {"move": "are moved from {} to {}", "copy": "are copied from {} to {}; the originals stay",
-           "link": "of {} are linked to from {}; they stay where they are"}[config.mode]
-    parts = [f"{photos.new:,} photos {how.format(stimuli, data_dir)}."] if photos.new else []
+    how = {"move": "will be moved from {} to {}", "copy": "will be copied from {} to {}; the originals stay",
+           "link": "of {} will be linked to from {}; the originals stay"}[config.mode]
+    parts = [f"{number_of(photos.new, 'photo')} {how.format(stimuli, data_dir)}."] if photos.new else []
     if photos.leaving:
-        parts.append(f"{photos.leaving:,} photos in {data_dir} go back to where they came from.")
+        parts.append(f"{number_of(photos.leaving, 'photo')} in {data_dir} will go back to the stimuli.")
     if not photos.new:
-        parts.append(f"The {'others' if photos.leaving else 'photos'} in {data_dir} are rearranged.")
+        parts.append(f"The {'others' if photos.leaving else 'photos'} in {data_dir} will be rearranged.")
     return " ".join([*parts, f"{key} puts all of them back."])
 
 

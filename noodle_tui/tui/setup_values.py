@@ -1,4 +1,4 @@
-"""The options as the Setup form has them: what she has given, over what stands in the fields otherwise."""
+"""The options as the Setup form has them: what is given, over what stands in the fields otherwise."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +59,8 @@ class Values:
             self.config, self.problems = None, config_errors(error)
 
     def rest_on(self, result: "Preflight") -> bool:
-        """In fields that she left alone stand the picked-up run's options, else the defaults. Whether others than before do."""
+        """In fields that are left alone stand the picked-up run's options, else the defaults. True if the fields' base values
+        changed."""
         picked_up = result.resumed_at is not None
         before, self.base = self.base, {
             option.name: getattr(result.config, option.name)

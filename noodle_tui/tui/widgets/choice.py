@@ -21,7 +21,7 @@ class Choice(Widget, can_focus=True):
     ]
 
     class Changed(Message):
-        """She has chosen something else."""
+        """The user has chosen something else."""
 
         def __init__(self, choice: "Choice"):
             super().__init__()

@@ -1,4 +1,4 @@
-"""Two small windows over a screen: a question, and the keys."""
+"""Three small windows over a screen: a question, a choice of answers, and the keys."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -56,7 +56,7 @@ async def asked(screen: Screen[Any], question: Question) -> bool:
 class Help(ModalScreen[None]):
     """Groups of (name, text): the keys of a screen and what they do, a run's options and their values."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,q,enter", "dismiss", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,question_mark,f1,q,enter", "dismiss", "Close")]
 
     def __init__(self, title: str, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]):
         super().__init__()

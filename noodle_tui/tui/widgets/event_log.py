@@ -30,7 +30,7 @@ def entry_text(entry: Entry) -> tuple[str, str]:
 
 
 class EventLog(Listing):
-    """The log; long entries go on below, indented. A single line high it shows the newest entry alone."""
+    """The log; long entries go on below, indented. A single line high it is the rule alone, with how much went wrong."""
 
     _entries: Sequence[Entry] = ()
 

@@ -12,7 +12,7 @@ from noodle_tui.tui.widgets.painting import Painted, headed_rule
 
 
 class Listing(Painted, can_focus=True):
-    """What comes on top pushes the rest down, unless she has moved away from the top: then what she reads stays.
+    """What comes on top pushes the rest down, unless the user has moved away from the top: then what is read stays.
 
     Drawn by hand: Textual's DataTable has no way to insert on top, and writes several times the bytes.
     """
@@ -57,7 +57,7 @@ class Listing(Painted, can_focus=True):
 
     def _place(self, shown: int) -> Content:
         """The detail, and which rows of how many are in sight where not all are."""
-        if shown >= self._count or (self.top == 0 and not self.has_focus):
+        if not shown or shown >= self._count or (self.top == 0 and not self.has_focus):
             return self._detail
         return Content.assemble((f"{self.top + 1}–{self.top + shown} of {self._count} ↑↓", "$quiet"),
                                 "  " if self._detail else "", self._detail)

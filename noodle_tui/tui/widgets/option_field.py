@@ -11,11 +11,11 @@ from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.words import end_of, home_in_full, unquoted
 
-if TYPE_CHECKING:  # imported when the first path is come to
+if TYPE_CHECKING:  # imported when a path field first gets the focus
     from noodle_tui.tui.widgets.path_completion import PathCompletion
 
 SWITCH = ("off", "on")
-# Options of text that may also name a file; the other paths are folders.
+# Options that may name a file; all other paths are folders.
 TAKES_A_FILE = {"weights", "load_dir"}
 
 
@@ -42,14 +42,14 @@ class OptionInput(LineInput):
         return read(self.option, self.value)
 
     def show(self, given: Any, base: Any) -> None:
-        """Show what she has given (None: nothing) over a base value. No message."""
+        """Show what is given (None: nothing) over a base value. No message."""
         self.base = as_text(base)
         self._fit()
         text = as_text(given)
-        if self.raw != read(self.option, text):  # else what she types stays as it is
+        if self.raw != read(self.option, text):  # else what is typed stays as it is
             with self.prevent(Input.Changed):
                 self.put(text)
-            if self.has_focus:  # as if she had come to it now: typing replaces it
+            if self.has_focus:  # as if it had got the focus now: typing replaces it
                 self.select_all()
 
     def on_resize(self) -> None:
@@ -65,7 +65,7 @@ class OptionInput(LineInput):
         self.placeholder = end_of(base, self.size.width) if self.takes_a_path and self.size.width else base
 
     def _show_end(self) -> None:
-        """Of a path that is longer than the field its end tells it from others; not while she is at work in it."""
+        """Of a path that is longer than the field its end tells it from others; not while it is being edited."""
         if self.takes_a_path and (self.cursor_at_end or not self.has_focus):
             if not self.has_focus:  # else what is selected, for the next key to replace, would be so no longer
                 self.cursor_position = len(self.value)
@@ -107,7 +107,7 @@ class OptionChoice(Choice):
         return self.value == "on" if self.option.kind == "bool" else self.value
 
     def show(self, given: Any, base: Any) -> None:
-        """Show what she has given (None: nothing), else the base value. No message."""
+        """Show what is given (None: nothing), else the base value. No message."""
         value = base if given is None else given
         self.put(SWITCH[bool(value)] if self.option.kind == "bool" else str(value))
 

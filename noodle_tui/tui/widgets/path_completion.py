@@ -20,7 +20,7 @@ class PathCompletion(PathAutoComplete):
     """A list of what is in the folder that is being typed, below the cursor: tab takes, enter too unless that is the
     window's own (`enter_takes`), escape closes.
 
-    It opens only on what is typed: not on a field that is merely come to, or that the program fills in.
+    It opens only on what is typed: not on a field that is merely focused, or that the program fills in.
     """
 
     class Listed(Message):
@@ -71,7 +71,7 @@ class PathCompletion(PathAutoComplete):
         return is_typed and AutoComplete.should_show_dropdown(self, search_string)
 
     def close(self) -> None:
-        """Hide the list until she types again."""
+        """Hide the list until the user types again."""
         self._typed = None
         self.action_hide()
 
@@ -98,7 +98,7 @@ class PathCompletion(PathAutoComplete):
         super()._listen_to_messages(event)
 
     def _handle_focus_change(self, has_focus: bool) -> None:
-        self._listing = None  # things may have changed since she was here
+        self._listing = None  # things may have changed since this field had the focus
         self.close()
         super()._handle_focus_change(has_focus)
 

@@ -36,7 +36,7 @@ class RunConfig(BaseModel):
     rejig_data: bool = option(False, DATA, "first sort the stimuli into the data folder; harmless when already done")
     classes: tuple[str, ...] = option(
         ("sad=_Sa_", "happy=_Ha_"), DATA,
-        "a class and the token in its files' names, or their folder (happy=Happy/); repeat it", flag="class"
+        "a class and the token in its files' names, or their folder (happy=Happy/)", flag="class"
     )
     val_fraction: float = option(0.1, DATA, "share of the images held out for validation", gt=0, lt=1)
     split_by: Literal["file", "person"] = option(

@@ -31,6 +31,7 @@ from noodle_tui.events import (
     RunStopped,
     Saved,
     SaveRefused,
+    StageProgress,
     StageStarted,
 )
 from noodle_tui.run_folder import locked
@@ -701,3 +702,19 @@ def test_of_a_pick_up_that_failed_before_it_began_nothing_is_said_to_be_lost():
     state = RunState.fold([RunFailed(error="a run is already going on in it", seconds=0.0)])
     verdict = live_text.verdict(state, "failed")
     assert verdict is not None and verdict.plain.endswith("a run is already going on in it")
+
+
+def test_of_a_stage_with_a_long_text_the_count_stays_whole_and_the_bar_stands_off() -> None:
+    text = "reading the photos in a/folder/with/a/rather/long/name/of/its/own"
+    state = RunState.fold([fake_events(4, "running")[0], StageStarted(stage="decode", text=text),
+                           StageProgress(stage="decode", done=312, total=960)])
+    for width in (40, 60, 80):
+        line = live_text.stage_line(state, "running", "", width).plain
+        assert len(line) == width and "…" in line and "own  312/960  ━━" in line
+
+
+def test_images_a_second_are_those_of_training() -> None:
+    *events, done = fake_events(4, "done")
+    state = RunState.fold([*events, StageStarted(stage="decode", text="reading")])
+    assert "img/s" not in live_text.stage_line(state, "running", "", 100).plain
+    assert "img/s" in live_text.stage_line(RunState.fold([*events, done]), "done", "", 100).plain

@@ -322,3 +322,10 @@ def test_sparkline():
     assert sparkline([1.0, np.nan, 2.0], 3) == "▁ █"
     assert sparkline([0.5, 0.5], 10) == "▄▄"
     assert sparkline([], 10) == ""
+
+
+def test_in_a_narrow_plot_a_log_or_smoothed_curve_says_so_beside_the_cursor_too() -> None:
+    curves = Curves()
+    curves.update([e for e in fake_events(40, "done") if isinstance(e, EpochDone)])
+    view = View(log=True, smoothing=0.6, zoom=10, cursor=20)
+    assert plot_heading("loss", curves, view, 40, terse=True)[0].plain == "loss log ~"

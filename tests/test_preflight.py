@@ -380,6 +380,15 @@ def test_nothing_is_left_of_a_finished_run(finished: FinishedRun) -> None:
     assert "run's 3 epochs" in said(preflight(RunConfig(load_dir=finished.folder)), "warning", "n_epochs")
 
 
+def test_a_run_that_is_trained_and_not_judged_yet_may_be_picked_up_for_that(finished: FinishedRun, tmp_path: Path) -> None:
+    folder = tmp_path / finished.folder.name
+    shutil.copytree(finished.folder, folder)
+    (folder / "report.json").unlink()
+    result = preflight(RunConfig(load_dir=folder))
+    assert said(result, "warning", "n_epochs") == ""
+    assert "it is judged and reported" in said(result, "info", "n_epochs")
+
+
 def test_an_option_that_would_make_it_another_run(finished: FinishedRun) -> None:
     refused = preflight(RunConfig(load_dir=finished.folder, seed=7))
     assert "was started with 42" in said(refused, "error", "seed")

@@ -23,7 +23,7 @@ def options_table() -> str:
     for option in options():
         default = default_in_words(option).replace("|", "\\|")
         what = option.help + (f" ({option.bounds})" if option.bounds else "")
-        what += f": {', '.join(option.choices)}" if option.choices else ""
+        what += f": {', '.join(option.choices)}" if option.choices else "; repeat it" if option.kind == "list" else ""
         lines.append(f"| `--{option.flag}` | `{default}` | {what} |")
     return "\n".join(lines) + "\n"
 

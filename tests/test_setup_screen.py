@@ -11,6 +11,7 @@ import pytest
 from conftest import FinishedRun, draw_face
 from PIL import Image
 from small_app import SmallApp, burst, until
+from textual.containers import VerticalScroll
 from textual.events import Paste
 from textual.message import Message
 from textual.pilot import Pilot
@@ -143,6 +144,30 @@ async def test_the_focused_option_says_its_help_bounds_and_flag() -> None:
         editor(screen, "batch_size").focus()
         await pilot.pause()
         assert text_of(screen, "#hint") == "batch size images a step (at least 1, at most 65536) --batch-size"
+
+
+async def test_escape_brings_back_what_a_field_held() -> None:
+    async with opened({**SMALL, "stimuli": "some/photos", "namestr": "mine"}) as (pilot, screen, _):
+        editor(screen, "stimuli").focus()
+        await pilot.press("q")  # a stray key replaces it all
+        assert screen.given["stimuli"] == "q"
+        await pilot.press("escape", "escape")  # the list of names that is open is closed first
+        assert (screen.given["stimuli"], editor(screen, "stimuli").raw) == ("some/photos", "some/photos")
+        editor(screen, "namestr").focus()
+        await pilot.press("x", "escape")
+        assert screen.given["namestr"] == "mine"
+
+
+async def test_new_errors_are_shown_from_the_panels_top_and_the_heading_says_both_ways() -> None:
+    async with opened(SMALL, (60, 20)) as (pilot, screen, _):
+        await until(pilot, lambda: screen.panel.is_settled)
+        scroll = screen.query_one("#panel", VerticalScroll)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: scroll.scroll_y > 0)
+        scroll.scroll_to(y=1, animate=False)
+        await until(pilot, lambda: "page ↑↓" in text_of(screen, "#heading"))
+        await type_in(pilot, screen, "n_epochs", "0")
+        await until(pilot, lambda: scroll.scroll_y == 0)
 
 
 async def test_a_wrong_value_is_said_at_its_field_as_it_is_typed() -> None:

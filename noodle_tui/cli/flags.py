@@ -33,7 +33,8 @@ def parameter(option: Option) -> inspect.Parameter:
     """A command's parameter for one option of RunConfig; its default is None: not given."""
     flags = [f"--{option.flag}/--no-{option.flag}"] if option.kind == "bool" else [f"--{option.flag}"]
     kind: Any = {"bool": bool | None, "list": list[str] | None}.get(option.kind, str | None)
-    about = f"{option.help} [default: {default_in_words(option)}" + (f"; {option.bounds}]" if option.bounds else "]")
+    again = "; repeat it" if option.kind == "list" else ""
+    about = f"{option.help}{again} [default: {default_in_words(option)}" + (f"; {option.bounds}]" if option.bounds else "]")
     metavar = None if option.kind == "bool" else "|".join(option.choices) or metavar_of(option)
     return inspect.Parameter(
         option.name, inspect.Parameter.KEYWORD_ONLY, default=None,

@@ -140,9 +140,11 @@ def _look_at_load_dir(result: Preflight) -> Preflight:
         return result
     result = result.with_findings(*(Finding("warning", "load_dir", text) for text in run.warnings))
     if run.stored.epoch >= run.config.n_epochs:
-        result = result.with_findings(Finding(
-            "warning", "n_epochs",
-            f"nothing is left of this run's {number_of(run.config.n_epochs, 'epoch')}: ask for more to train on"))
+        epochs = number_of(run.config.n_epochs, "epoch")
+        result = result.with_findings(
+            Finding("warning", "n_epochs", f"nothing is left of this run's {epochs}: ask for more to train on")
+            if (folder / "report.json").exists() else
+            Finding("info", "n_epochs", f"nothing is left to train of this run's {epochs}: it is judged and reported"))
     return replace(result, config=run.config, resumed_at=run.stored.epoch)
 
 

@@ -17,6 +17,7 @@ from noodle_tui.tui.widgets.sparkline import sparkline
 Part = str | Content | tuple[str, str]
 
 BEST_AT = 118  # cells of the stage line from which it says the best epoch; in narrower ones the epoch table's head does
+LEAST_BAR = 6  # cells of a progress bar
 KEYS = {"train": ("┄ ", "$train"), "val": ("━ ", "$validation")}  # the line styles, everywhere the same
 
 
@@ -29,22 +30,24 @@ def stage_line(state: RunState, status: str, request: str, width: int) -> Conten
     """The state, what it does now, how far it is, how long it still takes, how fast. `request`: what it was asked."""
     sign, colour = MARKS[status]
     stage = request or (state.stage if status == "running" else "") or status
-    left: list[Part] = [(f"{sign} {stage}", f"{colour} bold")]
-    if status == "running" and state.stage_text and state.stage != "train" and not request:
-        left.append((f"  {state.stage_text}", "$quiet"))
     fraction, count = _progress(state, status)
     right: list[Part] = []
     if status == "running" and state.seconds_left is not None:
         right += ["  ", words.duration(state.seconds_left), (" left", "$quiet")]
     elif state.ended is not None:
         right += [("  in ", "$quiet"), words.duration(state.seconds)]
-    if state.epochs:
+    if state.epochs and (state.stage in ("train", "") or status != "running"):
         right += ["  ", words.rate(state.epochs[-1].images_per_second), (" img/s", "$quiet")]
     if width >= BEST_AT and state.best is not None:
         right += ["    ", best_text(state.best)]
-    start, end = Content.assemble(*left, "  ", count, "  "), Content.assemble(*right)
+    head, end = Content.styled(f"{sign} {stage}", f"{colour} bold"), Content.assemble(*right)
+    text = ""
+    if status == "running" and state.stage_text and state.stage != "train" and not request:
+        room = width - head.cell_length - len(count) - end.cell_length - 5 - LEAST_BAR - 6  # the text gives way, no number does
+        text = f"  {words.shortened(printable(state.stage_text), room)}" if room > 0 else ""
+    start = Content.assemble(head, (text, "$quiet"), "  ", count, "  " if count else "")
     room = width - start.cell_length - end.cell_length - 5
-    if room < 6:
+    if room < LEAST_BAR:
         start = start.truncate(max(width - end.cell_length - 12, 10), ellipsis=True)
         room = max(width - start.cell_length - end.cell_length - 5, 0)
     done, rest = words.bar(fraction, room)
@@ -134,12 +137,13 @@ def plot_heading(
 ) -> tuple[Content, tuple[Content, ...]]:
     """A plot's title (with how it is drawn) and its values, the latest or those at the cursor, in words or short.
 
-    n_epochs: as the picture has it. terse: a narrow plot. In a narrow plot the cursor's epoch replaces the note on log scale,
-    smoothing and zoom.
+    n_epochs: as the picture has it. terse: a narrow plot. There the cursor's values leave room for "log" and "~"
+    (smoothed) only.
     """
     n = len(curves.column("epoch"))
     manner = manner_in_words(view, what, int(curves.column("epoch")[-1]) if n else 0, n_epochs)
-    manner = "" if terse and view.cursor is not None else manner
+    if terse and view.cursor is not None:
+        manner = " log" * (view.log and what == "loss") + " ~" * (view.smoothing > 0)
     title = Content.assemble((what, "bold"), (manner, "$quiet"))
     i = n - 1 if view.cursor is None else curves.index(view.cursor)
     if i is None or n == 0:

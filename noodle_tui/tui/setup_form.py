@@ -201,8 +201,8 @@ def label_of(name: str) -> str:
 
 def hint_of(option: Option, problem: str) -> Content:
     """What an option is about and which flag it has, or (not "") what is wrong with it."""
-    about = Content.styled(f"✗ {problem}", "$error") if problem else Content(
-        f"{option.help} ({option.bounds})" if option.bounds else option.help)
+    bounds = f" ({option.bounds})" if option.bounds else ", with commas in between" if option.kind == "list" else ""
+    about = Content.styled(f"✗ {problem}", "$error") if problem else Content(option.help + bounds)
     return Content.assemble((f"{label_of(option.name)}  ", "bold"), about, (f"  --{option.flag}", "$quiet"))
 
 

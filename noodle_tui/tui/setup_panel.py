@@ -54,6 +54,7 @@ class Panel(Vertical):
         self._looked_at = 0.0
         self._timer: Timer | None = None
         self._shown: tuple[Preflight | None, Mapping[str, str]] = (None, {})  # and the form's problems
+        self._errors_shown: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield Lines(id="heading")
@@ -157,8 +158,16 @@ class Panel(Vertical):
         scroll = self.query_one("#panel", VerticalScroll)
         scroll.scroll_relative(y=direction * max(scroll.size.height - 2, 1), animate=False)
 
+    def to_top(self) -> None:
+        """Show the beginning of what will happen."""
+        self.query_one("#panel", VerticalScroll).scroll_home(animate=False)
+
     def _write(self) -> None:
         result, problems = self._shown
+        errors = (tuple(problems), result.errors if result else ())
+        if errors != self._errors_shown:  # they stand at the top
+            self._errors_shown = errors
+            self.to_top()
         width = max(self.query_one("#panel", VerticalScroll).scrollable_content_region.width, 20)
         update(self.query_one("#facts", Static), setup_text.panel(result, list(problems.items()), self.notes, width))
         self._write_heading()
@@ -167,7 +176,8 @@ class Panel(Vertical):
     def _write_heading(self) -> None:
         """With the key that leads to what is out of sight."""
         heading, scroll = self.query_one("#heading", Lines), self.query_one("#panel", VerticalScroll)
-        more = "page ↓" if scroll.scroll_y < scroll.max_scroll_y else "page ↑" if scroll.scroll_y > 0 else ""
+        arrows = "↑" * (scroll.scroll_y > 0) + "↓" * (scroll.scroll_y < scroll.max_scroll_y)
+        more = f"page {arrows}" if arrows else ""
         title = Content.styled("What will happen", "bold")
         heading.show(headed_rule(title, heading.size.width, Content.styled(more, "$quiet")))
 

@@ -1,8 +1,9 @@
 """What to type or choose for one option of a run: generated from its `Option`."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
+from textual.binding import Binding, BindingType
 from textual.strip import Strip
 from textual.widgets import Input
 
@@ -25,9 +26,12 @@ class OptionInput(LineInput):
     There right or end take the base value over, to be changed.
     """
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "restore", "Undo", show=False)]
+
     def __init__(self, option: Option):
         super().__init__(id=f"option-{option.name}", compact=True)
         self.option = option
+        self.before = ""  # what it held when it got the focus
         self.base = ""
         self.completion: PathCompletion | None = None  # of a path
         self.cursor_blink = False
@@ -49,12 +53,21 @@ class OptionInput(LineInput):
         if self.raw != read(self.option, text):  # else what is typed stays as it is
             with self.prevent(Input.Changed):
                 self.put(text)
+            self.before = text
             if self.has_focus:  # as if it had got the focus now: typing replaces it
                 self.select_all()
 
     def on_resize(self) -> None:
         self._fit()
         self.call_after_refresh(self._show_end)
+
+    def on_focus(self) -> None:
+        self.before = self.value
+
+    def action_restore(self) -> None:
+        """Take back what was typed since the field got the focus."""
+        if self.value != self.before:
+            self.put(self.before)
 
     def on_blur(self) -> None:
         self.call_next(self._show_end)

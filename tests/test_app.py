@@ -71,6 +71,7 @@ async def test_a_demo_is_drawn_once_and_fills_in_an_empty_form_unasked(place: Pa
         assert app.screen is app.setup
         assert app.setup.given == given
         assert [path.name for path in place.iterdir()] == ["noodle-demo"]
+        await until(pilot, lambda: app.setup.panel.is_settled)  # and remembered
     again = NoodleApp()  # with what is remembered of the folder
     async with again.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("f4")

@@ -40,6 +40,10 @@ from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.words import shortened
 
 
+class Home(Message):
+    """Setup was asked for."""
+
+
 @asynccontextmanager
 async def opened(
     save_dir: Path, size: tuple[int, int] = (100, 30)
@@ -51,7 +55,10 @@ async def opened(
         def on_open(self, message: Message) -> None:
             asked.append(message)
 
-        on_pick_up = on_copy_options = on_runs_screen_new_run = on_back = on_open
+        on_pick_up = on_copy_options = on_back = on_open
+
+        def action_home(self) -> None:
+            asked.append(Home())
 
     screen = RunsScreen(save_dir)
     async with Around(screen).run_test(size=size) as pilot:
@@ -248,7 +255,7 @@ async def test_enter_opens_and_keys_ask_the_app(save_dir: Path) -> None:
         assert resume.folder.name == "stopped_run-20261123-101502"
         assert isinstance(options, CopyOptions)
         assert options.config["lr"] == pytest.approx(1e-3)
-        assert isinstance(new, RunsScreen.NewRun)
+        assert isinstance(new, Home)
         await pilot.press("end", "r", "s")  # a run that is done is neither resumed nor stopped
         await pilot.pause()
         assert len(asked) == 4

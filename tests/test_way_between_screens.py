@@ -56,6 +56,16 @@ async def test_out_of_a_result_the_way_leads_to_where_it_was_opened(tmp_path: Pa
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
 
+async def test_from_setup_f5_leads_to_the_runs_of_its_save_dir_and_n_back(tmp_path: Path) -> None:
+    app = NoodleApp({"save_dir": str(tmp_path), "n_epochs": "many"}, recall_last=False)  # a wrong field keeps nobody from it
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.save_dir == tmp_path)
+        await pilot.press("n")
+        await until(pilot, lambda: app.screen is app.setup)
+
+
 async def test_a_resumed_run_is_shown_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fake_folder(tmp_path, "run", "stopped")
     titles: list[str] = []

@@ -36,8 +36,10 @@ from noodle_tui.tui.exact_update import ExactUpdate
 from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import in_fields
+from noodle_tui.tui.setup_questions import resume_question
 from noodle_tui.tui.themes import THEMES
 from noodle_tui.tui.widgets import too_small
+from noodle_tui.tui.widgets.dialogs import ChoiceDialog
 from noodle_tui.tui.widgets.painting import harmless
 
 if TYPE_CHECKING:  # imported where they are used: the first paint waits for Setup alone
@@ -216,7 +218,7 @@ class NoodleApp(App[None]):
             self.home()
 
     def _save_dir(self) -> Path:
-        return Path(self.setup.given.get("save_dir", RunConfig().save_dir))
+        return Path(str(self.setup.given.get("save_dir") or RunConfig.model_fields["save_dir"].default))
 
     def is_busy(self) -> bool:
         return self.background is not None and self.background.alive()
@@ -285,12 +287,6 @@ class NoodleApp(App[None]):
     def on_setup_screen_start(self, message: SetupScreen.Start) -> None:
         self.start(message.config)
 
-    def on_setup_screen_show_run(self) -> None:
-        self.action_live()
-
-    def on_setup_screen_open_runs(self, message: SetupScreen.OpenRuns) -> None:
-        self.show_runs(message.save_dir)
-
     def on_setup_screen_rejig_only(self, message: SetupScreen.RejigOnly) -> None:
         self._begin("sorting the photos", lambda: self.ChoreDone(chores.rejig(message.config)))
 
@@ -337,8 +333,6 @@ class NoodleApp(App[None]):
     @work
     async def _pick_up(self, folder: Path, asked_at: Place, would_move: "tuple[RunConfig, Photos] | None") -> None:
         """Go on with a run. Photos leave their folder only where the user says so, as from Setup."""
-        from noodle_tui.tui.setup_questions import resume_question
-
         config, name = RunConfig(load_dir=folder), printable(folder.name)
         if (self.screen, self.focused) != asked_at:  # what is typed there must not become a yes, or a key of Live
             if would_move is not None:
@@ -355,9 +349,6 @@ class NoodleApp(App[None]):
 
     def on_back(self) -> None:
         self.back()
-
-    def on_runs_screen_new_run(self) -> None:
-        self.home()
 
     def on_live_screen_detach(self) -> None:
         """From the run of this app: leave it, and the terminal. From another one: only its screen."""
@@ -421,8 +412,6 @@ class NoodleApp(App[None]):
     @work
     async def action_leave(self) -> None:
         """Quit; with a run going on here, ask what becomes of it. Not while photos are on their way."""
-        from noodle_tui.tui.widgets.dialogs import ChoiceDialog
-
         if isinstance(self.screen, ChoiceDialog) or self._says_at_work():
             return
         if not self.is_busy():
@@ -483,6 +472,12 @@ class NoodleApp(App[None]):
         if folder is None:
             self.home()
         self.show_runs(folder.parent if folder else self._save_dir(), folder)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return self.is_busy() if action == "live" else True
+
+    def action_home(self) -> None:
+        self.home()
 
     def action_live(self, title: str = "run") -> None:
         """The run that was started here last, over Setup."""

@@ -53,9 +53,6 @@ class RunsScreen(Screen[None]):
     AUTO_FOCUS = "#runs-list"
     BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.BINDINGS]
 
-    class NewRun(Message):
-        """The user wants Setup."""
-
     class Listed(Message):
         """What the thread found, or why it couldn't. `whole`: these are all runs, not only the newest."""
 
@@ -323,8 +320,8 @@ class RunsScreen(Screen[None]):
             if self.is_current:
                 self.post_message(CopyOptions(today))
 
-    def action_new_run(self) -> None:
-        self.post_message(self.NewRun())
+    async def action_new_run(self) -> None:
+        await self.run_action("app.home")
 
     def action_copy_path(self) -> None:
         if run := self.picked:

@@ -27,8 +27,16 @@ from noodle_tui.tui.setup_bar import MORE_BUTTONS, Bar
 from noodle_tui.tui.setup_form import Form, hint_of, label_of, without_flag
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_paths import close_completions, complete_paths, pick_path
+from noodle_tui.tui.setup_questions import (
+    demo_question,
+    move_question,
+    options_question,
+    reset_question,
+    sort_question,
+    undo_question,
+)
 from noodle_tui.tui.setup_values import Values
-from noodle_tui.tui.widgets.dialogs import asked
+from noodle_tui.tui.widgets.dialogs import Help, asked
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.option_field import OptionInput, as_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -80,16 +88,6 @@ class SetupScreen(Screen[None]):
     class Demo(Message):
         """The user wants to see a run on drawn people."""
 
-    class OpenRuns(Message):
-        """The user wants to see the runs in a folder."""
-
-        def __init__(self, save_dir: Path):
-            super().__init__()
-            self.save_dir = save_dir
-
-    class ShowRun(Message):
-        """The user wants to see the run that goes on in this app."""
-
     def __init__(
         self, values: dict[str, Any] | None = None, recall_last: bool = True, is_busy: Callable[[], bool] = lambda: False
     ):
@@ -127,8 +125,7 @@ class SetupScreen(Screen[None]):
 
     async def _complete(self) -> None:
         """The rest of the form, and the first look, which imports a lot: after the first paint."""
-        await self.form.mount_rest()
-        self._show_values()
+        await self.form.mount_rest(self.values.given, self.values.base)
         self._changed()
 
     def on_resize(self) -> None:
@@ -272,9 +269,7 @@ class SetupScreen(Screen[None]):
         """Which keys the footer shows: those that do something now."""
         match action:
             case "start":
-                return not self._was_busy
-            case "show_run":
-                return self._was_busy
+                return not self._is_busy()
             case "browse":
                 editor = self.form.focused
                 return editor is not None and editor.takes_a_path
@@ -293,10 +288,7 @@ class SetupScreen(Screen[None]):
 
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
-        await self.run_action("show_run" if event.button.id == "start" and self._was_busy else str(event.button.id))
-
-    def action_show_run(self) -> None:
-        self.post_message(self.ShowRun())
+        await self.run_action("app.live" if event.button.id == "start" and self._was_busy else str(event.button.id))
 
     def action_start(self) -> None:
         """Start. What a look found wrong may be mended by now, a photo or a disk: look again."""
@@ -322,8 +314,6 @@ class SetupScreen(Screen[None]):
     @work
     async def _start_if_sure(self, config: RunConfig) -> None:
         """Photos leave their folder only with a yes."""
-        from noodle_tui.tui.setup_questions import move_question
-
         photos = self.result.photos if self.result else None
         would_move = photos if photos is not None and photos.rejig == "needed" and config.mode == "move" else None
         if would_move is None or await asked(self, move_question(config, would_move)):
@@ -341,8 +331,6 @@ class SetupScreen(Screen[None]):
     @work
     async def action_rejig_only(self) -> None:
         """Sort the photos, if the plan of it is in sight, and with a yes; else show the plan first."""
-        from noodle_tui.tui.setup_questions import sort_question
-
         config, result = self.values.config, self.result
         if config is None:
             return
@@ -369,8 +357,6 @@ class SetupScreen(Screen[None]):
 
     @work
     async def action_undo_rejig(self) -> None:
-        from noodle_tui.tui.setup_questions import undo_question
-
         if self.result is None:
             return
         data_dir = self.result.config.data_dir
@@ -383,8 +369,6 @@ class SetupScreen(Screen[None]):
 
     @work
     async def action_reset(self) -> None:
-        from noodle_tui.tui.setup_questions import reset_question
-
         if not self.given:
             return self.notify("All options are at their defaults.")
         if await asked(self, reset_question(self.given)):
@@ -411,8 +395,6 @@ class SetupScreen(Screen[None]):
     @work
     async def action_demo(self) -> None:
         """Have the demo drawn and filled in. What is set in the form would go: not without asking."""
-        from noodle_tui.tui.setup_questions import demo_question
-
         given = dict(self.given)
         if await asyncio.to_thread(chores.is_demo, given):
             return self.notify("The demo is drawn and filled in already: ctrl+r starts it.")
@@ -423,18 +405,8 @@ class SetupScreen(Screen[None]):
     @work
     async def take_options(self, values: dict[str, Any], name: str) -> None:
         """Fill the form in with a past run's options, for a new run. What was typed since would go: not without asking."""
-        from noodle_tui.tui.setup_questions import options_question
-
         if not self.is_new() or await asked(self, options_question(self.given, name)):
             self.load_values(values)
-
-    def action_runs(self) -> None:
-        config = self.values.config
-        self.post_message(self.OpenRuns(config.save_dir if config is not None else self._save_dir_shown()))
-
-    def _save_dir_shown(self) -> Path:
-        """What stands in the form while another field is wrong."""
-        return Path(str(self.given.get("save_dir") or RunConfig.model_fields["save_dir"].default))
 
     def action_page(self, direction: int) -> None:
         self.panel.page(direction)
@@ -443,6 +415,4 @@ class SetupScreen(Screen[None]):
         self.look_again()
 
     def action_help(self) -> None:
-        from noodle_tui.tui.widgets.dialogs import Help
-
         self.app.push_screen(Help("Setup: keys", setup_keys.KEYS))

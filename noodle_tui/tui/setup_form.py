@@ -80,8 +80,12 @@ class Form(Painted):
             self.editors[name].add_class("-first")  # leaves a line for the group's title
         yield from itertools.islice(self.editors.values(), N_ESSENTIAL)
 
-    async def mount_rest(self) -> None:
-        await self.mount_all(itertools.islice(self.editors.values(), N_ESSENTIAL, None))
+    async def mount_rest(self, given: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+        """The other options. They have their values before they are there: what is typed meanwhile in the first ones stays."""
+        rest = list(itertools.islice(self.editors.values(), N_ESSENTIAL, None))
+        for editor in rest:
+            editor.show(given.get(editor.option.name), base[editor.option.name])
+        await self.mount_all(rest)
         self.call_after_refresh(self._paint_again)
 
     def show(self, given: Mapping[str, Any], base: Mapping[str, Any]) -> None:

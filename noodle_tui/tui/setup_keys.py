@@ -6,13 +6,13 @@ from noodle_tui.tui.widgets.dialogs import ANYWHERE
 
 BINDINGS = (
     Binding("ctrl+r", "start", "Start"),
-    Binding("ctrl+r", "show_run", "To the run"),
+    Binding("ctrl+r", "app.live", "To the run"),
     Binding("f1,question_mark", "help", "Help", key_display="f1"),
     Binding("ctrl+o", "browse", "Browse"),
     Binding("f2", "rejig_only", "Rejig"),
     Binding("f3", "undo_rejig", "Undo"),
     Binding("f4", "demo", "Demo"),
-    Binding("f5", "runs", "Runs"),
+    Binding("f5", "app.runs", "Runs"),
     Binding("f6", "command", "Copy"),
     Binding("f7", "photos", "Photos"),
     Binding("f8", "reset", "Reset"),

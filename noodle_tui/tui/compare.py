@@ -20,10 +20,9 @@ from noodle_tui.events import DataReady, Event, RunState
 from noodle_tui.names import printable
 from noodle_tui.run_folder import Follower, is_alive
 from noodle_tui.summaries import RunSummary
-from noodle_tui.tui import words
+from noodle_tui.tui import curve_keys, words
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, smooth
-from noodle_tui.tui.live_keys import FAR
 from noodle_tui.tui.live_text import manner_in_words
 from noodle_tui.tui.runs_text import LETTERS, in_words
 from noodle_tui.tui.sources import in_parts
@@ -41,12 +40,9 @@ BOTH_AT = 92  # cells of width from which a run's line has its best epoch and va
 NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
 
 KEYS = (
-    ("The curves", (("t", "validation or training"), ("← →", "read the values at an epoch; or click"),
-                    ("home end", "those at the first, the last epoch"), ("l", "loss on a log scale"),
-                    ("m", "smoothing: off, light, strong"), ("+ -", "the last half of the epochs, or at the cursor; wider"),
-                    ("0", "all epochs"))),
-    ("Anywhere", (("esc", "back to the runs, or put the cursor away"), ("↑ ↓", "scroll the table"), *ANYWHERE)),
-)  # fmt: skip
+    ("The curves", (("t", "validation or training"), *curve_keys.KEYS)),
+    ("Anywhere", (("esc", "back to the runs"), ("↑ ↓", "scroll the table"), *ANYWHERE)),
+)
 
 
 class CompareScreen(Screen[None]):
@@ -58,17 +54,12 @@ class CompareScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", key_display="esc"),
         Binding("t", "phase", "Train/val"),
-        Binding("l", "log_scale", "Log scale"),
-        Binding("m", "smooth", "Smooth"),
+        *curve_keys.bindings(priority=True),
         Binding("question_mark,f1", "help", "Help", key_display="?"),
-        Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
-        Binding("minus", "zoom(-1)", "Zoom out", show=False),
-        Binding("0", "zoom(0)", "All epochs", show=False),
-        Binding("left", "cursor(-1)", "Cursor left", show=False, priority=True),
-        Binding("right", "cursor(1)", "Cursor right", show=False, priority=True),
-        Binding("home", f"cursor_to({-FAR})", "Cursor to the first epoch", show=False, priority=True),
-        Binding("end", f"cursor_to({FAR})", "Cursor to the last epoch", show=False, priority=True),
     ]
+    action_log_scale, action_smooth, action_zoom = curve_keys.log_scale, curve_keys.smooth, curve_keys.zoom
+    action_cursor, action_cursor_to = curve_keys.move_cursor, curve_keys.cursor_to
+    on_plot_epoch_clicked = curve_keys.clicked
 
     class News(Message):
         """What the thread found of run number `number`: new events, or why it can't be read."""
@@ -109,7 +100,7 @@ class CompareScreen(Screen[None]):
         self._left.set()
 
     def on_resize(self) -> None:
-        self._paint()
+        self.paint_curves()
 
     @work(thread=True)
     def _follow(self) -> None:
@@ -145,15 +136,24 @@ class CompareScreen(Screen[None]):
             state.status = "interrupted"
         self.errors[message.number] = message.error
         self.curves[message.number].update(state.epochs)
-        self._paint()
+        self.paint_curves()
 
     # -- the picture --------------------------------------------------------------------------------------------------
 
-    def _last_epoch(self) -> int:
+    @property
+    def axis_end(self) -> int:
         return max((state.epoch for state in self.states), default=0)
 
-    def _paint(self) -> None:
-        epoch = self._last_epoch()
+    @property
+    def epoch_range(self) -> tuple[int, int]:
+        return 1, max(self.axis_end, 1)
+
+    @property
+    def some_plot(self) -> Plot:
+        return self.query_one("#compare-loss", Plot)
+
+    def paint_curves(self) -> None:
+        epoch = self.axis_end
         first, last = self.view.window(epoch, epoch)
         for what in ("loss", "accuracy"):
             curves = tuple(curve for i in range(len(self.runs)) if (curve := self._curve(i, what)) is not None)
@@ -223,46 +223,18 @@ class CompareScreen(Screen[None]):
         return f"epoch {int(curves.column('epoch')[at])}: loss {_known(loss)}  accuracy {_known(accuracy)}"
 
     def _colour(self, i: int) -> str:
-        color = self.query_one("#compare-loss", Plot).get_component_styles(f"plot--run{i}").color
+        color = self.some_plot.get_component_styles(f"plot--run{i}").color
         return f"{color.hex} bold"
 
     # -- what can be done ---------------------------------------------------------------------------------------------
 
     def action_back(self) -> None:
-        if self.view.cursor is not None:
-            self.view.cursor = None
-            self._paint()
-        else:
+        if not curve_keys.put_cursor_away(self):
             self.dismiss()
 
     def action_phase(self) -> None:
         self.phase = "train" if self.phase == "val" else "val"
-        self._paint()
-
-    def action_log_scale(self) -> None:
-        self.view.log = not self.view.log
-        self._paint()
-
-    def action_smooth(self) -> None:
-        self.view.next_smoothing()
-        self._paint()
-
-    def action_zoom(self, direction: int) -> None:
-        self.view.zoom_by(direction, self._last_epoch())
-        self._paint()
-
-    def action_cursor(self, direction: int) -> None:
-        cells = self.query_one("#compare-loss", Plot).cells
-        self.view.move_cursor(direction, cells.scales if cells else None, 1, max(self._last_epoch(), 1))
-        self._paint()
-
-    def action_cursor_to(self, epoch: int) -> None:
-        self.view.cursor_to(epoch, 1, max(self._last_epoch(), 1))
-        self._paint()
-
-    def on_plot_epoch_clicked(self, message: Plot.EpochClicked) -> None:
-        message.stop()
-        self.action_cursor_to(message.epoch)
+        self.paint_curves()
 
     def action_help(self) -> None:
         self.app.push_screen(Help("Overlay: keys", KEYS))

@@ -19,7 +19,7 @@ from textual.worker import get_current_worker
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import Event, RunState, StageProgress
 from noodle_tui.events import Message as LogMessage
-from noodle_tui.tui import live_text
+from noodle_tui.tui import curve_keys, live_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
@@ -49,6 +49,9 @@ class LiveScreen(Screen[None]):
     is_current = only_on_top
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = list(BINDINGS)
+    action_log_scale, action_smooth, action_zoom = curve_keys.log_scale, curve_keys.smooth, curve_keys.zoom
+    action_cursor, action_cursor_to = curve_keys.move_cursor, curve_keys.cursor_to
+    on_plot_epoch_clicked = curve_keys.clicked
 
     class Detach(Message):
         """The user wants to leave the app, if it is its own run; the run goes on."""
@@ -193,7 +196,7 @@ class LiveScreen(Screen[None]):
         if verdict is not None and box.content != verdict:
             box.update(verdict)
         self._paint_header()
-        self._paint_plots()
+        self.paint_curves()
         best = live_text.best_text(self.state.best) if self._width < live_text.BEST_AT else Content("")
         self.query_one(EpochTable).show(self.state.epochs, self.state.best, best)
         self.query_one(EventLog).show(self.state.log)
@@ -216,7 +219,7 @@ class LiveScreen(Screen[None]):
             lines.insert(3, _at_both_ends(stages, width, *self._machine))
         self.query_one("#header", Lines).show(*lines)
 
-    def _paint_plots(self) -> None:
+    def paint_curves(self) -> None:
         state, view, curves = self.state, self.view, self._curves
         # A run that has ended fills the plots; while it goes on they leave room for the epochs to come.
         n_epochs = state.epoch if state.ended or self.status == "interrupted" else state.n_epochs
@@ -224,6 +227,19 @@ class LiveScreen(Screen[None]):
         for what, picture in (("loss", loss_picture), ("accuracy", accuracy_picture)):
             heading = live_text.plot_heading(what, curves, view, n_epochs, terse=self._width < live_text.BEST_AT)
             self.query_one(f"#{what}", Plot).show(*heading, picture(curves, view, n_epochs, state.best), note)
+
+    @property
+    def epoch_range(self) -> tuple[int, int]:
+        epochs = self.state.epochs
+        return (epochs[0].epoch, epochs[-1].epoch) if epochs else (1, 0)
+
+    @property
+    def axis_end(self) -> int:
+        return View().window(self.state.epoch, self.state.n_epochs)[1]
+
+    @property
+    def some_plot(self) -> Plot:
+        return self.query_one("#loss", Plot)
 
     def on_resize(self) -> None:
         self._only_progress = False
@@ -321,40 +337,10 @@ class LiveScreen(Screen[None]):
     def action_help(self) -> None:
         self.app.push_screen(Help("Live: keys", KEYS))
 
-    def action_log_scale(self) -> None:
-        self.view.log = not self.view.log
-        self._paint_plots()
-
-    def action_smooth(self) -> None:
-        self.view.next_smoothing()
-        self._paint_plots()
-
-    def action_zoom(self, direction: int) -> None:
-        self.view.zoom_by(direction, View().window(self.state.epoch, self.state.n_epochs)[1])
-        self._paint_plots()
-
-    def action_cursor(self, direction: int) -> None:
-        if epochs := self.state.epochs:
-            cells = self.query_one("#loss", Plot).cells
-            self.view.move_cursor(direction, cells.scales if cells else None, epochs[0].epoch, epochs[-1].epoch)
-            self._paint_plots()
-
-    def action_cursor_to(self, epoch: int) -> None:
-        if epochs := self.state.epochs:
-            self.view.cursor_to(epoch, epochs[0].epoch, epochs[-1].epoch)
-            self._paint_plots()
-
     def action_back_out(self) -> None:
         """Escape: no cursor, then back to the screen before."""
-        if self.view.cursor is None:
+        if not curve_keys.put_cursor_away(self):
             self.post_message(Back())
-        else:
-            self.view.cursor = None
-            self._paint_plots()
-
-    def on_plot_epoch_clicked(self, message: Plot.EpochClicked) -> None:
-        message.stop()
-        self.action_cursor_to(message.epoch)
 
 
 def _at_both_ends(left: Content, width: int, *rights: Content) -> Content:

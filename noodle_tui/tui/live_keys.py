@@ -2,9 +2,9 @@
 
 from textual.binding import Binding
 
+from noodle_tui.tui import curve_keys
 from noodle_tui.tui.widgets.dialogs import ANYWHERE
 
-FAR = 10**9  # beyond any epoch
 BINDINGS = (
     Binding("enter", "result", "Result"),
     Binding("r", "resume_run", "Resume"),
@@ -15,18 +15,10 @@ BINDINGS = (
     Binding("d", "close", "Close"),
     Binding("f5", "app.runs", "Runs"),
     Binding("question_mark,f1", "help", "Help", key_display="?"),
-    Binding("l", "log_scale", "Log y"),
-    Binding("m", "smooth", "Smooth"),
+    *curve_keys.bindings(priority=False),
     Binding("f", "full", "Full"),
     Binding("i", "overview", "Info"),
     Binding("c", "copy", "Copy", show=False),
-    Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
-    Binding("minus", "zoom(-1)", "Zoom out", show=False),
-    Binding("0", "zoom(0)", "All epochs", show=False),
-    Binding("left", "cursor(-1)", "Cursor left", show=False),
-    Binding("right", "cursor(1)", "Cursor right", show=False),
-    Binding("home", f"cursor_to({-FAR})", "Cursor to the first epoch", show=False),
-    Binding("end", f"cursor_to({FAR})", "Cursor to the last epoch", show=False),
     Binding("escape", "back_out", "Back", show=False),
 )
 KEYS = (
@@ -35,11 +27,7 @@ KEYS = (
                  ("enter", "its result, once it has ended"), ("r", "resume it, where it was stopped or died"),
                  ("f5", "all runs; this one goes on"), ("esc", "the screen before; this run goes on"),
                  ("c", "copy the run folder's path"), ("i", "all its options, and where it runs"))),
-    ("The curves", (("← →", "read the values at an epoch; or click"), ("home end", "those at the first, the last epoch"),
-                    ("esc", "first puts the cursor away"),
-                    ("l", "loss on a linear or a logarithmic scale"), ("m", "smoothing: off, light, strong"),
-                    ("+ -", "the last half of the epochs, or at the cursor; wider"), ("0", "all epochs"),
-                    ("f", "curves alone, without table and log"))),
+    ("The curves", (*curve_keys.KEYS, ("f", "curves alone, without table and log"))),
     ("Table and log", (("tab", "from one to the other"), ("↑ ↓", "older, newer; page up, page down, home, end"))),
     ("Anywhere", ANYWHERE),
 )  # fmt: skip

@@ -155,6 +155,7 @@ async def test_escape_brings_back_what_a_field_held() -> None:
         editor(screen, "stimuli").focus()
         await pilot.press("q")  # a stray key replaces it all
         assert screen.given["stimuli"] == "q"
+        assert "esc: back to some/photos" in text_of(screen, "#hint")
         await pilot.press("escape", "escape")  # the list of names that is open is closed first
         assert (screen.given["stimuli"], editor(screen, "stimuli").raw) == ("some/photos", "some/photos")
         editor(screen, "namestr").focus()
@@ -172,6 +173,17 @@ async def test_new_errors_are_shown_from_the_panels_top_and_the_heading_says_bot
         await until(pilot, lambda: "page ↑↓" in text_of(screen, "#heading"))
         await type_in(pilot, screen, "n_epochs", "0")
         await until(pilot, lambda: scroll.scroll_y == 0)
+
+
+async def test_each_explanation_is_there_in_full_at_80x24() -> None:
+    async with opened(SMALL, (80, 24)) as (pilot, screen, _):
+        hint = screen.query_one("#hint", Lines)
+        for option in options():
+            screen.query_one(Form).editors[option.name].focus()
+            await pilot.pause()
+            said = text_of(screen, "#hint")
+            assert option.help in said and option.bounds in said and f"--{option.flag}" in said
+            assert all(len(line) <= hint.size.width for line in hint.text.splitlines()) and hint.text.count("\n") < 2
 
 
 async def test_a_wrong_value_is_said_at_its_field_as_it_is_typed() -> None:

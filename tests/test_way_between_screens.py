@@ -66,6 +66,18 @@ async def test_from_setup_f5_leads_to_the_runs_of_its_save_dir_and_n_back(tmp_pa
         await until(pilot, lambda: app.screen is app.setup)
 
 
+async def test_options_are_copied_to_a_setup_that_was_never_shown(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "done", lr=0.05)
+    app = NoodleApp(first=LiveScreen(FolderSource(folder), "run"), recall_last=False)  # as `noodle watch` does
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen) and app.screen.state.ended is not None)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and app.screen.facts is not None)
+        await pilot.press("c")
+        await until(pilot, lambda: app.screen is app.setup and app.setup.is_mounted)
+        await until(pilot, lambda: app.setup.query_one("#option-lr", Input).value == "0.05")
+
+
 async def test_a_resumed_run_is_shown_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fake_folder(tmp_path, "run", "stopped")
     titles: list[str] = []

@@ -132,6 +132,7 @@ class SetupScreen(Screen[None]):
         width = max(self.size.width - 2, 1)
         place = Content.styled(end_of(printable(str(self.folder)), max(width - len("Setup") - 6, 1)), "$quiet")
         self.query_one("#title", Lines).show(headed_rule(Content.styled("Setup", "bold"), width, place))
+        self.call_after_refresh(self._hint)  # it is as wide as it will be
         close_completions(self)
 
     def _look_at_run(self) -> None:
@@ -168,8 +169,10 @@ class SetupScreen(Screen[None]):
     def load_values(self, values: dict[str, Any]) -> None:
         """Fill the form in anew, e.g. with a past run's options. Names that are no option are left out."""
         self.values.fill(values)
-        self._show_values()
-        self._changed()
+        if self.is_mounted:  # else it shows them when it comes
+            self._show_values()
+            self._changed()
+            self.panel.to_top()
 
     def _show_values(self) -> None:
         self.form.show(self.values.given, self.values.base)
@@ -181,6 +184,8 @@ class SetupScreen(Screen[None]):
 
     def _catch_up(self) -> None:
         """Take in what is typed already though its message is still on the way: over a slow line keys come all at once."""
+        if not self.is_mounted:  # nobody can have typed anything
+            return
         late = {name: raw for name, raw in self.form.typed().items() if as_text(raw) != as_text(self.given.get(name))}
         for name, raw in late.items():
             self.on_form_changed(Form.Changed(name, raw))
@@ -261,7 +266,9 @@ class SetupScreen(Screen[None]):
         if editor is None:
             return hint.show()
         option = editor.option
-        hint.show(hint_of(option, without_flag(self.values.problems.get(option.name, ""))))
+        before = editor.before if isinstance(editor, OptionInput) and editor.value != editor.before else ""
+        text = hint_of(option, without_flag(self.values.problems.get(option.name, "")), before)
+        hint.show(*(text.wrap(hint.size.width) if hint.size.height > 1 else [text]))
 
     # -- what can be done ---------------------------------------------------------------------------------------------
 

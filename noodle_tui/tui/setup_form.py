@@ -16,9 +16,11 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from noodle_tui.config import Option, options
+from noodle_tui.names import printable
 from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.option_field import Editor, OptionChoice, OptionInput, as_text, editor_of
 from noodle_tui.tui.widgets.painting import Painted, headed_rule
+from noodle_tui.tui.words import shortened
 
 # What most runs need, first; the other options follow, group by group, in RunConfig's order.
 ESSENTIAL = {
@@ -29,6 +31,7 @@ ESSENTIAL = {
 N_ESSENTIAL = sum(map(len, ESSENTIAL.values()))
 THOUGHT_ENDS = re.compile(r"[;:,] | \(")
 LEAST_NOTE = 20  # cells: a note of fewer isn't worth reading
+MOST_BEFORE = 40  # cells of what escape would bring back
 MOST_TURNS = 1000  # of the event loop, that a widget gets to take in what came for it
 
 
@@ -203,11 +206,12 @@ def label_of(name: str) -> str:
     return name.replace("_", " ")
 
 
-def hint_of(option: Option, problem: str) -> Content:
-    """What an option is about and which flag it has, or (not "") what is wrong with it."""
+def hint_of(option: Option, problem: str, before: str = "") -> Content:
+    """What an option is about and which flag it has, or (not "") what is wrong with it; and what escape would bring back."""
     bounds = f" ({option.bounds})" if option.bounds else ", with commas in between" if option.kind == "list" else ""
     about = Content.styled(f"✗ {problem}", "$error") if problem else Content(option.help + bounds)
-    return Content.assemble((f"{label_of(option.name)}  ", "bold"), about, (f"  --{option.flag}", "$quiet"))
+    back = f"  esc: back to {shortened(printable(before), MOST_BEFORE)}" if before else f"  --{option.flag}"
+    return Content.assemble((f"{label_of(option.name)}  ", "bold"), about, (back, "$quiet"))
 
 
 # what the command line's sentences say, and what is there in its place in the app

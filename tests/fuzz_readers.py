@@ -303,7 +303,7 @@ def run_folders(box: Box) -> list[Call]:
             run_as_row(run)
             runs_text.row(run, width, len(run.name), "a")
             runs_text.account(run, width)
-            runs_text.detail_lines(run)
+            runs_text.detail_lines(run, width, 3)
             draw(runs_text.curve(run), width, 10)
         for column in runs_text.SORTABLE:
             runs_text.sorted_runs(runs, column, True)

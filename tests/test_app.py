@@ -10,7 +10,7 @@ import pytest
 from fake_folders import fake_folder
 from fake_runs import ReplaySource, fake_events
 from small_app import until
-from textual.widgets import Button
+from textual.widgets import Button, Static
 from textual.widgets._toast import Toast
 
 from noodle_tui import demo, run_folder
@@ -167,7 +167,8 @@ async def test_sorting_is_said_done_once_and_not_left(monkeypatch: pytest.Monkey
     app = NoodleApp(dict(SMALL), recall_last=False)
     async with app.run_test(notifications=True) as pilot:
         app.post_message(SetupScreen.RejigOnly(RunConfig()))
-        await until(pilot, lambda: said(app, "Sorting the photos …"))
+        headline = app.setup.query_one("#headline", Static)
+        await until(pilot, lambda: "… sorting the photos" in str(headline.content))
         app.post_message(SetupScreen.UndoRejig(Path("sorted"), Path("stimuli")))
         await until(pilot, lambda: said(app, "Still sorting the photos"))
         app.clear_notifications()

@@ -21,7 +21,7 @@ from textual.widgets._footer import FooterKey
 
 from noodle_tui import summaries
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import EpochDone, Event
+from noodle_tui.events import EpochDone, Event, RunFailed
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import Follower, locked
 from noodle_tui.summaries import RunSummary, summarise
@@ -177,7 +177,7 @@ async def test_what_is_wrong_with_a_filter_is_said_whole(save_dir: Path, width: 
         assert "foo: no such key; there are name" in shown
         assert "e.g. cfg.lr" in shown
         said = screen.query_one("#runs-account", Sheet).text if width == 160 else screen.query_one("#runs-detail", Lines).text
-        assert "interrupted_run" in said
+        assert "interrup" in said and "-101503" in said
 
 
 async def test_a_filter_that_comes_all_at_once_is_typed_and_does_nothing_to_the_runs(save_dir: Path) -> None:
@@ -642,3 +642,14 @@ def test_what_differs_in_long_values_is_seen(values: list[str]) -> None:
 def test_columns_never_take_more_than_there_is(width: int) -> None:
     for longest in (1, 2, 8, 30, 200):
         assert sum(room for _, room in columns_for(width, longest)) <= width - GUTTER, longest
+
+
+async def test_below_a_short_list_the_reason_of_a_failure_is_there_in_full(save_dir: Path) -> None:
+    reason = "the validation loss is not a number in epoch 1: training diverged; lower --lr (it is 90), or look at " \
+             "the photos of each class once more"
+    folder = fake_folder(save_dir, "failed_run", "failed", stamp="20261123-111503")
+    Recorder(folder, print)(RunFailed(error=reason, seconds=1.0))
+    async with opened(save_dir, (80, 24)) as (screen, _, __):
+        detail = screen.query_one("#runs-detail", Lines)
+        assert reason in " ".join(detail.text.split()) and len(detail.text.splitlines()) <= detail.size.height
+        assert screen.picked is not None and screen.picked.folder == folder

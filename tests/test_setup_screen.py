@@ -150,6 +150,12 @@ async def test_the_focused_option_says_its_help_bounds_and_flag() -> None:
         assert text_of(screen, "#hint") == "batch size images a step (at least 1, at most 65536) --batch-size"
 
 
+async def test_in_fields_left_alone_stands_where_the_picked_up_run_saves(finished: FinishedRun) -> None:
+    async with opened({"load_dir": str(finished.folder)}) as (pilot, screen, _):
+        await until(pilot, lambda: screen.panel.is_settled)
+        await until(pilot, lambda: editor(screen, "save_dir").base == str(finished.folder.parent))
+
+
 async def test_escape_brings_back_what_a_field_held() -> None:
     async with opened({**SMALL, "stimuli": "some/photos", "namestr": "mine"}) as (pilot, screen, _):
         editor(screen, "stimuli").focus()

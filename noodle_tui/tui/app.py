@@ -218,7 +218,8 @@ class NoodleApp(App[None]):
             self.home()
 
     def _save_dir(self) -> Path:
-        return Path(str(self.setup.given.get("save_dir") or RunConfig.model_fields["save_dir"].default))
+        values = self.setup.values
+        return Path(str(values.given.get("save_dir") or values.base["save_dir"]))
 
     def is_busy(self) -> bool:
         return self.background is not None and self.background.alive()
@@ -367,7 +368,7 @@ class NoodleApp(App[None]):
         if self._says_at_work():
             return
         self._doing = doing
-        self.notify(f"{doing.capitalize()} …")
+        self.setup.say_at_work(doing)
         self.chore = threading.Thread(target=self._do, args=(do,), name="chore")
         self.chore.start()
 
@@ -377,6 +378,7 @@ class NoodleApp(App[None]):
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a chore is said; the app stays
             message = self.ChoreDone(in_fields(one_line(error)), failed=True)
         self.post_message(message)
+        self.call_later(self.setup.say_at_work, "")
 
     def _says_at_work(self) -> bool:
         """Whether a chore is under way; then that is said."""

@@ -36,6 +36,7 @@ from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 PREVIEW_AT = 130  # cells of width from which the picked run's account has room beside the list
+LEAST_DETAIL, MOST_DETAIL = 2, 6  # lines below the list about the picked run
 PREVIEW_AFTER = 0.12  # seconds: a picked run is drawn once the cursor rests
 
 
@@ -193,7 +194,16 @@ class RunsScreen(Screen[None]):
         elif self.has_class("-preview"):
             self.query_one(Preview).show(run)
         else:
-            self.query_one("#runs-detail", Lines).show(*runs_text.detail_lines(run))
+            detail = self.query_one("#runs-detail", Lines)
+            detail.show(*runs_text.detail_lines(run, detail.size.width, self._detail_height()))
+
+    def _detail_height(self) -> int:
+        """As many lines as a short list leaves free; the same for each run, so that nothing jumps."""
+        detail = self.query_one("#runs-detail", Lines)
+        free = self._list.size.height + detail.size.height - len(self.selection.shown) - 1  # its header
+        height = min(max(free, LEAST_DETAIL), MOST_DETAIL)
+        detail.styles.height = height
+        return height
 
     @on(PickList.Moved)
     def _picked_another(self) -> None:
@@ -345,7 +355,8 @@ class RunsScreen(Screen[None]):
 
     def action_pin(self) -> None:
         if run := self.picked:
-            self._do(lambda: pin(run.folder, not run.pinned) or "")
+            said = "" if run.pinned else "Pinned: it stays on top, and is in every overlay."
+            self._do(lambda: pin(run.folder, not run.pinned) or said)
 
     @work
     async def _do_if_sure(self, question: Question, what: Callable[[], str]) -> None:

@@ -34,7 +34,7 @@ QUERY_BINDINGS = (
 )
 KEYS = (
     ("Runs", (("enter", "open: live, or its result"), ("space", f"mark, up to {len(LETTERS)}; esc takes all marks back"),
-              ("v", "overlay the marked runs, compare options"), ("p", "pin on top, or unpin"),
+              ("v", "overlay the marked runs, compare options"), ("p", "pin on top and into every overlay, or unpin"),
               ("r", "resume a run that ended early"), ("s", "stop and save a live run; asks first"),
               ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
               ("del", "move to the trash; asks first"), ("u", "take the last deletion back"), ("n", "a new run"))),

@@ -23,6 +23,7 @@ from noodle_tui.tui.widgets.sheet import paragraph
 
 LETTERS = "abcdefgh"  # of the marked runs, here and in the overlay
 LONG_AGO = timedelta(days=300)  # a day and a month alone could be of last year
+WHOLE_NAME = 30  # cells that a name gets before other columns grow: a longer one is cut in its middle
 GUTTER = 3  # cells before the first column: the mark's letter, the pin, a space
 
 
@@ -130,7 +131,7 @@ def columns_for(width: int, longest: int) -> tuple[tuple[Column, int], ...]:
         grown = {**widths, name: next(w for w in columns[name].widths if w > widths[name])}
         # names that are cut in any case give way: no accuracy without its counts and its interval
         share = 4 if name in ("95%", "correct") and longest + 2 > width // 2 else 2
-        if width - GUTTER - sum(grown.values()) >= max(min(longest + 2, width // share), 8):
+        if width - GUTTER - sum(grown.values()) >= max(min(longest + 2, width // share, WHOLE_NAME), 8):
             widths = grown
     widths["name"] = max(width - GUTTER - sum(widths.values()), 8)
     return tuple((column, widths[name]) for name, column in columns.items() if widths[name])
@@ -203,20 +204,23 @@ def account(run: RunSummary, width: int) -> list[Content]:
     return lines
 
 
-def detail_lines(run: RunSummary) -> list[Content]:
-    """The same in two lines, for windows without room for `account`."""
-    head = [*best_lines(run), Content.styled(printable(run.folder.name), "$quiet")]
-    changed = printable("  ".join(f"{name} {value}" for name, value in unlike_default(run)))
-    tail = Content.styled(f"✗ {printable(run.error)}", "$error") if run.error \
-        else Content.styled(changed or "all options at their defaults", "$quiet")
-    return [Content("   ").join(head), tail]
+def detail_lines(run: RunSummary, width: int, height: int) -> list[Content]:
+    """The same in `height` lines, two at least, for windows without room for `account`."""
+    best = best_lines(run)[0]
+    folder = words.shortened(printable(run.folder.name), width - best.cell_length - 3)
+    lines = [Content.assemble(best, ("   " + folder, "$quiet"))]
+    if run.error:
+        lines += paragraph(printable(run.error), width, "✗ ", "$error")
+    changed = "  ".join(f"{name} {value}" for name, value in unlike_default(run)) or "all options at their defaults"
+    lines += [line.stylize("$quiet") for line in paragraph(printable(changed), width)]
+    return lines[:height]
 
 
 def why_not(action: str, run: RunSummary, n_marked: int) -> str:
     """Why an action of the Runs screen can't be done now, and what can."""
     match action:
         case "overlay":
-            marked = "Only one run is marked" if n_marked else "No run is marked"
+            marked = "Only one run is marked or pinned" if n_marked else "No run is marked"
             return f"{marked}: an overlay needs two or more. space marks a run."
         case "stop":
             return "This run isn't going on: there is nothing to stop."

@@ -46,6 +46,7 @@ from noodle_tui.tui.words import end_of
 if TYPE_CHECKING:  # see setup_panel.py
     from noodle_tui.preflight.checks import Preflight
 
+CHORES = {"rejig_only", "undo_rejig", "demo"}  # what is done to photos, one at a time
 LOOK_AFTER = 0.3  # seconds without a change before the preflight looks anew
 FIRST_LOOK_AFTER = 0.05  # the screen is painted first
 LOOK_AT_RUN_EVERY = 1.0  # seconds between two looks whether a run goes on here
@@ -95,6 +96,7 @@ class SetupScreen(Screen[None]):
         whether a run goes on in this app."""
         super().__init__()
         self._is_busy, self._was_busy = is_busy, False
+        self._doing = ""
         here = working_folder()
         self.folder = Path(here)
         last, note = recall(self.folder) if recall_last and here else ({}, "")
@@ -144,6 +146,12 @@ class SetupScreen(Screen[None]):
         self._look_at_run()
         if self.result is not None or self.panel.is_due:  # the user comes back: a run or a rejig may have changed the folders
             self.look_again()
+
+    def say_at_work(self, doing: str) -> None:
+        """Show what is done to photos meanwhile; "" when it is done."""
+        self._doing = doing
+        if self.is_mounted:
+            self._paint()
 
     # -- the form -----------------------------------------------------------------------------------------------------
 
@@ -235,7 +243,9 @@ class SetupScreen(Screen[None]):
         problems = self.values.problems
         self.panel.show(problems)
         possible = {name for name in MORE_BUTTONS if self.check_action(name, ())}
-        if self._was_busy:
+        if self._doing:
+            self.query_one(Bar).show(Content.styled(f"… {self._doing}", "$accent bold"), {"start", *possible} - CHORES, "Start")
+        elif self._was_busy:
             self.query_one(Bar).show(setup_text.BUSY, {"start", *possible}, "To the run")
         else:
             self.query_one(Bar).show(self.panel.headline(problems, self._start_wanted),

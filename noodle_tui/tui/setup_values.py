@@ -64,7 +64,7 @@ class Values:
         picked_up = result.resumed_at is not None
         before, self.base = self.base, {
             option.name: getattr(result.config, option.name)
-            if picked_up and option.name not in ("load_dir", "save_dir", *self.given) else option.default
+            if picked_up and option.name not in ("load_dir", *self.given) else option.default
             for option in options()
         }
         return self.base != before

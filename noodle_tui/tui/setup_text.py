@@ -11,12 +11,12 @@ from noodle_tui.names import number_of, printable
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.tui import words
 from noodle_tui.tui.setup_form import in_fields
+from noodle_tui.tui.status import LEVELS
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.checks import Preflight
     from noodle_tui.preflight.photos import Photos
 
-MARKS = {"error": ("✗", "$error"), "warning": ("!", "$warning"), "info": ("·", "$quiet")}
 LABEL = 9  # cells of a line's label
 WAITING = "being looked up …"
 BUSY = Content.assemble(("● a run goes on in this app", "$success bold"), ("  f6 has the command for another", "$quiet"))
@@ -164,7 +164,7 @@ def _fact(label: str, text: str, width: int) -> list[Content]:
 
 
 def _finding(finding: Finding, width: int) -> list[Content]:
-    sign, colour = MARKS[finding.level]
+    sign, colour = LEVELS[finding.level]
     return _hanging(Content.styled(f"{sign} ", f"{colour} bold"), Content.styled(in_fields(finding.text), colour), width)
 
 

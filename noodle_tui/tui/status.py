@@ -1,4 +1,5 @@
-"""A run's states as screens show them: a mark and a colour for each. The mark tells the state without colour, too."""
+"""A run's states, and levels of what is said, as screens show them: a mark and a colour for each. The mark tells it without
+colour, too."""
 
 MARKS: dict[str, tuple[str, str]] = {
     "starting": ("○", "$quiet"),
@@ -10,3 +11,4 @@ MARKS: dict[str, tuple[str, str]] = {
     "interrupted": ("!", "$error"),
     "broken": ("?", "$error"),
 }
+LEVELS: dict[str, tuple[str, str]] = {"error": ("✗", "$error"), "warning": ("!", "$warning"), "info": ("·", "$quiet")}

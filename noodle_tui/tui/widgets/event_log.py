@@ -9,12 +9,12 @@ from textual.content import Content
 from noodle_tui.events import Message, Saved, StageDone
 from noodle_tui.names import number_of
 from noodle_tui.tui import words
+from noodle_tui.tui.status import LEVELS
 from noodle_tui.tui.widgets.listing import Listing
 
 Entry = Message | Saved | StageDone
 
 MAX_ENTRIES = 500  # older ones are in the run folder's events.jsonl
-MARKS = {"info": ("·", "$quiet"), "warning": ("!", "$warning bold"), "error": ("✗", "$error bold")}
 TEXT_AT = 11  # the column where the text begins: time, mark
 
 
@@ -22,7 +22,7 @@ def entry_text(entry: Entry) -> tuple[str, str]:
     """(level, text) of one entry."""
     match entry:
         case Message(level=level, text=text):
-            return (level if level in MARKS else "info"), text
+            return (level if level in LEVELS else "info"), text
         case Saved(file=file, epoch=epoch):
             return "info", f"saved {file} (epoch {epoch})"
         case StageDone(stage=stage, seconds=seconds, text=text):
@@ -43,8 +43,8 @@ class EventLog(Listing):
         parts: list[Content] = []
         for level in ("error", "warning"):
             if n := sum(1 for e in self._entries if entry_text(e)[0] == level):
-                mark, style = MARKS[level]
-                parts.append(Content.styled(f"{mark} {number_of(n, level)}", style.removesuffix(" bold")))
+                mark, colour = LEVELS[level]
+                parts.append(Content.styled(f"{mark} {number_of(n, level)}", colour))
         self._detail = Content("  ").join(parts)
         if len(entries) > MAX_ENTRIES:
             self._title = Content(f"log (the last {MAX_ENTRIES})")
@@ -64,9 +64,9 @@ class EventLog(Listing):
 @lru_cache(2 * MAX_ENTRIES)
 def _wrapped(entry: Entry, width: int) -> Sequence[Content]:
     level, text = entry_text(entry)
-    mark, style = MARKS[level]
+    mark, colour = LEVELS[level]
     clock = time.strftime("%H:%M:%S", time.localtime(entry.time))
-    text_style = "" if level == "info" else style.removesuffix(" bold")
-    first, *more = Content.styled(text, text_style).wrap(max(width - TEXT_AT, 20)) or [Content("")]
-    head = Content.assemble((clock, "$quiet"), " ", (mark, style), " ", first)
+    is_trouble = level != "info"
+    first, *more = Content.styled(text, colour if is_trouble else "").wrap(max(width - TEXT_AT, 20)) or [Content("")]
+    head = Content.assemble((clock, "$quiet"), " ", (mark, f"{colour} bold" if is_trouble else colour), " ", first)
     return [head, *(Content.assemble(" " * TEXT_AT, line) for line in more)]

@@ -10,16 +10,18 @@ from conftest import MakeConfig
 from fake_folders import fake_folder
 from fake_runs import ReplaySource, fake_events
 from fake_stimuli import draw_seed_like
-from small_app import until
+from small_app import burst, until
 from textual.binding import Binding
 from textual.command import CommandList
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 from textual.widgets._footer import FooterKey
 
+from noodle_tui.config import RunConfig
 from noodle_tui.rejig import undo_rejig
 from noodle_tui.run import run
 from noodle_tui.summaries import summarise
+from noodle_tui.tui import app as app_module
 from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.compare import CompareScreen
@@ -131,6 +133,26 @@ async def test_no_photo_leaves_its_folder_for_a_resumed_run_without_a_yes(
         app.post_message(PickUp(folder))
         await until(pilot, lambda: any(note.title == "Not started" for note in app._notifications))
         assert started == [folder, folder]
+
+
+async def test_what_is_asked_for_twice_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = fake_folder(tmp_path, "run", "stopped")
+    monkeypatch.setattr(chores, "may_move_photos", lambda _: True)
+    monkeypatch.setattr(chores, "photos_to_move", lambda *_: (RunConfig(), None))
+    monkeypatch.setattr(app_module, "resume_question", lambda *_: Question("Move?", "All photos.", "y", "n"))
+    app = NoodleApp(first=RunsScreen(tmp_path))
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.selection.shown))
+        app.post_message(PickUp(folder))
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        app.post_message(PickUp(folder))
+        await pilot.pause(0.3)
+        assert [type(screen) for screen in app.screen_stack[1:]] == [RunsScreen, Question]
+        await pilot.press("escape")
+        burst(pilot, "enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+        await pilot.pause(0.3)
+        assert [type(screen) for screen in app.screen_stack[1:]] == [RunsScreen, ResultScreen]
 
 
 async def test_a_resumed_run_does_not_take_the_screen_from_who_types_there(

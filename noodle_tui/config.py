@@ -72,6 +72,13 @@ class RunConfig(BaseModel):
     tensorboard: bool = option(False, LOGGING, "also write TensorBoard files into the run folder")
     debug: bool = option(False, LOGGING, "on an error open the interactive debugger; Comet stays off")
 
+    @field_validator("stimuli", "data_dir", "load_dir", "save_dir", "weights")
+    @classmethod
+    def _check_path(cls, path: Path | str | None) -> Path | str | None:
+        if "\0" in str(path):
+            raise ValueError(f"{shown(str(path))}: no path holds a NUL character")
+        return path
+
     @field_validator("classes", mode="after")
     @classmethod
     def _check_classes(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:

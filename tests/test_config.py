@@ -37,6 +37,8 @@ def test_defaults_are_the_seeds():
     ("device", "cuda:300", "--device: 'cuda:300': no machine has so many GPUs"),
     ("device", "cuda:²", "is none of auto, cuda, cuda:N, mps, cpu"),
     ("person", "(", "--person: '(' is not a regular expression"),
+    ("data_dir", "a\0b", "--data-dir: 'a\\x00b': no path holds a NUL character"),
+    ("weights", "a\0b", "--weights: 'a\\x00b': no path holds a NUL character"),
     ("namestr", "a/b", "--namestr: use 1 to 100 characters, no slash"),
     ("namestr", "\N{GRINNING FACE}" * 60, "--namestr: its letters take more than 200 bytes"),
     ("classes", ["sad"], "--class: 'sad' is not NAME=TOKEN"),

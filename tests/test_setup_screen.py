@@ -766,8 +766,8 @@ async def test_a_folder_is_picked_in_a_window(place: Path) -> None:
         editor(screen, "stimuli").focus()
         await pilot.press("ctrl+o")
         await until(pilot, lambda: pilot.app.screen is not screen)
-        await until(pilot, lambda: "Select" in shown(pilot))
-        pilot.app.screen.query_one("#select", Button).press()
+        await until(pilot, lambda: "space takes this folder" in shown(pilot))
+        await pilot.press("space")
         await until(pilot, lambda: pilot.app.screen is screen)
         assert editor(screen, "stimuli").value == "Resources/stimuli"
 

@@ -31,10 +31,10 @@ async def pick_path(screen: Screen[None], editor: OptionInput, folder: Path) -> 
 
     Waits for the user: call it in a worker.
     """
-    from textual_fspicker import FileOpen, SelectDirectory
+    from noodle_tui.tui.widgets.path_picker import PickFile, PickFolder
 
     start = await asyncio.to_thread(nearest_folder, Path(editor.raw or editor.base or "."))
-    picker = FileOpen if editor.option.name == "weights" else SelectDirectory
+    picker = PickFile if editor.option.name == "weights" else PickFolder
     path = await screen.app.push_screen_wait(picker(start, title=label_of(editor.option.name)))
     if path is not None:
         editor.put(str(path.relative_to(folder) if path.is_relative_to(folder) else path))

@@ -349,6 +349,8 @@ class RunState:
 
     def _start(self, event: RunStarted) -> None:
         """A run that is picked up again starts a second time: what it hadn't saved is done anew."""
+        if self.started is not None:
+            self.log.append(Message(level="info", text=f"picked up after epoch {event.resumed_at}", time=event.time))
         self.started, self.status, self.ended, self.error = event, "running", None, ""
         self.first_start = event.time if self.first_start is None else self.first_start
         self.stage, self.stage_text, self.stage_done, self.stage_total = "", "", 0, None
@@ -371,6 +373,8 @@ class RunState:
         self.status = {RunDone: "done", RunStopped: "stopped", RunFailed: "failed"}[type(event)]
         if isinstance(event, RunFailed):
             self.error = event.error
+        if isinstance(event, RunStopped):
+            self.log.append(Message(level="info", text=f"stopped: {event.reason}", time=event.time))
 
     @classmethod
     def fold(cls, events: Iterable[Event]) -> "RunState":

@@ -245,7 +245,7 @@ async def test_detach_and_copy():
     app = Watched(source_of("running"))
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, "running")
-        await pilot.press("c", "d")
+        await pilot.press("y", "d")
         await pilot.pause()
         assert app.copied == [os.path.abspath(FOLDER)]
         assert app.asked == ["detach"]

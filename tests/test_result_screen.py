@@ -29,7 +29,6 @@ from noodle_tui.tui.result_text import (
     big_number,
     mistake_header,
     mistake_row,
-    size_in_words,
     whisker_bar,
 )
 from noodle_tui.tui.runs_text import account
@@ -38,6 +37,7 @@ from noodle_tui.tui.widgets.photo import Photo
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.plot import Plot
 from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.words import size
 
 
 @asynccontextmanager
@@ -113,7 +113,7 @@ async def test_all_parts_of_the_report_are_there(done: Path) -> None:
             assert all(f"{score.correct}/{score.count}" in text for score in scores)
             assert "├" in text
         assert "model.pth" in sheet(screen, "files")
-        assert "4.5 MB" in sheet(screen, "files")
+        assert "4 MiB" in sheet(screen, "files")
         accuracy = screen.query_one("#result-accuracy", Plot)
         assert accuracy.cells is not None
         assert "★" in accuracy.cells.char
@@ -249,7 +249,7 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         await until(pilot, lambda: bool(dialog.answers))
         await pilot.pause(0.1)
         answers = dialog.query_one(PickList)
-        text = answers.render_line(0).text + answers.render_line(1).text
+        text = answers.render_line(1).text + answers.render_line(2).text
         assert "anna.jpg" in text
         assert "[b]en.jpg" in text
         note = dialog.query_one("#predict-note", Static).content
@@ -427,4 +427,4 @@ def test_reading_counts_every_mistake(done: Path) -> None:
 
 
 def test_sizes() -> None:
-    assert [size_in_words(n) for n in (310, 12_100, 44_800_000, 3 * 10**9)] == ["310 B", "12.1 kB", "44.8 MB", "3.0 GB"]
+    assert [size(n) for n in (310, 12_400, 44_800_000, 3 * 2**30)] == ["310 B", "12 KiB", "43 MiB", "3.0 GiB"]

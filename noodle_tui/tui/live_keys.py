@@ -18,7 +18,7 @@ BINDINGS = (
     *curve_keys.bindings(priority=False),
     Binding("f", "full", "Full"),
     Binding("i", "overview", "Info"),
-    Binding("c", "copy", "Copy", show=False),
+    Binding("y", "copy", "Copy path", show=False),
     Binding("escape", "back_out", "Back", show=False),
 )
 KEYS = (
@@ -26,7 +26,7 @@ KEYS = (
                  ("d", "detach: the run goes on; of one that was started here the app ends"),
                  ("enter", "its result, once it has ended"), ("r", "resume it, where it was stopped or died"),
                  ("f5", "all runs; this one goes on"), ("esc", "the screen before; this run goes on"),
-                 ("c", "copy the run folder's path"), ("i", "all its options, and where it runs"))),
+                 ("y", "copy the run folder's path"), ("i", "all its options, and where it runs"))),
     ("The curves", (*curve_keys.KEYS, ("f", "curves alone, without table and log"))),
     ("Table and log", (("tab", "from one to the other"), ("↑ ↓", "older, newer; page up, page down, home, end"))),
     ("Anywhere", ANYWHERE),

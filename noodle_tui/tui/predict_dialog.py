@@ -131,7 +131,10 @@ class PredictDialog(ModalScreen[None]):
 
     def _show(self, answers: "list[Answer]") -> None:
         self.answers = answers
-        self.query_one("#predict-answers", PickList).show(len(answers), self._row)
+        self.query_one("#predict-answers", PickList).show(len(answers), self._row, self._header)
+
+    def _header(self, width: int) -> Content:
+        return Content.styled("  " + "answer".ljust(18) + "sure   file", "$quiet") if self.answers else Content("")
 
     def _row(self, index: int, width: int) -> Content:
         """0.97 happy   …/photos/anna.jpg; of a long path the end is kept."""

@@ -237,12 +237,4 @@ def _classes_width(classes: Sequence[str]) -> int:
 def file_lines(facts: ResultFacts, width: int) -> list[Content]:
     """The folder, and each file in it with its size."""
     lines = [Content.styled(printable(str(facts.folder)), "$quiet").truncate(width, ellipsis=True)]
-    return lines + [Content.assemble(size_in_words(size).rjust(9) + "  ", printable(name)) for name, size in facts.files]
-
-
-def size_in_words(size: int) -> str:
-    """44.8 MB, 12.1 kB, 310 B"""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"
+    return lines + [Content.assemble(words.size(size).rjust(9) + "  ", printable(name)) for name, size in facts.files]

@@ -22,7 +22,7 @@ class Preview(Vertical):
     def show(self, run: RunSummary) -> None:
         self.query_one(Sheet).show(lambda width: runs_text.account(run, width), printable(run.name))
         self.query_one(Plot).show(
-            Content.styled("validation accuracy", "bold"), [Content.styled("± 95%", "$quiet")], runs_text.curve(run))
+            Content.styled("validation accuracy", "bold"), [Content.styled("95% interval", "$quiet")], runs_text.curve(run))
 
     def clear(self, hint: str) -> None:
         self.query_one(Sheet).show(lambda width: paragraph(hint, width) if hint else [])

@@ -424,6 +424,7 @@ class SetupScreen(Screen[None]):
         """Fill the form in with a past run's options, for a new run. What was typed since would go: not without asking."""
         if not self.is_new() or await asked(self, options_question(self.given, name)):
             self.load_values(values)
+            self.notify(f"The form has the options of {printable(name)}.", markup=False)
 
     def action_page(self, direction: int) -> None:
         self.panel.page(direction)

@@ -9,9 +9,9 @@ from textual.content import Content
 from noodle_tui.config import RunConfig
 from noodle_tui.names import number_of, printable
 from noodle_tui.preflight.findings import Finding
-from noodle_tui.tui import words
 from noodle_tui.tui.setup_form import in_fields
 from noodle_tui.tui.status import LEVELS
+from noodle_tui.tui.words import end_of, size
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.checks import Preflight
@@ -44,11 +44,6 @@ def time_in_words(result: "Preflight") -> str:
     if seconds < 90 * 60:
         return f"about {round(seconds / 60)} min"
     return f"about {round(seconds / 3600)} h" if seconds < 48 * 3600 else f"about {round(seconds / 86400)} days"
-
-
-def size(count: int) -> str:
-    """Bytes for people: 217 MiB, 1.4 GiB."""
-    return f"{count / 2**20:.0f} MiB" if count < 2**30 else f"{count / 2**30:.1f} GiB"
 
 
 def panel(result: "Preflight | None", problems: Sequence[tuple[str, str]], notes: Sequence[str], width: int) -> Content:
@@ -156,7 +151,7 @@ def rejig_in_words(config: RunConfig, photos: "Photos", key: str = "f3") -> str:
 
 def _place(path: Path, width: int) -> str:
     """A path that takes one line at most: a longer one loses its beginning."""
-    return words.end_of(printable(str(path)), width - LABEL)
+    return end_of(printable(str(path)), width - LABEL)
 
 
 def _fact(label: str, text: str, width: int) -> list[Content]:

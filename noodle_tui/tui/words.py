@@ -110,6 +110,16 @@ def rate(per_second: float) -> str:
     return f"{per_second:.0f}" if per_second >= 100 else f"{per_second:.1f}"
 
 
+def size(count: int) -> str:
+    """Bytes for people: 310 B, 12 KiB, 217 MiB, 1.4 GiB."""
+    if count < 2**10:
+        return f"{count} B"
+    for unit, factor in (("KiB", 2**10), ("MiB", 2**20)):
+        if count < 1024 * factor:
+            return f"{count / factor:.0f} {unit}"
+    return f"{count / 2**30:.1f} GiB"
+
+
 def bar(fraction: float, width: int) -> tuple[str, str]:
     """A progress bar of `width` cells as (done, still to do): ("━━━╸", "─────")."""
     halves = round(min(max(fraction, 0.0), 1.0) * width * 2)

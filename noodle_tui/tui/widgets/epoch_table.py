@@ -29,7 +29,7 @@ COLUMNS = (
     Column("┄ acc", 8, lambda e: words.number(e.train_accuracy), "$train", -76),
     Column("━ val acc", 11, lambda e: words.number(e.val_accuracy), "$validation", 76),
     Column("━ acc", 8, lambda e: words.number(e.val_accuracy), "$validation", -76),
-    Column("± 95%", 12, lambda e: words.interval(e.val_interval), "$quiet", 0),
+    Column("95%", 12, lambda e: words.interval(e.val_interval), "$quiet", 0),
     Column("img/s", 8, lambda e: words.rate(e.images_per_second), "$quiet", 76),
     Column("s", 8, lambda e: f"{e.seconds:.2f}" if e.seconds < 100 else f"{e.seconds:.0f}", "$quiet", 96),
     Column("lr", 9, lambda e: f"{e.lr:.2g}", "$quiet", 96),

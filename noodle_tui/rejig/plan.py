@@ -23,7 +23,7 @@ from noodle_tui.rejig.undo import recover, refuse_links
 
 
 @dataclass(frozen=True)
-class Photos:
+class PhotoTable:
     """The photos that take part, in columns, sorted by path: quick to fill with 100,000 of them."""
 
     paths: list[str]  # posix, relative to the stimuli
@@ -40,7 +40,7 @@ class RejigPlan:
     mode: str  # "move", "copy" or "link"
     options: dict[str, Any]  # for rejig.json
     classes: tuple[str, ...]  # sorted: the order of the class folders
-    photos: Photos
+    photos: PhotoTable
     held_out: frozenset[int]  # positions in `photos` that go to val
     skipped: tuple[SkippedFile, ...]
     standing_at: dict[str, str]  # {path: place in the data folder} of photos that are taken from there, not from stimuli
@@ -70,7 +70,7 @@ class RejigPlan:
         return "val" if position in self.held_out else "train"
 
     def count(self, split: str, label: str | None = None) -> int:
-        """Photos of a split ("train", "val"), of one class or of all."""
+        """PhotoTable of a split ("train", "val"), of one class or of all."""
         return sum(self._counts[split, name] for name in (self.classes if label is None else (label,)))
 
     def people(self, split: str) -> set[str]:
@@ -253,9 +253,9 @@ def _strangers(stimuli: Path, data_dir: Path, images: Sequence[str],
 
 
 def _photos(images: Sequence[str], standing: Mapping[str, PlannedFile], tokens: dict[str, str],
-            person: re.Pattern[str], split_by: str) -> tuple[Photos, list[SkippedFile]]:
+            person: re.Pattern[str], split_by: str) -> tuple[PhotoTable, list[SkippedFile]]:
     """The photos whose names say all that is needed; and the others, with the reason."""
-    photos, skipped = Photos([], [], []), list[SkippedFile]()
+    photos, skipped = PhotoTable([], [], []), list[SkippedFile]()
     for path in sorted({*images, *standing}) if standing else images:
         labels = classes_in(path, tokens)
         if len(labels) == 1:
@@ -276,13 +276,13 @@ def _photos(images: Sequence[str], standing: Mapping[str, PlannedFile], tokens: 
     return photos, skipped
 
 
-def _without(photos: Photos, paths: Container[str]) -> Photos:
+def _without(photos: PhotoTable, paths: Container[str]) -> PhotoTable:
     kept = [position for position, path in enumerate(photos.paths) if path not in paths]
-    return Photos([photos.paths[position] for position in kept], [photos.labels[position] for position in kept],
+    return PhotoTable([photos.paths[position] for position in kept], [photos.labels[position] for position in kept],
                   [photos.people[position] for position in kept])
 
 
-def _refuse_empty(photos: Photos, tokens: dict[str, str], stimuli: Path, skipped: list[SkippedFile]) -> None:
+def _refuse_empty(photos: PhotoTable, tokens: dict[str, str], stimuli: Path, skipped: list[SkippedFile]) -> None:
     found = set(photos.labels)
     missing = [label for label in tokens if label not in found]
     if not missing:
@@ -322,14 +322,14 @@ def _refuse_read_only(stimuli: Path, data_dir: Path, to_move: Iterable[str]) -> 
         raise NoodleError(f"no right to write in {printable(str(existing))}: choose another --data-dir")
 
 
-def _held_out(photos: Photos, val_fraction: float, split_by: str, seed: int) -> frozenset[int]:
+def _held_out(photos: PhotoTable, val_fraction: float, split_by: str, seed: int) -> frozenset[int]:
     if split_by == "file":
         return frozenset(hold_out_files(photos.labels, val_fraction, seed))
     people = hold_out_people(photos.labels, [person or "" for person in photos.people], val_fraction, seed)
     return frozenset(position for position, person in enumerate(photos.people) if person in people)
 
 
-def _files(stimuli: Path, photos: Photos, held_out: Container[int]) -> tuple[PlannedFile, ...]:
+def _files(stimuli: Path, photos: PhotoTable, held_out: Container[int]) -> tuple[PlannedFile, ...]:
     files, root = list[PlannedFile](), f"{stimuli}/"
     rows = zip(photos.paths, photos.labels, photos.people, target_names(photos.paths), strict=True)
     for position, (path, label, person, name) in enumerate(rows):
@@ -338,7 +338,7 @@ def _files(stimuli: Path, photos: Photos, held_out: Container[int]) -> tuple[Pla
     return tuple(files)
 
 
-def _standing_at(data_dir: Path, made: Manifest, mode: str, photos: Photos, standing: Mapping[str, PlannedFile],
+def _standing_at(data_dir: Path, made: Manifest, mode: str, photos: PhotoTable, standing: Mapping[str, PlannedFile],
                  scanned: set[str], stimuli: Path) -> dict[str, str]:
     """{path: place in the data folder} of the photos taken from there: what stands there will do, or it is all there is."""
     places = dict[str, str]()

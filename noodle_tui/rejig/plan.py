@@ -70,7 +70,7 @@ class RejigPlan:
         return "val" if position in self.held_out else "train"
 
     def count(self, split: str, label: str | None = None) -> int:
-        """PhotoTable of a split ("train", "val"), of one class or of all."""
+        """Photos of a split ("train", "val"), of one class or of all."""
         return sum(self._counts[split, name] for name in (self.classes if label is None else (label,)))
 
     def people(self, split: str) -> set[str]:

@@ -608,7 +608,7 @@ def command(box: Box) -> list[Call]:
         assert code in (0, 1, 2, 130), what
         assert "Traceback" not in said + complaint and "(a bug, or" not in said + complaint, what
         assert (said + complaint).translate({ord(c): None for c in "\n\udcff"}).isprintable(), what
-        assert complaint.count("\n") <= 1 + 8 * (arguments[0] == "predict") and len(complaint) < 2000, what
+        assert complaint.count("\n") <= 1 + {"predict": 8, "watch": 1}.get(arguments[0], 0) and len(complaint) < 2000, what
 
     return [Call(run, ())]
 

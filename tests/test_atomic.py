@@ -1,13 +1,15 @@
+import errno
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from noodle_tui.atomic import write_atomic
+from noodle_tui.atomic import sync, write_atomic
 
 WRITER = """
 import sys
@@ -85,7 +87,7 @@ def test_the_data_is_on_the_disk_before_it_gets_the_name_and_the_name_after(tmp_
     fsync, replace = os.fsync, os.replace
 
     def spy_fsync(handle: int) -> None:
-        calls.append("fsync folder" if os.path.isdir(f"/proc/self/fd/{handle}") else "fsync file")
+        calls.append("fsync folder" if os.path.isdir(f"/proc/self/fd/{handle}") else f"fsync of {os.fstat(handle).st_size}")
         fsync(handle)
 
     def spy_replace(source: Path, target: Path) -> None:
@@ -94,5 +96,26 @@ def test_the_data_is_on_the_disk_before_it_gets_the_name_and_the_name_after(tmp_
 
     monkeypatch.setattr(os, "fsync", spy_fsync)
     monkeypatch.setattr(os, "replace", spy_replace)
-    write_atomic(tmp_path / "a", b"1")
-    assert calls == ["fsync file", "rename", "fsync folder"]
+    write_atomic(tmp_path / "a", b"123")
+    assert calls == ["fsync of 3", "rename", "fsync folder"]
+
+
+@pytest.mark.parametrize(("number", "is_said"), [(errno.EIO, True), (errno.EINVAL, False), (errno.ENOTSUP, False)])
+def test_a_disk_that_can_not_write_is_said_but_not_a_network_filesystem_that_syncs_no_folder(
+        tmp_path: Path, monkeypatch, number: int, is_said: bool):
+    def refuse(handle: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(OSError) if is_said else nullcontext():
+        sync(tmp_path)
+
+
+def test_an_interrupted_writer_leaves_nothing(tmp_path: Path, monkeypatch):
+    def interrupt(handle: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "a", b"1")
+    assert os.listdir(tmp_path) == []

@@ -207,6 +207,13 @@ def test_a_file_in_use_stays_beyond_the_limit(folder: Path, monkeypatch: pytest.
     assert names(folder) == ["last.pixels"]
 
 
+def test_a_file_of_the_users_own_stays_where_room_is_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "notes.txt").write_text("mine")
+    monkeypatch.setenv(pixel_cache.LIMIT_VARIABLE, "0")
+    get()
+    assert names(folder) == ["a.pixels", "notes.txt"]
+
+
 @pytest.mark.parametrize("text", ["much", "-1", "nan", "inf", ""])
 def test_a_limit_that_is_no_number_is_told(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(pixel_cache.LIMIT_VARIABLE, text)

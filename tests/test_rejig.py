@@ -4,6 +4,7 @@ import csv
 import fcntl
 import itertools
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -367,3 +368,83 @@ def test_how_a_data_folder_was_made_is_known_afterwards(stimuli, data):
     file = data / "rejig.json"
     file.write_text(file.read_text().replace('"split_by": "person"', '"split_by": "moon"').replace('"seed": 42', '"seed": "x"'))
     assert not {"split_by", "seed"} & (rejig_options(data) or made).keys()
+
+
+def its_photo(data: Path) -> tuple[Path, Path]:
+    """The first photo in the data folder, and its source."""
+    file = (read_manifest(data) or [])[0]
+    return data / file.target, Path(file.source)
+
+
+@pytest.mark.parametrize("mode", ["move", "copy", "link"])
+@pytest.mark.parametrize("other", ["a file", "a folder", "a link"])
+def test_an_undo_leaves_what_is_no_longer_what_rejig_made(stimuli, data, mode, other):
+    rejig(stimuli, data, mode=mode)
+    photo, _ = its_photo(data)
+    photo.unlink()
+    if other == "a file":
+        photo.write_bytes(b"mine")
+    elif other == "a folder":
+        photo.mkdir()
+    else:
+        photo.symlink_to("mine")
+    undo_rejig(data)
+    ours = (other == "a link") == (mode == "link") and other != "a folder"
+    assert os.path.lexists(photo) != ours
+
+
+def test_an_undo_keeps_the_only_copy_where_its_source_became_a_link_to_it(stimuli, data):
+    rejig(stimuli, data, mode="copy")
+    photo, source = its_photo(data)
+    content = photo.read_bytes()
+    source.unlink()
+    source.symlink_to(photo)
+    undo_rejig(data)
+    assert photo.read_bytes() == content
+
+
+def test_a_file_that_comes_to_a_photos_old_place_while_it_is_undone_keeps_photo_and_manifest(stimuli, data):
+    rejig(stimuli, data)
+    photo, source = its_photo(data)
+
+    def another_comes() -> None:
+        if not source.exists():
+            source.write_bytes(b"other")
+
+    assert "another file stands at" in error_of(undo_rejig, data, check=another_comes)
+    assert source.read_bytes() == b"other" and photo.exists() and its_photo(data) == (photo, source)
+
+
+def test_an_arrangement_that_was_set_aside_comes_back_where_an_empty_folder_stands(stimuli, data):
+    rejig(stimuli, data)
+    data.rename(data.parent / ".classify.rejig-old")
+    data.mkdir()
+    assert make_plan(stimuli, data).already_done
+
+
+def test_files_of_the_same_name_are_numbered_where_two_arrangements_become_one(stimuli, data):
+    rejig(stimuli, data)
+    aside = data.parent / ".classify.rejig-old"
+    shutil.copytree(data, aside, copy_function=os.link)  # as a kill leaves it once the new one is published
+    (aside / "README.md").write_text("old")
+    for name in ("README.md", "1-README.md"):
+        (data / name).write_text(name)
+    assert make_plan(stimuli, data).already_done
+    assert {p.name: p.read_text() for p in data.glob("*.md")} == {
+        "README.md": "README.md", "1-README.md": "1-README.md", "2-README.md": "old"}
+    assert not aside.exists()
+
+
+def test_a_plan_is_applied_after_a_later_rejig_was_killed(stimuli, data):
+    plan = make_plan(stimuli, data)
+    (data.parent / ".classify.rejig-new" / "train" / "sad").mkdir(parents=True)
+    apply_rejig(plan)
+    assert make_plan(stimuli, data).already_done
+
+
+def test_a_lock_that_is_a_link_is_not_followed(stimuli, data, tmp_path):
+    outside = tmp_path / "outside"
+    outside.write_text("kept")
+    (tmp_path / ".classify.rejig-lock").symlink_to(outside)
+    assert "can't" in error_of(rejig, stimuli, data)
+    assert outside.read_text() == "kept"

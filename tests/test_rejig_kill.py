@@ -180,12 +180,13 @@ def test_undo_after_a_kill_brings_everything_back(folder):
     assert step > 20
 
 
-def test_a_filesystem_without_hard_links(tmp_path, monkeypatch):
+def no_hard_link(*_, **__) -> None:
     """The one thing that no test machine can be asked for: os.link fails as it does on exFAT."""
-    def refuse(*_, **__):
-        raise PermissionError(1, "Operation not permitted")
+    raise PermissionError(1, "Operation not permitted")
 
-    monkeypatch.setattr(os, "link", refuse)
+
+def test_a_filesystem_without_hard_links(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", no_hard_link)
     folder, data = tmp_path / "a", tmp_path / "b" / "classify"
     stimuli = set_up(folder, data, littered)
     rejig(stimuli, data, val_fraction=0.5)
@@ -194,3 +195,60 @@ def test_a_filesystem_without_hard_links(tmp_path, monkeypatch):
     undo(stimuli, data)
     assert sorted(contents(stimuli)) == sorted(PHOTOS.values())
     assert {str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()} == set(LITTER)
+
+
+def test_a_power_cut_finds_the_new_folder_on_the_disk_before_it_has_its_name_and_its_name_before_a_source_goes(
+        tmp_path, monkeypatch):
+    folder, data = tmp_path / "a", tmp_path / "classify"
+    stimuli = set_up(folder, data, nothing)
+    done: list[str] = []
+    fsync, rename, unlink = os.fsync, os.rename, os.unlink
+
+    def spy_fsync(handle: int) -> None:
+        done.append(os.readlink(f"/proc/self/fd/{handle}"))
+        fsync(handle)
+
+    def spy_rename(*args, **kwargs) -> None:
+        done.append("rename")
+        rename(*args, **kwargs)
+
+    def spy_unlink(path, **kwargs) -> None:
+        if str(path).startswith(str(stimuli)):
+            done.append("unlink")
+        unlink(path, **kwargs)
+
+    for name, spy in (("fsync", spy_fsync), ("rename", spy_rename), ("unlink", spy_unlink)):
+        monkeypatch.setattr(os, name, spy)
+    rejig(stimuli, data)
+    new = tmp_path / ".classify.rejig-new"
+    whole = {str(new / name) for name in ("", "train", "val", "train/sad", "train/happy", "val/sad", "val/happy", "rejig.csv",
+                                          "rejig.json")}
+    renamed, removed = done.index("rename"), done.index("unlink")
+    assert whole <= set(done[:renamed])
+    assert str(tmp_path) in done[renamed:removed]
+
+
+def test_a_power_cut_finds_every_copy_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
+    """Where there are no hard links."""
+    folder, data = tmp_path / "a", tmp_path / "b" / "classify"
+    stimuli = set_up(folder, data, nothing)
+    synced, too_early = set[int](), list[str]()
+    fsync, rename = os.fsync, os.rename
+
+    def spy_fsync(handle: int) -> None:
+        synced.add(os.fstat(handle).st_ino)
+        fsync(handle)
+
+    def spy_rename(old, new) -> None:
+        files = [old] if os.path.isfile(old) else Path(old).rglob("*.jpg")
+        too_early.extend(str(file) for file in files if os.stat(file).st_ino not in synced)
+        rename(old, new)
+
+    monkeypatch.setattr(os, "link", no_hard_link)
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(os, "rename", spy_rename)
+    rejig(stimuli, data)
+    assert (len(synced) >= len(PHOTOS), too_early) == (True, [])
+    synced.clear()
+    undo(stimuli, data)
+    assert (len(synced), too_early) == (len(PHOTOS), [])

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 import math
 import os
 import shlex
@@ -23,7 +24,7 @@ from noodle_tui.config import RunConfig, options
 from noodle_tui.events import EpochDone, Message
 from noodle_tui.listeners import comet
 from noodle_tui.listeners.comet import SAFE_TEXTS, CometLogger, new_experiment_key, parameters
-from noodle_tui.listeners.comet_process import JOURNAL
+from noodle_tui.listeners.comet_process import JOURNAL, reason_in
 from noodle_tui.settings import Settings
 
 KEY = "Qk7ZsecretApiKeyThatIsNoOne"
@@ -396,3 +397,9 @@ def test_where_no_process_can_be_had_the_run_goes_on(tmp_path: Path, monkeypatch
     assert said[0].text == "settings.json holds your keys"
     assert "Comet can't be started" in said[1].text
     assert len(said) == 2
+
+
+def test_the_key_is_blanked_in_the_reason_that_is_shown():
+    said = logging.LogRecord("comet_ml", logging.ERROR, "", 1, f"the key {KEY} is bad\nmore", None, None)
+    assert reason_in([said], {"api_key": KEY}) == "the key … is bad"
+    assert reason_in([said], {"api_key": None}).endswith("is bad")

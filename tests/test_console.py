@@ -48,6 +48,10 @@ def test_markup_in_a_text_is_printed_as_it_is():
     assert printed([Message(level="warning", text="[red]x[/] :smile:")]) == ["! [red]x[/] :smile:"]
 
 
+def test_control_codes_in_a_text_do_not_reach_the_terminal():
+    assert printed([Message(level="info", text="\x1b[2Jgone")]) == ["· \\x1b[2Jgone"]
+
+
 def test_in_a_terminal_the_bar_follows_the_batches(tmp_path):
     code = ("import time; from fake_runs import fake_events; from noodle_tui.events import *\n"
             "from noodle_tui.listeners.console import ConsoleListener\n"

@@ -448,3 +448,9 @@ def test_a_lock_that_is_a_link_is_not_followed(stimuli, data, tmp_path):
     (tmp_path / ".classify.rejig-lock").symlink_to(outside)
     assert "can't" in error_of(rejig, stimuli, data)
     assert outside.read_text() == "kept"
+
+
+def test_a_data_folder_that_is_ones_own_stays_closed_to_others(stimuli, data):
+    data.mkdir(mode=0o700)
+    rejig(stimuli, data)
+    assert data.stat().st_mode & 0o777 == 0o700

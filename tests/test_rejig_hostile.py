@@ -53,6 +53,7 @@ HOSTILE = {
     "a column missing": lambda rows: rows[1].pop(),
     "a row missing": lambda rows: rows.pop(),
     "a row twice": lambda rows: rows.__setitem__(1, rows[2]),
+    "two rows of one source": lambda rows: rows[1].__setitem__(0, rows[2][0]),
     "other columns": lambda rows: rows[0].reverse(),
 }
 
@@ -73,6 +74,31 @@ def test_a_broken_json_is_refused(stimuli, data, made):
     rejig(stimuli, data)
     (data / "rejig.json").write_text(made)
     assert "is broken" in error_of(read_manifest, data)
+
+
+@pytest.mark.parametrize("name", ["rejig.csv", "rejig.json"])
+@pytest.mark.parametrize("make", [lambda file, old: file.symlink_to(old), lambda file, old: os.mkfifo(file)], ids=["link", "pipe"])
+def test_a_manifest_that_is_no_plain_file_is_neither_followed_nor_waited_for(stimuli, data, tmp_path, name, make):
+    rejig(stimuli, data)
+    (data / name).rename(tmp_path / "elsewhere")
+    make(data / name, tmp_path / "elsewhere")
+    assert "is broken" in error_of(read_manifest, data)
+
+
+def test_a_giant_json_is_not_read(stimuli, data):
+    rejig(stimuli, data)
+    file = data / "rejig.json"
+    file.write_text(file.read_text() + " " * 1_000_000)
+    assert "is broken" in error_of(read_manifest, data)
+
+
+def test_stimuli_that_climb_are_refused(stimuli, data, tmp_path):
+    rejig(stimuli, data)
+    made = json.loads((data / "rejig.json").read_text())
+    made["stimuli"] = f"{tmp_path}/x/../stimuli"
+    (data / "rejig.json").write_text(json.dumps(made))
+    rewrite(data, lambda rows: [row.__setitem__(0, row[0].replace(str(stimuli), made["stimuli"])) for row in rows[1:]])
+    assert "stimuli is no absolute path" in error_of(read_manifest, data)
 
 
 def test_undo_follows_no_links_out(stimuli, data, tmp_path):

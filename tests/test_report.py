@@ -261,6 +261,7 @@ def hostile(change: Callable[[Any], Any]) -> Callable[[Path], None]:
     hostile(lambda r: r["result"]["per_person"][0].update(correct=r["result"]["per_person"][0]["count"] + 1)),
     hostile(lambda r: r["result"].update(brier=float("nan"))),
     hostile(lambda r: r["result"]["worst"][0].update(path="../../../etc/passwd")),
+    hostile(lambda r: r["result"]["worst"][0].update(path="val/happy/a\0b.JPG")),
     hostile(lambda r: r.update(classes=["happy", None])),
     hostile(lambda r: r.update(verdict={"\x1b[2J": 1})),
 ])

@@ -104,6 +104,15 @@ def test_a_bad_file_is_one_clear_line(tmp_path: Path, content: Any, says: str):
     assert "settings.json" in line
 
 
+def test_a_key_in_the_place_of_a_name_is_not_shown_whole(tmp_path: Path):
+    assert "unknown field" in refused(written(tmp_path, {KEY: "apikey"}))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_an_editor_may_mark_the_file_as_utf_8(tmp_path: Path, encoding: str):
+    assert load_settings(written(tmp_path, json.dumps(GOOD).encode(encoding)), {}).username == "lab"
+
+
 def test_a_bad_variable_is_named(tmp_path: Path):
     line = refused(tmp_path / "none.json", {"COMET_API_KEY": KEY + "\u2028x"})
     assert line.startswith("COMET_API_KEY has line breaks")

@@ -37,8 +37,7 @@ def make_run_folder(save_dir: Path, name: str) -> Path:
             folder.mkdir(parents=True)
             return folder
         except FileExistsError:
-            if not save_dir.is_dir():
-                break
+            continue
         except OSError as error:
             raise NoodleError(f"--save-dir {save_dir}: no folder can be made there ({error.strerror})") from None
     raise NoodleError(f"--save-dir {save_dir}: no folder can be made there")

@@ -65,6 +65,7 @@ def assert_same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) ->
 
 def test_everything_comes_back(tmp_path: Path) -> None:
     before, after = trained(), fresh()
+    before.place = "gpu"
     save_session(tmp_path, session_content(before, {"n_epochs": 5}))
     content, warning = read_checkpoint(tmp_path)
     restore(after, content)
@@ -79,8 +80,13 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert after.history == before.history
     assert (after.epoch, after.step, after.fingerprint, after.comet_key) == (2, 3, "abc", "k" * 32)
     assert after.times == before.times
+    assert (content.place, content.cwd) == ("gpu", os.getcwd())
     assert not (content.model or content.optimizer or content.best)  # nothing large is kept twice
     assert [f.name for f in tmp_path.iterdir()] == [CHECKPOINT]
+
+
+def test_losses_are_summed_up_in_double_precision() -> None:
+    assert fresh().totals.dtype == torch.float64
 
 
 def test_training_goes_on_the_same(tmp_path: Path) -> None:
@@ -187,7 +193,8 @@ def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) 
 @pytest.mark.parametrize("change", [
     {"version": 2}, {"model": [1]}, {"epoch": "1"}, {"step": None}, {"config": "x"}, {"history": {}}, {"best": 1},
     {"fingerprint": 3}, {"totals": [0, 0]}, {"times": "many"}, {"comet_key": None}, {"comet_key": "../../settings"},
-    {"epoch": -1}, {"step": True}, {"times": -1},
+    {"epoch": -1}, {"step": True}, {"times": -1}, {"terms": {"precision": "fp8"}}, {"terms": {"processes": "many"}},
+    {"start": {"digest": 3}},
 ])
 def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
     torch.save({**session_content(trained(), {}), **change}, tmp_path / CHECKPOINT)

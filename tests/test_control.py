@@ -1,5 +1,6 @@
 """Stop and pause, by calls, by files in the run folder and by real signals."""
 
+import errno
 import os
 import signal
 import threading
@@ -89,6 +90,7 @@ def test_the_second_interrupt_ends_at_once(control: Control) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_DFL, "and a third one whatever Python does"
 
 
 def test_a_second_request_to_end_is_not_an_interrupt(control: Control) -> None:
@@ -97,3 +99,20 @@ def test_a_second_request_to_end_is_not_an_interrupt(control: Control) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         with pytest.raises(StopRun, match="SIGUSR1"):
             control.check()
+
+
+@pytest.mark.parametrize("hangup", [True, False])
+def test_a_dropped_connection_stops_a_run_of_torchruns_alone(hangup: bool) -> None:
+    before = signal.getsignal(signal.SIGHUP)
+    with stop_on_signals(Control(), hangup=hangup):
+        assert (signal.getsignal(signal.SIGHUP) is signal.getsignal(signal.SIGTERM)) == hangup
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+def test_a_folder_on_a_disk_that_is_gone_does_not_end_the_run(control: Control, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(os, "stat", gone)
+    control.check()
+    assert not control.pause_requested

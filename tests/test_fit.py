@@ -19,9 +19,10 @@ from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
 from noodle_tui.device import Device
+from noodle_tui.distributed import World
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import EpochDone, Event, Paused, Resumed, StageProgress
-from noodle_tui.fit import check_loss, fit, is_due
+from noodle_tui.fit import check_loss, check_start, fit, is_due
 from noodle_tui.forward import predict_logits
 from noodle_tui.pixels import Ragged
 from noodle_tui.run_folder import request_pause, request_resume
@@ -187,6 +188,18 @@ def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_best() -> None:
     assert all(torch.isfinite(value).all() for value in session.best.weights.values())
 
 
+class LostInValidation(nn.Module):
+    """Has no number where it isn't trained."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images if self.training else images * float("nan")
+
+
+def test_a_validation_loss_that_is_not_a_number_ends_the_run() -> None:
+    with pytest.raises(NoodleError, match="the validation loss is not a number in epoch 1"):
+        fitted(model=nn.Sequential(network(), LostInValidation()))
+
+
 class Sure(nn.Module):
     """Sure of class 0, whatever it sees."""
 
@@ -226,6 +239,9 @@ def test_a_batch_of_one_at_the_smallest_input_is_said_before_the_first_step() ->
         fitted(config)
     with pytest.raises(NoodleError, match="--batch-size 1: "):
         fitted(config.model_copy(update={"batch_size": 1}))
+    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    with pytest.raises(NoodleError, match="--batch-size 3: .* one of 2 processes gets a single one"):
+        check_start(session, N_TRAIN, config.model_copy(update={"batch_size": 3}), World(0, 2))
 
 
 # stop, pause, resume ----------------------------------------------------------------------------------------------------

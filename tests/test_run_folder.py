@@ -1,6 +1,7 @@
 """Run folders: making, locking, listing, following, asking for a stop; with real processes where processes matter."""
 
 import contextlib
+import errno
 import fcntl
 import os
 import resource
@@ -79,8 +80,9 @@ def test_two_runs_of_one_name_in_one_second(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_save_dir_that_can_not_be(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    for place in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(NoodleError, match=r"--save-dir .*file.*: no folder can be made there"):
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for place in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "nowhere"):
+        with pytest.raises(NoodleError, match=r"--save-dir .*(file|nowhere).*: no folder can be made there"):
             make_run_folder(place, "x")
 
 
@@ -114,6 +116,30 @@ def test_onlookers_do_not_take_the_lock(tmp_path: Path) -> None:
         for _ in range(3):
             assert is_alive(tmp_path)
     assert not is_alive(tmp_path / "nowhere")
+    with (tmp_path / "run.lock").open() as onlooker:
+        fcntl.flock(onlooker, fcntl.LOCK_SH)
+        assert not is_alive(tmp_path), "nor take each other for a run"
+
+
+def test_the_holder_that_is_named_is_the_last_one(tmp_path: Path) -> None:
+    (tmp_path / "run.lock").write_text("process 1234567890 on " + "x" * 60 + "\n")
+    with locked(tmp_path):
+        assert (tmp_path / "run.lock").read_text() == f"process {os.getpid()} on {os.uname().nodename}\n"
+
+
+def test_a_disk_that_knows_no_locks_is_said_and_nothing_on_it_is_taken_for_a_run_that_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with locked(tmp_path):
+        pass
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert not is_alive(tmp_path)
+    with pytest.raises(NoodleError, match=r"files can't be locked there \(No locks available\)"), locked(tmp_path):
+        pass
 
 
 def test_an_onlooker_at_the_very_moment_is_waited_for(tmp_path: Path) -> None:
@@ -149,6 +175,17 @@ def test_leftovers_of_a_killed_process_go_and_nothing_else(tmp_path: Path) -> No
     (tmp_path / ".fedcba9876543210.tmp").mkdir()
     clear_leftovers(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted([*kept, ".fedcba9876543210.tmp"])
+
+
+def test_a_run_that_ends_while_it_is_looked_at_is_not_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(tmp_path, STARTED, epoch(1))
+
+    def ends(folder: Path) -> bool:
+        append(folder, RunDone(best_epoch=1, best_correct=1, best_count=2, seconds=1.0))
+        return False
+
+    monkeypatch.setattr(module, "is_alive", ends)
+    assert read_state(tmp_path).status == "done"
 
 
 # following --------------------------------------------------------------------------------------------------------------
@@ -307,6 +344,9 @@ def test_what_stands_at_a_files_place_is_neither_waited_for_nor_followed(what: s
             with pytest.raises(NoodleError, match=r"run.(stop|pause): can't be (made|removed)"):
                 call(folder)
     assert outside.read_text() == "{}" and outside.stat().st_mtime_ns == before
+    held = len(os.listdir("/proc/self/fd"))
+    assert Follower(folder).read() == []
+    assert len(os.listdir("/proc/self/fd")) == held, "and is closed again"
 
 
 def test_a_dangling_link_makes_no_file_elsewhere(tmp_path: Path) -> None:
@@ -340,3 +380,4 @@ def test_a_runs_paths_lead_to_the_same_files_from_everywhere(tmp_path: Path, mon
     project.rename(tmp_path / "moved")
     assert options_today(config, *then, Path("moved/weights/run"))["data_dir"] == "moved/photos"
     assert path_today("photos", "", "", Path("moved/weights/run")) == Path("photos"), "an older run doesn't say"
+    assert path_today("here", str(tmp_path / "gone"), "weights/run", Path("moved/run")) == tmp_path / "gone" / "here"

@@ -1,5 +1,6 @@
 """Saves in a thread of their own: training doesn't wait for them, and none is lost."""
 
+import errno
 import shutil
 import threading
 import time
@@ -11,13 +12,14 @@ import torch
 from test_checkpoint import assert_same, trained, weights
 from torch import Tensor
 
+from noodle_tui import saving
 from noodle_tui.checkpoint import Best, Session, read_checkpoint
 from noodle_tui.config import RunConfig
-from noodle_tui.errors import StopRun
+from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import Event, Message, Saved
 from noodle_tui.report import RunFacts
 from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
-from noodle_tui.saving import Saver
+from noodle_tui.saving import Saver, facts_now
 
 SOON = 60.0  # seconds after which something counts as never
 CONFIG = RunConfig()
@@ -225,3 +227,45 @@ def test_another_error_in_the_thread_is_raised_at_the_next_save(tmp_path: Path) 
         saver.save(trained())
     with pytest.raises(TypeError, match="cannot pickle"), saver:
         raise StopRun("a stop would be told that all is saved")
+
+
+@pytest.fixture
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The places where a run may go whose own folder refuses; none of them is there yet."""
+    found = [tmp_path / "first", tmp_path / "second"]
+    monkeypatch.setattr(saving, "rescue_places", lambda: found)
+    return found
+
+
+def test_where_one_place_takes_no_folder_the_next_one_gets_all_of_the_run(tmp_path: Path, places: list[Path]) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    places[0].touch()  # a file stands there
+    with Saver(folder, CONFIG, FACTS, lambda event: None) as saver:
+        saver.save(trained())
+        saver.wait()
+        shutil.rmtree(folder)  # with the model in it
+        home = saver.move()
+    assert home.parent == places[1]
+    assert {CHECKPOINT, MODEL, CARD} == {f.name for f in home.iterdir()}
+
+
+def test_a_run_that_no_place_takes_leaves_no_half_folder_and_is_said_once(
+    tmp_path: Path, places: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(saving, "save_session", refuse)
+    with Saver(tmp_path / "run", CONFIG, FACTS, lambda event: None) as saver:
+        saver.save(trained())
+        with pytest.raises(NoodleError, match="takes no files, nor do"):
+            saver.finish()
+        assert saver.finish() == tmp_path / "run"
+    assert [list(place.iterdir()) for place in places] == [[], []]
+
+
+def test_the_time_of_an_epoch_that_was_stopped_counts() -> None:
+    session = trained()
+    session.seconds = 0.5
+    assert facts_now(FACTS, session).seconds == 2.5

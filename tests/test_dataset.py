@@ -403,6 +403,13 @@ def test_progress_counts_reading_and_decoding_for_a_cache(small_memory: Path, da
     said: list[tuple[int, int]] = []
     load_folder(data_dir, 32, CPU, progress=lambda done, total: said.append((done, total)))
     assert said[:64] == [(i, 64) for i in range(1, 65)]
+    said.clear()
+    load_folder(data_dir, 32, CPU, progress=lambda done, total: said.append((done, total)))
+    assert said[-1] == (64, 64), "also of one that is reused"
+
+
+def test_the_same_photos_divided_otherwise_are_another_cache() -> None:
+    assert len({dataset._cache_key([b"a", b"b"], n_train, 32) for n_train in (1, 2)}) == 2
 
 
 @pytest.fixture

@@ -290,7 +290,9 @@ def test_a_run_whose_folder_is_deleted_in_mid_run_ends_elsewhere_with_its_report
     outcome = run(config_for(runs_dir), [listen])
     assert (outcome.status, outcome.folder.parent) == ("done", state_home)
     assert read_report(outcome.folder).training.epochs == 3
-    assert [e.epoch for e in read_state(outcome.folder).epochs] == [1, 2, 3]
+    state = read_state(outcome.folder)
+    assert [e.epoch for e in state.epochs] == [1, 2, 3]
+    assert state.started is not None and state.started.resumed_at == 3
 
 
 def test_a_run_whose_folder_is_deleted_in_mid_run_saves_elsewhere_when_it_is_stopped(

@@ -27,8 +27,10 @@ from torchvision.transforms.v2 import functional as tvf
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
 from noodle_tui.checkpoint import Checkpoint, read_checkpoint
 from noodle_tui.config import RunConfig, options
-from noodle_tui.distributed import DIED, World, check_ranks
-from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.control import Control
+from noodle_tui.device import Device
+from noodle_tui.distributed import DIED, SharedControl, World, check_ranks, under_torchrun
+from noodle_tui.errors import NoodleError, StopRun, UsageError
 from noodle_tui.events import EpochDone, Event, Paused, RunStarted, RunStopped
 from noodle_tui.fit import check_shares
 from noodle_tui.model import build_model
@@ -343,6 +345,21 @@ def test_a_share_of_one_is_too_small_for_tiny_inputs() -> None:
     check_shares(24, 10, World(0, 2))
     with pytest.raises(NoodleError, match="of a batch of 3 photos one of 2 processes gets"):
         check_shares(13, 10, World(0, 2))
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_torchrun_of_one_process_is_none(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "1")
+    monkeypatch.setenv("WORLD_SIZE", str(size))
+    assert under_torchrun() == (size > 1)
+
+
+def test_a_process_whose_torchrun_is_gone_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    control = SharedControl(Control(), World(), Device(torch.device("cpu"), "CPU", "fp32"))
+    control.check()
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    with pytest.raises(StopRun, match="torchrun is gone"):
+        control.check()
 
 
 def test_the_app_is_not_for_torchrun(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import pytest
 from test_evaluate import CLASSES, answers
 from test_report import epoch, facts_of
 
@@ -120,6 +121,15 @@ def test_overfit():
     [one] = doubts(evaluation, about, train_accuracy=1.0)
     assert one == ("In training the accuracy is 1.000, in validation 0.886: the model has learned its training images "
                    "by heart.")
+    few = evaluate(answers({f"p{i:02d}": (i % 2, 1) for i in range(40)}), CLASSES)  # 20/40: from 0.35 to 0.65
+    for train_accuracy, heard in ((0.64, False), (0.66, True)):
+        found = doubts(few, about, train_accuracy=train_accuracy)
+        assert any("by heart" in one for one in found) == heard, "within the interval of the validation it may be luck"
+
+
+@pytest.mark.parametrize(("counts", "uneven"), [([150, 100], True), ([149, 100], False)])
+def test_classes_are_uneven_from_three_to_two_on(counts: list[int], uneven: bool):
+    assert any("classes are uneven" in one for one in doubts(*trustworthy(), train_counts=counts)) == uneven
 
 
 def test_the_same_file_on_both_sides():
@@ -149,6 +159,8 @@ def test_a_class_that_fails_while_the_accuracy_looks_well():
     _, about = trustworthy()
     found = doubts(evaluate(predictions, classes), about, train_counts=[400, 400, 400])
     assert "The accuracy hides that only 0/400 of 'neutral' are right: guessing among 3 finds more." in found
+    even = [Prediction(f"val/{i}", f"p{i % 40:02d}", None, i % 2, i % 4 // 3, (0.6, 0.4)) for i in range(400)]
+    assert not any("guessing among" in one for one in doubts(evaluate(even, CLASSES), about)), "half of 'sad': no less"
 
 
 def test_skipped_images():
@@ -160,6 +172,13 @@ def test_a_person_on_each_image_is_doubted():
     evaluation, about = trustworthy()
     [one] = doubts(evaluation, about, train_people={f"p{i}" for i in range(6000)}, val_people=set())
     assert one.startswith("6000 people are told apart on ") and "--person takes something else" in one
+
+
+@pytest.mark.parametrize(("people", "images", "doubted"), [(10, 10, True), (9, 9, False), (18, 20, True), (17, 20, False)])
+def test_a_person_on_nearly_each_image_is_doubted_where_there_are_some(people: int, images: int, doubted: bool):
+    evaluation, about = trustworthy()
+    changes = {"train_counts": [images // 2, images - images // 2], "val_counts": [0, 0], "val_people": set()}
+    assert bool(doubts(evaluation, about, train_people={f"q{i}" for i in range(people)}, **changes)) == doubted
 
 
 def test_other_options_at_a_pick_up_and_what_could_not_be_read_are_told():

@@ -185,3 +185,7 @@ def test_importing_is_light():
     code = f"import sys, noodle_tui.evaluate, noodle_tui.report; print([n for n in {heavy} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_probability_that_was_rounded_to_just_above_one_is_taken():
+    assert evaluate([Prediction("val/a", None, None, 0, 0, (1.0000001, 0.0))], CLASSES).overall.correct == 1

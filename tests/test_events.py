@@ -130,6 +130,8 @@ def test_the_time_that_is_left_counts_down_with_the_batches():
     state.apply(StageStarted(stage="train", text="training", time=200.0))
     state.apply(batches(5, 201.0))
     assert state.seconds_left == pytest.approx(3)
+    last = RunState.fold([started(1), StageStarted(stage="train", text="t"), epoch(1), batches(5, 1.0)])
+    assert last.seconds_left == 0, "and not below"
 
 
 def test_the_time_of_a_run_that_was_picked_up_is_that_of_all_its_parts():
@@ -167,6 +169,12 @@ def test_a_run_picked_up_forgets_the_epochs_that_it_had_not_saved():
 def test_a_failure_keeps_its_line():
     state = RunState.fold([started(), RunFailed(error="the disk is full", seconds=1)])
     assert (state.status, state.error) == ("failed", "the disk is full")
+    state.apply(started())
+    assert (state.status, state.error) == ("running", ""), "until the run is picked up"
+
+
+def test_a_move_of_a_run_that_never_began_is_no_crash():
+    assert RunState.fold([RunMoved(folder="x")]).started is None
 
 
 def test_an_epoch_knows_its_accuracy_and_interval():
@@ -187,6 +195,21 @@ def test_numbers_that_no_run_writes_are_refused(change):
         from_json(json.dumps(values))
 
 
+@pytest.mark.parametrize(("kind", "change"), [
+    (DataReady, {"val_counts": [1]}), (DataReady, {"train_counts": [1]}), (DataReady, {"classes": [1, 2]}),
+    (RunDone, {"best_correct": 9}),
+], ids=str)  # fmt: skip
+def test_counts_and_classes_that_contradict_each_other_are_refused(kind, change):
+    example = next(event for event in EXAMPLES if isinstance(event, kind))
+    with pytest.raises(ValueError, match="not an event"):
+        from_json(json.dumps(json.loads(to_json(example)) | change))
+
+
+def test_what_a_later_version_says_besides_is_passed_over():
+    event = epoch(1)
+    assert from_json(json.dumps(json.loads(to_json(event)) | {"new": 1})) == event
+
+
 def test_a_clock_set_back_meanwhile_loses_no_event():
     event = RunDone(best_epoch=1, best_correct=5, best_count=8, seconds=-3600.0)
     assert from_json(to_json(event)) == event
@@ -197,6 +220,8 @@ def test_epochs_of_a_file_that_goes_back_stay_in_order():
     assert [e.epoch for e in state.epochs] == [1, 2, 3]
     assert state.epochs[1].val_correct == 5
     assert state.best is state.epochs[2]
+    state = RunState.fold([started(), epoch(1, 3, True), epoch(2, 8, True), epoch(2, 5)])
+    assert state.best is state.epochs[0], "what is no longer there is no longer the best"
 
 
 def test_a_run_is_saved_up_to_its_checkpoint_not_to_its_best_epoch() -> None:

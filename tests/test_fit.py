@@ -240,7 +240,7 @@ def test_a_batch_of_one_at_the_smallest_input_is_said_before_the_first_step() ->
     with pytest.raises(NoodleError, match="--batch-size 1: "):
         fitted(config.model_copy(update={"batch_size": 1}))
     session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
-    with pytest.raises(NoodleError, match="--batch-size 3: .* one of 2 processes gets a single one"):
+    with pytest.raises(NoodleError, match=r"--batch-size 3: .* one of 2 processes gets a single one"):
         check_start(session, N_TRAIN, config.model_copy(update={"batch_size": 3}), World(0, 2))
 
 

@@ -1,6 +1,7 @@
 """The card beside a model: read where it can be used, refused in a line where not."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,11 +37,19 @@ def test_a_card_that_is_none(content: str, tmp_path: Path) -> None:
         read_card(tmp_path / "model.json")
 
 
+def test_a_pipe_in_the_place_of_a_card_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.json")
+    with pytest.raises(NoodleError, match=r"not a model card that can be used \(it is not a file\)"):
+        read_card(tmp_path / "model.json")
+
+
 def test_the_run_that_weights_come_from_is_known_by_the_card_beside_them(finished: FinishedRun, tmp_path: Path) -> None:
     file = finished.folder / "model.pth"
     origin = origin_of(str(file))
     assert origin is not None
     assert (origin.run, origin.input_size) == (finished.folder.name, 32)
+    (tmp_path / "best.pth").symlink_to(file)
+    assert origin_of(str(tmp_path / "best.pth")) == origin, "by the file that a link leads to"
     for weights in ("imagenet", "none", str(tmp_path / "model.pth"), str(finished.folder / "checkpoint.pt")):
         assert origin_of(weights) is None
 

@@ -11,7 +11,7 @@ from noodle_tui.checkpoint import new_session, read_checkpoint, save_session, se
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
-from noodle_tui.run_folder import CHECKPOINT
+from noodle_tui.run_folder import CHECKPOINT, locked
 
 
 @pytest.fixture
@@ -61,15 +61,26 @@ def test_a_run_is_picked_up_from_any_folder_and_from_where_it_was_moved_with_its
 ) -> None:
     content = read_checkpoint(folder)[0].model_dump()
     project = folder.parent.parent
-    (project / "photos").mkdir()
-    stored = {**content["config"], "data_dir": "photos", "save_dir": "weights"}
+    for name in ("photos", "stimuli", "trained"):
+        (project / name).mkdir()
+    of_project = {"data_dir": "photos", "stimuli": "stimuli", "weights": "trained"}
+    stored = {**content["config"], **of_project, "save_dir": "weights"}
     save_session(folder, {**content, "config": stored, "cwd": str(project)})
     monkeypatch.chdir("/")
     before = pick_up(folder, given(load_dir=folder, data_dir=project / "photos"))
     assert (Path("/") / before.config.data_dir, before.warnings) == (project / "photos", [])
     moved = project.rename(project.with_name("moved"))
     before = pick_up(moved / "weights" / folder.name, given(load_dir=moved / "weights" / folder.name))
-    assert Path("/") / before.config.data_dir == moved / "photos"
+    assert {name: Path("/", getattr(before.config, name)) for name in of_project} == {
+        name: moved / place for name, place in of_project.items()}
+    same = moved / "weights" / ".." / "trained"  # spelt otherwise, and no other weights
+    assert pick_up(moved / "weights" / folder.name, given(load_dir=folder, weights=str(same))).warnings == []
+
+
+def test_an_option_of_a_later_version_is_passed_over(folder: Path) -> None:
+    content = read_checkpoint(folder)[0].model_dump()
+    save_session(folder, {**content, "config": {**content["config"], "colour": "grey"}})
+    assert pick_up(folder, given(load_dir=folder)).config.batch_size == 7
 
 
 @pytest.mark.parametrize(("name", "value"), [("n_epochs", 20), ("lr", 0.5), ("momentum", 0.1), ("data_dir", Path("moved")),
@@ -158,6 +169,11 @@ def test_the_previous_checkpoint_is_not_taken_for_the_last(folder: Path) -> None
         folder_to_pick_up(given(load_dir=folder / "checkpoint.prev.pt"))
     assert folder_to_pick_up(given(load_dir=folder)) == folder
     assert weights_left_out(given(load_dir=folder, weights="none")) == ""  # pick_up compares it
+
+
+def test_a_run_that_has_saved_nothing_yet_is_not_picked_up(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(UsageError, match="a run is going on in it that has saved nothing yet"):
+        folder_to_pick_up(given(load_dir=tmp_path))
 
 
 @pytest.mark.parametrize("name", ["nowhere", "."])

@@ -1,5 +1,6 @@
 """The cache of decoded pixels: built once, shared, verified, and removed when nobody uses it and room is short."""
 
+import io
 import multiprocessing
 import os
 import resource
@@ -9,6 +10,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import pytest
 import torch
@@ -259,3 +261,14 @@ def test_a_cache_folder_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(NoodleError, match=r"pixels can't be made \(Not a directory\): set XDG_CACHE_HOME"):
         get()
+
+
+def test_what_a_disk_takes_in_parts_is_written_whole() -> None:
+    class Nearly(io.RawIOBase):
+        def write(self, raw: Any) -> int:
+            got.extend(raw[:2])
+            return len(raw[:2])
+
+    got = bytearray()
+    pixel_cache.write_all(cast(BinaryIO, Nearly()), memoryview(b"abcde"))
+    assert got == b"abcde"

@@ -9,6 +9,7 @@ import pytest
 import torch
 from conftest import FinishedRun
 from PIL import Image
+from powerless import powerless
 
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.predict import image_files, predict
@@ -42,6 +43,18 @@ def test_a_bad_file_is_named_and_the_others_are_answered(finished: FinishedRun, 
     assert [(path.name, reason) for path, reason in outcome.failures] == [
         ("a.jpg", "not an image, whatever its ending says"), ("c.jpg", "not a file"),
         ("notes.txt", "not an image, whatever its ending says")]
+
+
+def test_bad_files_alone_are_named_and_no_crash(finished: FinishedRun, tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_text("hello")
+    outcome = predict(finished.folder, [tmp_path], device="cpu")
+    assert (outcome.answers, [path.name for path, _ in outcome.failures]) == ([], ["a.jpg"])
+
+
+def test_a_folder_that_can_not_be_listed_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(NoodleError, match="closed: this folder can't be listed"):
+        powerless(lambda: list(image_files([tmp_path])))
 
 
 def test_the_model_that_is_named_is_the_one_that_answers(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import FinishedRun, MakeConfig, draw_face
+from fake_folders import fake_folder
 from powerless import powerless
 
 from noodle_tui import disk
@@ -208,6 +209,8 @@ def test_a_class_of_unreadable_photos_only_is_an_error(own_data_dir: Path, tmp_p
 def test_the_data_folders_own_classes_count(own_data_dir: Path, tmp_path: Path, stimuli: Path) -> None:
     config = options(tmp_path, rejig_data=False, data_dir=own_data_dir, classes=("angry=_An_", "calm=_Ca_"))
     assert "happy, sad" in said(preflight(config), "info", "classes")
+    shutil.rmtree(stimuli)
+    assert said(preflight(config), "info", "classes") == "", "where there are no stimuli nobody expects theirs"
 
 
 def test_photos_are_not_looked_at_again_for_other_options(tmp_path: Path, stimuli: Path) -> None:
@@ -235,6 +238,7 @@ def test_a_models_weights_fit(tmp_path: Path, stimuli: Path, finished: FinishedR
     result = preflight(options(tmp_path, weights=str(finished.folder / "model.pth")))
     assert result.errors == ()
     assert result.weights == "model.pth, fits"
+    assert "were trained at --input-size 32, and this run has 224" in said(result, "warning", "input_size")
 
 
 def test_imagenet_weights_without_a_network(tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,6 +313,7 @@ def test_comet_without_a_key_and_with_broken_settings(
     assert "settings.json" in broken
     assert "1234567890" not in broken
     assert said(preflight(options(tmp_path)), "error", "comet") == "", "nobody asked for Comet"
+    assert "stays off" in said(preflight(options(tmp_path, comet=True, debug=True)), "info", "comet")
 
 
 def test_tensorboard_that_is_not_installed(tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,6 +368,29 @@ def test_a_past_run_on_this_device_says_how_fast_it_is(finished: FinishedRun) ->
     assert not other_size.cost.measured
 
 
+def test_a_training_that_does_not_fit_the_memory_is_a_warning(
+    tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said(preflight(options(tmp_path, batch_size=2)), "warning", "batch_size") == ""
+    monkeypatch.setattr("noodle_tui.device.available_memory", lambda: 2**20)
+    assert "GiB of this machine's memory are free" in said(preflight(options(tmp_path)), "warning", "batch_size")
+
+
+@pytest.mark.parametrize(("rates", "asked", "speed"), [
+    ((1, 100), {}, 100), ((1, 100, 300), {}, 200), ((50,), {}, 50),  # the first epoch warms up
+    ((0, 0), {}, None),
+    ((1, 100), {"batch_size": 48}, 100), ((1, 100), {"batch_size": 49}, None), ((1, 100), {"batch_size": 11}, None),
+])  # fmt: skip
+def test_the_speed_of_a_past_run_counts_where_it_is_alike(
+    tmp_path: Path, rates: tuple[int, ...], asked: dict[str, int], speed: int | None
+) -> None:
+    folder = fake_folder(tmp_path, "run", batch_size=24)
+    (folder / "metrics.csv").write_text("\n".join(["images_per_second", *map(str, rates)]))
+    card = ("cuda:0", "NVIDIA H100 80GB HBM3", "bf16", 132)
+    found = estimate.speed(RunConfig(save_dir=tmp_path, **asked), *card)  # type: ignore[arg-type]
+    assert (found.images_per_second if found.measured else None) == speed
+
+
 # -- picking a run up -------------------------------------------------------------------------------------------------
 
 
@@ -374,6 +402,8 @@ def test_a_run_to_pick_up_brings_its_options(finished: FinishedRun) -> None:
     assert result.photos is not None
     assert result.photos.train == (12, 12)
     assert "3 before, 5 now" in said(result, "warning", "load_dir")
+    assert said(result, "info", "rejig_data") == "", "nobody has given the options that it brings"
+    assert result.disk_needed == disk.RESUME_BYTES
 
 
 def test_nothing_is_left_of_a_finished_run(finished: FinishedRun) -> None:
@@ -410,6 +440,7 @@ def test_weights_of_a_run_start_a_new_one(finished: FinishedRun, tmp_path: Path,
     assert result.errors == ()
     assert result.resumed_at is None
     assert result.weights == "model.pth, fits"
+    assert said(result, "warning", "weights").startswith("--weights none: --load-dir ")
 
 
 # -- how it is asked --------------------------------------------------------------------------------------------------

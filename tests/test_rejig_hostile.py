@@ -77,7 +77,8 @@ def test_a_broken_json_is_refused(stimuli, data, made):
 
 
 @pytest.mark.parametrize("name", ["rejig.csv", "rejig.json"])
-@pytest.mark.parametrize("make", [lambda file, old: file.symlink_to(old), lambda file, old: os.mkfifo(file)], ids=["link", "pipe"])
+@pytest.mark.parametrize("make", [lambda file, old: file.symlink_to(old), lambda file, old: os.mkfifo(file)],
+                         ids=["link", "pipe"])
 def test_a_manifest_that_is_no_plain_file_is_neither_followed_nor_waited_for(stimuli, data, tmp_path, name, make):
     rejig(stimuli, data)
     (data / name).rename(tmp_path / "elsewhere")

@@ -9,8 +9,9 @@ from fake_stimuli import ODD_NAMES, draw, draw_seed_like, error_of, make_plan, r
 from PIL import Image
 from powerless import powerless
 
-from noodle_tui.errors import StopRun
+from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.rejig import plan_in_words
+from noodle_tui.rejig.split import hold_out_people
 
 
 @pytest.fixture
@@ -226,3 +227,9 @@ def test_broken_headers_are_found_in_threads_without_a_warning(stimuli, data, re
     assert threading.active_count() == threads
     assert not recwarn.list
     assert not make_plan(stimuli, data, verify=False).skipped
+
+
+def test_people_who_can_not_be_split_are_said():
+    """Of each class there are two people, and each of them has photos of another class, too."""
+    with pytest.raises(NoodleError, match="no choice of whole people leaves photos of every class both"):
+        hold_out_people(["x", "x", "y", "y", "z", "z"], ["1", "2", "2", "3", "1", "3"], 0.3, 42)

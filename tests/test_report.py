@@ -38,7 +38,7 @@ from noodle_tui.samples import options_as_used
 
 CLASSES = ["happy", "sad"]
 EVIL = ["new\nline", "carriage\rreturn", 'quote"d, comma', "x\udcff\udc80", "😀" * 60, "[red]markup[/]",
-        "a|b*c_`d`<b>e</b>", "\x1b[31mred\x1b]0;title\x07", "=cmd()", " spaces ", "1.", "\u202egnp"]
+        "a|b*c_`d`<b>e</b>", "\x1b[31mred\x1b]0;title\x07", "=cmd()", " spaces ", "1.", "\u202egnp", "`tick`"]
 
 
 def epoch(number: int, n_epochs: int, val_correct: int | None, is_best: bool = False) -> EpochDone:
@@ -356,6 +356,9 @@ def test_the_report_tells_results_methods_and_doubts():
         ["happy", "108", "12"], ["people", "6", "6"], ["momentum", "0.9"], ["numpy", environment()["numpy"]],
     ):
         assert row in rows, row
+    bins = [row[0] for row in rows if row and re.fullmatch(r"0\.\d to \d\.\d", row[0])]
+    assert bins == ["0.7 to 0.8", "0.8 to 0.9"], "those of the calibration that hold an image"
+    assert ["Brier score (Brier 1950; 0 to 1)"] in [row[:1] for row in rows]
     text = " ".join(markdown.split())
     for words in (
         "- 6 of 6 people in the validation set are also in training",
@@ -400,7 +403,10 @@ def test_methods_follow_the_options():
     for words in ("random weights", "batches of 8", "learning rate 0.05", "resized to 128 x 128", "seed 7",
                   "Whole people were held", "32-bit floating point", "took, in 3 parts, 12 seconds", "no weight decay"):
         assert words in by_person, words
+    assert "After each epoch the network answered" in by_person
     assert "came already divided" in report_markdown(facts_of(split_by=None), evaluation_of())
+    sparse = [epoch(i, 40, 21 if i % 10 == 0 else None) for i in range(1, 41)]
+    assert "After each of 4 epochs the network" in report_markdown(facts_of(epochs=sparse, best_epoch=10), evaluation_of())
 
 
 def test_methods_say_what_changed_on_the_way_and_who_took_part():
@@ -441,5 +447,6 @@ def test_three_classes_have_a_report(tmp_path: Path):
     write_report(tmp_path, facts, evaluation, predictions)
     assert read_report(tmp_path).result.roc_auc is None
     assert read_report(tmp_path).result.people_interval is None
-    assert "ROC" not in (tmp_path / "report.md").read_text()
+    text = (tmp_path / "report.md").read_text()
+    assert "ROC" not in text and "Brier score (Brier 1950; 0 to 2)" in text
     assert predictions_csv(["a", "b", "c"], predictions).startswith(b'"path","person","level","true","predicted","p_a"')

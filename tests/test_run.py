@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -18,12 +19,14 @@ from unittest.mock import Mock
 import pytest
 import torch
 from conftest import FinishedRun, MakeConfig, draw_face
+from test_judge import job_and_data
 from torchvision.models import resnet18
 
 from noodle_tui import loading
 from noodle_tui.checkpoint import read_checkpoint, save_session
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.control import Control
+from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import (
     DataReady,
@@ -43,7 +46,7 @@ from noodle_tui.events import (
 )
 from noodle_tui.rejig import apply_rejig, plan_for
 from noodle_tui.report import read_predictions, read_report
-from noodle_tui.run import run
+from noodle_tui.run import find_folder, run, saying_how_it_ends, train
 from noodle_tui.run_folder import Follower, list_runs, locked, read_config, read_state
 
 FILES = {"checkpoint.pt", "config.json", "events.jsonl", "metrics.csv", "model.json", "model.pth", "predictions.csv",
@@ -90,6 +93,11 @@ def test_the_run_folder_is_complete(finished: FinishedRun) -> None:
     assert RunConfig(**read_config(finished.folder)) == finished.config
     assert finished.outcome.status == "done"
     assert list_runs(finished.config.save_dir) == [finished.folder]
+
+
+def test_where_the_photos_lay_counts_on_a_gpu_alone(finished: FinishedRun) -> None:
+    """Else a run that is picked up on a GPU would keep them off it."""
+    assert read_checkpoint(finished.folder)[0].place == ""
 
 
 def test_what_it_said(finished: FinishedRun) -> None:
@@ -205,7 +213,11 @@ def test_what_a_run_started_from_is_known_after_it_changed(
     weights.unlink()  # the copy's files are links
     weights.write_bytes(b"another")
     (copy_of_finished / "model.json").unlink()
-    training = read_report(run(RunConfig(load_dir=stopped.folder)).folder).training
+    content = read_checkpoint(stopped.folder)[0].model_dump()
+    save_session(stopped.folder, {**content, "start": {**content["start"], "input_size": 64}})
+    events: list[Event] = []
+    training = read_report(run(RunConfig(load_dir=stopped.folder), [events.append]).folder).training
+    assert not any("trained at --input-size" in m.text for m in events if isinstance(m, Message)), "it was said at the start"
     assert (training.weights_sha256, training.weights_run) == (digest, copy_of_finished.name)
 
 
@@ -342,6 +354,12 @@ def test_a_run_does_not_need_the_folder_that_it_was_started_in(
     outcome = run(config_for(runs_dir, n_epochs=2, save_every=1), [remove])
     assert outcome.status == "done" and read_checkpoint(outcome.folder)[0].epoch == 2
     assert run(RunConfig(load_dir=outcome.folder, n_epochs=3)).status == "done"
+
+
+def test_a_full_disk_is_said_before_a_run_is_picked_up(copy_of_finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Mock(free=2**20))
+    with pytest.raises(NoodleError, match=r"--load-dir .*: 1 MiB are free there, a run needs up to 180"):
+        find_folder(RunConfig(load_dir=copy_of_finished), ALONE)
 
 
 def test_another_batch_size_is_refused_and_nothing_touched(copy_of_finished: Path) -> None:
@@ -492,6 +510,34 @@ def test_an_unforeseen_error_is_one_line_with_its_traceback_in_the_folder(
     with pytest.raises(NoodleError, match=r"^ZeroDivisionError: a bug; the details are in .*error\.log$"):
         run(config_for(runs_dir))
     assert "Traceback" in (list_runs(runs_dir)[0] / "error.log").read_text()
+
+
+def test_a_run_that_is_picked_up_needs_no_other_weights() -> None:
+    job, _ = job_and_data()
+    config = RunConfig(weights="gone.pth")
+    with pytest.raises(NoodleError, match="there is no such weights file"):
+        loading.check_weights(replace(job, config=config))
+    loading.check_weights(replace(job, config=config, before=Mock()))
+
+
+def test_an_interrupt_is_told_as_a_failure_and_ends_the_process_as_it_came(tmp_path: Path) -> None:
+    job, _ = job_and_data()
+    said: list[Event] = []
+    job.emit.add(said.append)
+    with pytest.raises(KeyboardInterrupt), saying_how_it_ends(job, tmp_path):
+        raise KeyboardInterrupt
+    assert [type(event) for event in said] == [RunFailed]
+
+
+def test_that_the_first_step_compiles_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    job, loaded = job_and_data()
+    said: list[Event] = []
+    job.emit.add(said.append)
+    monkeypatch.setattr("noodle_tui.fit.fit", Mock())
+    for compiles in (True, False):
+        said.clear()
+        train(replace(job, config=RunConfig(compile=compiles)), loaded, None)
+        assert any(isinstance(event, Message) and "(--compile)" in event.text for event in said) == compiles
 
 
 def test_a_disk_that_takes_no_model_does_not_stop_training_but_is_no_success(

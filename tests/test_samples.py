@@ -8,7 +8,7 @@ from conftest import draw_face
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.listeners.comet import parameters
 from noodle_tui.rejig import apply_rejig, plan_for
-from noodle_tui.samples import find_samples, options_told
+from noodle_tui.samples import Sample, class_folders, find_samples, options_told, order_fingerprint, unread_options
 
 
 def sorted_photos(place: Path, **options: object) -> RunConfig:
@@ -61,3 +61,23 @@ def test_photos_in_linked_folders_are_found_each_folder_once(tmp_path: Path) -> 
     _, samples = find_samples(data_dir, DEFAULT_PERSON)
     assert [s.name for s in samples["train"] if s.label == 0] == [
         "train/happy/01F_Ha_C01.JPG", "train/happy/session2/02F_Ha_C02.JPG"]
+
+
+def test_a_hidden_folder_is_no_class(tmp_path: Path) -> None:
+    for place in ("train/a", "train/b", "train/.ipynb_checkpoints", "val/a", "val/b"):
+        (tmp_path / place).mkdir(parents=True)
+    assert class_folders(tmp_path) == ["a", "b"]
+
+
+def test_names_that_are_not_utf_8_are_told_apart_in_the_order() -> None:
+    one, other = (Sample(Path(name), name, 0, None, None) for name in ("a\udc80", "a\udc81"))
+    assert order_fingerprint([one]) != order_fingerprint([other])
+
+
+def test_of_options_for_nothing_those_are_told_that_say_something_else_than_rejig_did(tmp_path: Path) -> None:
+    config = sorted_photos(tmp_path)
+    (tmp_path / "link").symlink_to(config.stimuli)
+    assert unread_options(RunConfig(stimuli=tmp_path / "link", data_dir=config.data_dir, mode="copy")) == ""
+    assert unread_options(RunConfig(data_dir=config.data_dir, mode="move")).startswith("--mode: not used, since")
+    (config.data_dir / "rejig.json").write_text("broken")
+    assert unread_options(RunConfig(data_dir=config.data_dir, mode="copy")).startswith("--mode: not used, since")

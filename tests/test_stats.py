@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from noodle_tui.stats import accuracy_in_words, wilson_interval
+from noodle_tui.stats import accuracy_in_words, interval_in_words, wilson_interval
 
 
 @pytest.mark.parametrize(("correct", "count"), [(0, 1), (1, 1), (23, 24), (0, 24), (24, 24), (12, 24), (999, 1000),
@@ -19,3 +19,7 @@ def test_nothing_counted_is_nothing_known():
 
 def test_words():
     assert accuracy_in_words(23, 24) == "0.958 (23/24, 95% interval 0.80 to 0.99)"
+
+
+    assert accuracy_in_words(0, 0) == "0.000 (0/0, 95% interval 0.00 to 1.00)"
+    assert [interval_in_words(i) for i in ((0.90, 0.96), (0.90, 0.94))] == ["0.90 to 0.96", "0.900 to 0.940"]

@@ -111,6 +111,26 @@ def test_a_run_that_has_ended_is_not_read_again(tmp_path: Path) -> None:
     assert (summaries.read(tmp_path)[0].epoch, first.epoch) == (0, 40)
 
 
+def test_another_file_in_the_place_of_a_live_runs_events_is_read_from_its_start(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "interrupted")
+    other = fake_folder(tmp_path / "else", "run", "done", n_epochs=60, seed=5)
+    summaries = Summaries()
+    with locked(folder):
+        assert summaries.summarise(folder).alive
+        os.replace(other / "events.jsonl", folder / "events.jsonl")
+        assert summaries.summarise(folder) == summarise(folder)
+
+
+def test_a_run_that_was_killed_in_a_pause_is_picked_up_at_its_checkpoint_and_runs(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "interrupted")
+    recorder, first = Recorder(folder, print), fake_events(40, "done")[0]
+    assert isinstance(first, RunStarted)
+    recorder(Paused(24))
+    recorder(replace(first, resumed_at=20, time=first.time + 9000))
+    with locked(folder):
+        assert (summarise(folder).status, summarise(folder).epoch) == ("running", 20)
+
+
 def test_a_rewritten_file_is_read_from_its_start(tmp_path: Path) -> None:
     folder = fake_folder(tmp_path, "run", "done")
     summaries = Summaries()

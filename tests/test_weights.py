@@ -23,7 +23,7 @@ from noodle_tui import weights as module
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import Event, Message
 from noodle_tui.run import run
-from noodle_tui.weights import digest_of, fetch_imagenet, imagenet_file, imagenet_url, load_state_dict
+from noodle_tui.weights import digest_of, fetch_imagenet, imagenet_file, imagenet_url, load_state_dict, proxy_for
 
 CONTENT = b"weights " * 100_000
 CHECKSUM = hashlib.sha256(CONTENT).hexdigest()[:8]
@@ -113,6 +113,16 @@ def test_a_whole_download(server: Server, tmp_path: Path) -> None:
     assert files_below(tmp_path) == [file]
     assert said
     assert all(0 < done <= len(CONTENT) and total == len(CONTENT) for done, total in said)
+
+
+def test_a_download_is_on_the_disk_before_it_has_its_name(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut leaves a file of zeros, which each later run would find damaged."""
+    calls: list[object] = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: (calls.append(os.fstat(handle).st_size), fsync(handle)))
+    monkeypatch.setattr(os, "replace", lambda part, file: (calls.append("rename"), replace(part, file)))
+    fetch_imagenet()
+    assert calls == [len(CONTENT), "rename"]
 
 
 def test_what_is_there_is_not_downloaded_again(server: Server) -> None:
@@ -227,6 +237,16 @@ def test_the_proxy_in_between_is_named_without_its_password(server: Server, monk
         fetch_imagenet()
     assert "secret" not in str(raised.value)
     assert server.requests == 0
+
+
+@pytest.mark.parametrize(("no_proxy", "proxy"), [("", "proxy.test"), ("example.test", None)])
+def test_an_address_that_is_asked_without_the_proxy_has_none(
+    no_proxy: str, proxy: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.test:3128")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    found = proxy_for("http://example.test/a.pth")
+    assert (found and found.hostname) == proxy
 
 
 # state-dict files -------------------------------------------------------------------------------------------------------

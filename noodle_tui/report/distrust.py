@@ -125,7 +125,7 @@ def _other_than_in_training(facts: RunFacts, evaluation: Evaluation) -> str:
 def _failed_classes(evaluation: Evaluation) -> str:
     """Classes of which less is found than guessing evenly would find."""
     n = len(evaluation.classes)
-    failed = [c.recall for c in evaluation.per_class if c.recall.count and c.recall.correct * n < c.recall.count]
+    failed = [c.recall for c in evaluation.per_class if c.recall.correct * n < c.recall.count]
     if not failed:
         return ""
     found = ", ".join(f"{one.correct}/{one.count} of {one.name!r}" for one in failed)

@@ -1,0 +1,36 @@
+"""What the report is told of a run, and the best weights before the validation images once more."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from test_fit import CPU, DATA, network
+
+from noodle_tui.checkpoint import new_session
+from noodle_tui.config import RunConfig
+from noodle_tui.control import Control
+from noodle_tui.distributed import ALONE
+from noodle_tui.errors import StopRun
+from noodle_tui.job import Job
+from noodle_tui.judge import known_facts, predict_validation
+from noodle_tui.listeners.fanout import Fanout
+from noodle_tui.loading import Loaded
+
+
+def job_and_data(**made: Any) -> tuple[Job, Loaded]:
+    """A job on drawn noise, and what it has loaded; `made`: how rejig sorted it."""
+    session = new_session(network(), 0.1, 0.9, CPU.torch_device)
+    return Job(RunConfig(), None, Fanout(), Control(), ALONE), Loaded(replace(DATA, rejig=made), CPU, session)
+
+
+def test_a_stop_is_seen_while_the_best_weights_are_judged() -> None:
+    job, loaded = job_and_data()
+    assert len(predict_validation(job, loaded)) == len(DATA.val.samples)
+    job.control.stop("the test asks")
+    with pytest.raises(StopRun, match="the test asks"):
+        predict_validation(job, loaded)
+
+
+def test_the_report_has_the_options_by_which_the_photos_were_sorted_before() -> None:
+    facts = known_facts(*job_and_data(val_fraction=0.3, split_by="person"), None)
+    assert (facts.config["val_fraction"], facts.config["split_by"]) == (0.3, "person")

@@ -1,6 +1,7 @@
 """Comet: the real SDK in its real process, against a loopback server that answers, refuses, hangs or dies."""
 
 import gzip
+import io
 import json
 import logging
 import math
@@ -24,7 +25,7 @@ from noodle_tui.config import RunConfig, options
 from noodle_tui.events import EpochDone, Message
 from noodle_tui.listeners import comet
 from noodle_tui.listeners.comet import SAFE_TEXTS, CometLogger, new_experiment_key, parameters
-from noodle_tui.listeners.comet_process import JOURNAL, reason_in
+from noodle_tui.listeners.comet_process import JOURNAL, LAST_WORDS_S, last_record, reason_in
 from noodle_tui.settings import Settings
 
 KEY = "Qk7ZsecretApiKeyThatIsNoOne"
@@ -403,3 +404,11 @@ def test_the_key_is_blanked_in_the_reason_that_is_shown():
     said = logging.LogRecord("comet_ml", logging.ERROR, "", 1, f"the key {KEY} is bad\nmore", None, None)
     assert reason_in([said], {"api_key": KEY}) == "the key … is bad"
     assert reason_in([said], {"api_key": None}).endswith("is bad")
+
+
+def test_once_the_run_has_ended_the_time_is_counted(monkeypatch: pytest.MonkeyPatch):
+    asked: list[int] = []
+    monkeypatch.setattr(signal, "alarm", asked.append)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"classes": []}\n')))
+    assert last_record.__wrapped__() == {"classes": []}
+    assert asked == [LAST_WORDS_S]

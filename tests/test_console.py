@@ -1,20 +1,26 @@
 """What a run prints: a bar and lines in a terminal, plain lines elsewhere."""
 
 import io
+import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from fake_runs import fake_events
 from terminal import Terminal
 
-from noodle_tui.events import EpochDone, Message, RunStarted, RunStopped, Saved, StageProgress
+from noodle_tui import terminal
+from noodle_tui.events import EpochDone, Message, RunStarted, RunStopped, Saved, StageProgress, StageStarted
 from noodle_tui.listeners.console import ConsoleListener, clock
 
 
 def printed(events, **options) -> list[str]:
-    out = io.StringIO()
+    out = options.pop("out", None) or io.StringIO()
     console = ConsoleListener(out=out, **options)
     for event in events:
         console(event)
@@ -84,7 +90,7 @@ def test_in_a_narrow_terminal_an_epoch_keeps_to_its_line_and_sentences_break_at_
 
 
 def test_clock():
-    assert [clock(s) for s in (3.21, 99, 3700)] == ["3.2 s", "1 min 39 s", "1 h 1 min"]
+    assert [clock(s) for s in (3.21, 59.96, 99, 3700)] == ["3.2 s", "1 min 0 s", "1 min 39 s", "1 h 1 min"]
 
 
 def test_progress_prints_nothing_without_a_terminal():
@@ -118,3 +124,61 @@ def test_a_stop_says_whether_anything_is_saved():
     saved = Saved(what="checkpoint", file="checkpoint.pt", epoch=0)
     assert printed([started, saved, stop])[-1] == "stopped: asked; all is saved"
     assert printed([replace(started, resumed_at=2), stop])[-1] == "stopped: asked; all is saved"
+
+
+class Screen(io.StringIO):
+    """As if a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+READING = StageStarted(stage="decode", text="reading the photos")
+
+
+def test_in_a_terminal_a_stage_is_said_by_its_bar_alone(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm")
+    said = [re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", line).strip() for line in printed([READING], out=Screen())]
+    assert any(line.startswith("reading the photos") and "0%" in line for line in said)
+    assert "reading the photos" not in said
+
+
+def test_in_a_terminal_that_knows_no_control_codes_there_is_no_bar(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "dumb")
+    assert printed([READING], out=Screen()) == ["reading the photos"]
+
+
+def test_the_bar_of_a_run_that_is_picked_up_goes_on_where_it_stood(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm")
+    started = fake_events(4, "running")[0]
+    assert isinstance(started, RunStarted)
+    events = [replace(started, resumed_at=2), StageStarted(stage="train", text="training"),
+              StageProgress(stage="train", done=5, total=10)]
+    assert any("epoch 3/4" in line for line in printed(events, out=Screen())), "the bar's last look"
+
+
+@contextmanager
+def printing_into_a_pipe() -> Iterator[BinaryIO]:
+    """stdout is a pipe; its other end."""
+    reads, writes = os.pipe()
+    with open(reads, "rb") as reader, open(writes, "w") as stream, redirect_stdout(stream):
+        yield reader
+
+
+def test_what_nobody_reads_in_time_is_said_to_be_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(terminal, "PATIENCE", 0.01)
+    with printing_into_a_pipe():
+        console = ConsoleListener()
+        console(Message(level="info", text="x" * 100_000))
+        console.close()
+    assert "what nobody read in time is left out here" in capsys.readouterr().err
+
+
+def test_after_a_reader_that_left_nothing_else_that_prints_fails():
+    with printing_into_a_pipe() as reader:
+        console = ConsoleListener()
+        reader.close()
+        console(Message(level="info", text="one"))
+        print("another", flush=True)

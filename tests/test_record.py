@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, StageProgress, from_json, to_json
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import COLUMNS, Recorder
-from noodle_tui.run_folder import Follower, read_state
+from noodle_tui.run_folder import Follower, read_config, read_state
 
 
 def started(resumed_at: int = 0) -> RunStarted:
@@ -163,11 +164,12 @@ def test_a_disk_that_is_full_from_the_start(tmp_path: Path) -> None:
     said: list[Event] = []
     emit = Fanout([said.append])
     emit.add(Recorder(tmp_path, emit))
+    config = {"namestr": "a run"}
     with full_disk():
-        emit(started())
+        emit(replace(started(), config=config))
         emit(epoch(1))
     emit(epoch(2))
-    assert epochs_in(tmp_path) == ["1", "2"]
+    assert epochs_in(tmp_path) == ["1", "2"] and read_config(tmp_path) == config
     assert len([e for e in said if isinstance(e, Message)]) == 1
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.rejig import apply_rejig, plan_in_words, read_manifest, rejig_options, undo_rejig
+from noodle_tui.rejig.disk import locked, same_photo
 
 
 @pytest.fixture
@@ -454,3 +455,35 @@ def test_a_data_folder_that_is_ones_own_stays_closed_to_others(stimuli, data):
     data.mkdir(mode=0o700)
     rejig(stimuli, data)
     assert data.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_lock_that_its_holder_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
+    lock, flock = tmp_path / ".classify.rejig-lock", fcntl.flock
+    lock.touch()
+
+    def late(handle: int, how: int) -> None:  # its holder ends between our open and our lock
+        monkeypatch.setattr(fcntl, "flock", flock)
+        lock.unlink()
+        flock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with locked(tmp_path / "classify"):
+        assert lock.exists()
+
+
+def test_a_lock_is_removed_while_it_is_held(tmp_path, monkeypatch):
+    """Later it could be another one's."""
+    lock, close, there = tmp_path / ".classify.rejig-lock", os.close, list[bool]()
+    with locked(tmp_path / "classify"):
+        monkeypatch.setattr(os, "close", lambda handle: (there.append(lock.exists()), close(handle)))
+    assert there == [False]
+
+
+def test_a_photo_that_changed_since_it_was_compared_is_compared_anew(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for content, same in ((b"1", True), (b"2", False)):
+        one.write_bytes(b"1")
+        other.write_bytes(content)
+        for file in (one, other):
+            os.utime(file, (1, 1))  # size and time are no witnesses
+        assert same_photo(str(one), str(other)) == same

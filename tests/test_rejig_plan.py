@@ -2,6 +2,8 @@
 
 import os
 import threading
+import unicodedata
+from hashlib import sha1
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from powerless import powerless
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.rejig import plan_in_words
 from noodle_tui.rejig.split import hold_out_people
+from noodle_tui.rejig.target_names import target_names
 
 
 @pytest.fixture
@@ -204,6 +207,50 @@ def test_folders_that_cant_be_used(stimuli, data, tmp_path):
     one = draw(tmp_path / "one" / "a_Sa_.jpg").parent
     draw(one / "b_Ha_.jpg")
     assert "only one photo of class happy" in error_of(make_plan, one, tmp_path / "d")
+
+
+def test_a_mount_point_is_refused(stimuli, data, monkeypatch):
+    data.mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda folder: folder == data)
+    assert "is a mount point" in error_of(make_plan, stimuli, data)
+
+
+def test_no_right_to_write_is_said_before_anything_is_moved_and_only_where_something_is_to_be_done(stimuli, tmp_path):
+    place = tmp_path / "place"
+    place.mkdir()
+    place.chmod(0o555)
+    assert "no right to write in" in powerless(lambda: error_of(make_plan, stimuli, place / "classify", mode="copy"))
+    place.chmod(0o755)
+    rejig(stimuli, place / "classify", mode="copy")
+    place.chmod(0o555)
+    assert powerless(lambda: make_plan(stimuli, place / "classify", mode="copy")).already_done
+    place.chmod(0o755)
+
+
+def test_a_link_that_leads_elsewhere_since_is_made_anew(stimuli, data, tmp_path):
+    plan = rejig(stimuli, data, mode="link")
+    link = data / plan.files[0].target
+    link.unlink()
+    link.symlink_to(draw(tmp_path / "other.jpg"))
+    again = make_plan(stimuli, data, mode="link")
+    assert (again.already_done, again.new) == (False, 1)
+
+
+def test_a_photo_that_was_removed_since_the_last_rejig_is_told(stimuli, data):
+    plan = rejig(stimuli, data, mode="copy")
+    for file in (Path(plan.files[0].source), data / plan.files[0].target):
+        file.unlink()
+    path = Path(plan.files[0].source).relative_to(stimuli).as_posix()
+    assert {one.path: one.reason for one in make_plan(stimuli, data, mode="copy").skipped} == {
+        path: "removed since the last rejig"}
+
+
+@pytest.mark.parametrize("paths", [
+    ["a/\N{LATIN SMALL LETTER E WITH ACUTE}.jpg", "b/e\N{COMBINING ACUTE ACCENT}.jpg"],  # one name on some disks
+    ["a/x.jpg", "b/x.jpg", f"c/x-{sha1(b'a/x.jpg').hexdigest()[:8]}.jpg"],
+])
+def test_names_that_some_disk_holds_for_the_same_are_kept_apart(paths):
+    assert len({unicodedata.normalize("NFC", name) for name in target_names(paths)}) == len(paths)
 
 
 def test_a_data_folder_that_was_made_from_other_stimuli_is_refused(stimuli, data, tmp_path):

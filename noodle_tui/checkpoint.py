@@ -167,12 +167,12 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def copied(tree: Any) -> Any:
-    """Nested dicts and lists with copies of their tensors."""
+    """Nested dicts with copies of their tensors."""
     if isinstance(tree, Tensor):
         return tree.detach().clone()
     if isinstance(tree, dict):
         return {key: copied(value) for key, value in tree.items()}
-    return [copied(value) for value in tree] if isinstance(tree, list) else tree
+    return tree
 
 
 def to_main_memory(tree: dict[Any, Any] | list[Any]) -> None:

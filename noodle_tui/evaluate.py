@@ -122,7 +122,7 @@ def evaluate(predictions: Sequence[Prediction], classes: Sequence[str]) -> Evalu
         roc_auc=roc_auc(predictions) if len(classes) == 2 else None,
         calibration_error=calibration_error(calibration),
         calibration=calibration,
-        worst=sorted(wrong, key=lambda p: (-p.confidence, p.path))[:MAX_WORST],
+        worst=sorted(wrong, key=lambda p: -p.confidence)[:MAX_WORST],
     )
 
 
@@ -231,9 +231,9 @@ def people_interval(predictions: Sequence[Prediction], seed: int = 42) -> tuple[
     import numpy as np
 
     people = _counts_by(predictions, lambda p: p.person)
-    if len(people) < 2 or sum(person.count for person in people) != len(predictions):
+    if sum(person.count for person in people) != len(predictions):
         return None
-    if len({person.accuracy for person in people}) == 1:  # resampling equal people gives an interval of no width
+    if len({person.accuracy for person in people}) < 2:  # resampling equal people gives an interval of no width
         return None
     correct = np.array([person.correct for person in people])
     count = np.array([person.count for person in people])

@@ -200,7 +200,7 @@ ENDINGS = (RunDone, RunStopped, RunFailed)
 def to_json(event: Event) -> str:
     """One line of JSON, "event" first. Numbers that JSON lacks (NaN, infinity) become null."""
     values = {key: _finite(value) for key, value in asdict(event).items()}
-    return json.dumps({"event": type(event).__name__, **values}, allow_nan=False, default=str)
+    return json.dumps({"event": type(event).__name__, **values}, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -144,8 +144,6 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
             if session.epoch < config.n_epochs:
                 session.changes += before.changes + before.other_terms(terms)
                 session.terms = terms
-            for group in session.optimizer.param_groups:
-                group.update(lr=config.lr, momentum=config.momentum)
         else:
             session.terms = terms
             session.weights_digest, session.origin = digest_of(config.weights), origin_of(config.weights)

@@ -113,6 +113,13 @@ def test_the_previous_one_is_kept(tmp_path: Path) -> None:
     assert "checkpoint.pt is missing; checkpoint.prev.pt" in warning
 
 
+def test_a_name_that_a_failed_save_left_does_not_keep_the_previous_one_away(tmp_path: Path) -> None:
+    (tmp_path / f"{PREVIOUS}.new").touch()
+    for steps in (1, 2):
+        save_session(tmp_path, session_content(trained(steps), {}))
+    assert sorted(f.name for f in tmp_path.iterdir()) == [PREVIOUS, CHECKPOINT]
+
+
 def damaged(content: bytes, offset: int) -> bytes:
     return content[:offset] + bytes([content[offset] ^ 0xFF]) + content[offset + 1:]
 

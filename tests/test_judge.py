@@ -1,7 +1,9 @@
 """What the report is told of a run, and the best weights before the validation images once more."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from test_fit import CPU, DATA, network
@@ -10,9 +12,9 @@ from noodle_tui.checkpoint import new_session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.distributed import ALONE
-from noodle_tui.errors import StopRun
+from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.job import Job
-from noodle_tui.judge import known_facts, predict_validation
+from noodle_tui.judge import judge, known_facts, predict_validation
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
 
@@ -34,3 +36,10 @@ def test_a_stop_is_seen_while_the_best_weights_are_judged() -> None:
 def test_the_report_has_the_options_by_which_the_photos_were_sorted_before() -> None:
     facts = known_facts(*job_and_data(val_fraction=0.3, split_by="person"), None)
     assert (facts.config["val_fraction"], facts.config["split_by"]) == (0.3, "person")
+
+
+def test_where_no_epoch_was_validated_that_is_said(tmp_path: Path) -> None:
+    """Of a checkpoint that was made up."""
+    job, loaded = job_and_data()
+    with pytest.raises(NoodleError, match="no epoch was validated"):
+        judge(job, loaded, known_facts(job, loaded, None), Mock(), tmp_path)

@@ -249,3 +249,12 @@ def test_a_record_that_is_a_link_or_a_pipe_is_not_written_through(name: str, tmp
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
+
+
+def test_a_pipe_that_somebody_reads_gets_no_record(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "events.jsonl")
+    reader = os.open(tmp_path / "events.jsonl", os.O_RDONLY | os.O_NONBLOCK)
+    said = recorded(tmp_path, started())
+    assert any(isinstance(event, Message) and "(not a plain file)" in event.text for event in said)
+    assert os.read(reader, 100) == b""
+    os.close(reader)

@@ -13,6 +13,7 @@ from powerless import powerless
 
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.rejig import plan_in_words
+from noodle_tui.rejig.scan import unreadable
 from noodle_tui.rejig.split import hold_out_people
 from noodle_tui.rejig.target_names import target_names
 
@@ -77,6 +78,13 @@ def test_what_is_skipped_and_why(stimuli, data, tmp_path):
     words = "\n".join(plan_in_words(plan))
     assert "left out: 11 files" in words
     assert "1 file, unreadable (the file is empty): zero_Sa_.jpg" in words
+
+
+@pytest.mark.parametrize("limit", [10, 50])  # of 80 pixels: Pillow refuses twice its limit by itself
+def test_a_photo_of_too_many_pixels_is_skipped(stimuli, data, monkeypatch, limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    path = draw(stimuli / "a_Sa_.jpg").name
+    assert "pixels" in unreadable(str(stimuli), [path], lambda: None, lambda done, total: None)[path]
 
 
 def test_what_nobody_has_the_right_to_read_is_skipped(stimuli, data):

@@ -131,12 +131,9 @@ class AppendFile:
     def _ends_torn(self) -> bool:
         try:
             with open_plain(self._path) as file:
-                file.seek(0, os.SEEK_END)
-                if file.tell() == 0:
-                    return False
                 file.seek(-1, os.SEEK_END)
                 return file.read(1) != b"\n"
-        except (OSError, ValueError):  # what is wrong with it is said when it is written
+        except (OSError, ValueError):  # it is empty; or what is wrong with it is said when it is written
             return False
 
 

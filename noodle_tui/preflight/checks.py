@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from noodle_tui import disk
 from noodle_tui.config import RunConfig, options
-from noodle_tui.errors import NoodleError, StopRun, one_line
+from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.model_card import origin_of, other_size
 from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
@@ -113,8 +113,6 @@ def _try(result: Preflight, option: str, look: Callable[[], Found]) -> tuple[Pre
     names that one or none, else at the first that it names."""
     try:
         return result, look()
-    except StopRun:
-        raise
     except (NoodleError, OSError, ImportError, RuntimeError) as error:  # torch speaks of drivers by RuntimeErrors
         text = one_line(error)
         flags = {o.flag: o.name for o in options()}

@@ -59,7 +59,6 @@ def _take_lock(path: Path, data_dir: Path) -> int:
             raise
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock), os.lstat(path)):
-                os.ftruncate(lock, 0)
                 os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
                 return lock
         os.close(lock)  # its last holder removed it between our open and our lock: try the new one

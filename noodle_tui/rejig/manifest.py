@@ -92,7 +92,7 @@ def load_manifest(data_dir: Path) -> Manifest | None:
     try:
         made = _read_options(options)
         stimuli = _stimuli_today(data_dir, made)
-        files = tuple(_read_rows(table, made["files"], made["stimuli"], stimuli))
+        files = tuple(_read_rows(table, made["stimuli"], stimuli))
         if len(files) != made["files"]:
             raise ValueError(f"{len(files)} rows where {JSON_NAME} says {made['files']}")
         if len({file.target for file in files}) < len(files) or len({file.source for file in files}) < len(files):
@@ -151,7 +151,7 @@ def _stimuli_today(data_dir: Path, made: dict[str, Any]) -> str:
     return seen_from_here if os.path.isdir(seen_from_here) else made["stimuli"]
 
 
-def _read_rows(table: Path, count: int, recorded: str, stimuli: str) -> Iterator[PlannedFile]:
+def _read_rows(table: Path, recorded: str, stimuli: str) -> Iterator[PlannedFile]:
     if table.is_symlink() or not table.is_file():
         raise ValueError("it is no regular file")
     if table.stat().st_size > MAX_TABLE:
@@ -161,8 +161,6 @@ def _read_rows(table: Path, count: int, recorded: str, stimuli: str) -> Iterator
         if next(rows, None) != COLUMNS:
             raise ValueError(f"its columns aren't {','.join(COLUMNS)}")
         for number, row in enumerate(rows, start=1):
-            if number > count:
-                raise ValueError(f"more rows than the {count} that {JSON_NAME} says")
             yield _read_row(row, number, recorded, stimuli)
 
 
@@ -176,7 +174,7 @@ def _read_row(row: list[str], number: int, recorded: str, stimuli: str) -> Plann
     relative = source.removeprefix(recorded + "/")
     if relative == source or not _plain(relative.split("/")):
         raise ValueError(f"row {number}: source {source[:100]!r} is not inside the stimuli {recorded[:100]!r}")
-    if level and not (level.isascii() and level.isdigit()):
+    if level and not level.isdigit():
         raise ValueError(f"row {number}: level {level[:20]!r} is not a whole number")
     return PlannedFile(f"{stimuli}/{relative}", target, label, split, person or None, int(level) if level else None)
 

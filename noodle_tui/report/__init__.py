@@ -25,7 +25,7 @@ def write_report(folder: Path, facts: RunFacts, evaluation: Evaluation, predicti
     """Write predictions.csv, report.json and report.md, each whole or not at all. OSError when the disk refuses."""
     files = {
         "predictions.csv": predictions_csv(facts.classes, predictions),
-        "report.json": json.dumps(report_of(facts, evaluation).model_dump(), indent=1, allow_nan=False) + "\n",
+        "report.json": json.dumps(report_of(facts, evaluation).model_dump(), indent=1) + "\n",
         "report.md": report_markdown(facts, evaluation),
     }
     for name, content in files.items():

@@ -9,7 +9,6 @@ from scipy import stats
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Count, Prediction, evaluate, people_interval
-from noodle_tui.stats import interval_in_words
 
 CLASSES = ["happy", "sad"]
 
@@ -173,11 +172,6 @@ def test_what_can_not_be_scored_is_said_in_one_line(predictions: list[Prediction
     with pytest.raises(NoodleError, match=word) as caught:
         evaluate(predictions, CLASSES)
     assert "\n" not in str(caught.value)
-
-
-def test_interval_in_words():
-    assert interval_in_words((0.7976, 0.9926)) == "0.80 to 0.99"
-    assert interval_in_words((0.9011, 0.9048)) == "0.901 to 0.905"
 
 
 def test_importing_is_light():

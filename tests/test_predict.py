@@ -55,6 +55,7 @@ def test_a_folder_that_can_not_be_listed_is_not_passed_over(tmp_path: Path) -> N
     (tmp_path / "closed").mkdir(mode=0)
     with pytest.raises(NoodleError, match="closed: this folder can't be listed"):
         powerless(lambda: list(image_files([tmp_path])))
+    (tmp_path / "closed").chmod(0o700)
 
 
 def test_the_model_that_is_named_is_the_one_that_answers(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:

@@ -377,8 +377,9 @@ def its_photo(data: Path) -> tuple[Path, Path]:
     return data / file.target, Path(file.source)
 
 
-@pytest.mark.parametrize("mode", ["move", "copy", "link"])
-@pytest.mark.parametrize("other", ["a file", "a folder", "a link"])
+@pytest.mark.parametrize(("mode", "other"), [
+    ("link", "a file"), ("move", "a folder"), ("copy", "a folder"), ("link", "a folder"), ("move", "a link"), ("copy", "a link"),
+])
 def test_an_undo_leaves_what_is_no_longer_what_rejig_made(stimuli, data, mode, other):
     rejig(stimuli, data, mode=mode)
     photo, _ = its_photo(data)
@@ -390,8 +391,7 @@ def test_an_undo_leaves_what_is_no_longer_what_rejig_made(stimuli, data, mode, o
     else:
         photo.symlink_to("mine")
     undo_rejig(data)
-    ours = (other == "a link") == (mode == "link") and other != "a folder"
-    assert os.path.lexists(photo) != ours
+    assert os.path.lexists(photo)
 
 
 def test_an_undo_keeps_the_only_copy_where_its_source_became_a_link_to_it(stimuli, data):

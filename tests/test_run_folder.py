@@ -346,7 +346,7 @@ def test_what_stands_at_a_files_place_is_neither_waited_for_nor_followed(what: s
     assert outside.read_text() == "{}" and outside.stat().st_mtime_ns == before
     held = len(os.listdir("/proc/self/fd"))
     assert Follower(folder).read() == []
-    assert len(os.listdir("/proc/self/fd")) == held, "and is closed again"
+    assert len(os.listdir("/proc/self/fd")) <= held, "and is closed again"
 
 
 def test_a_dangling_link_makes_no_file_elsewhere(tmp_path: Path) -> None:

@@ -19,7 +19,12 @@ def test_nothing_counted_is_nothing_known():
 
 def test_words():
     assert accuracy_in_words(23, 24) == "0.958 (23/24, 95% interval 0.80 to 0.99)"
-
-
     assert accuracy_in_words(0, 0) == "0.000 (0/0, 95% interval 0.00 to 1.00)"
-    assert [interval_in_words(i) for i in ((0.90, 0.96), (0.90, 0.94))] == ["0.90 to 0.96", "0.900 to 0.940"]
+
+
+@pytest.mark.parametrize(("interval", "words"), [
+    ((0.7976, 0.9926), "0.80 to 0.99"), ((0.90, 0.96), "0.90 to 0.96"), ((0.90, 0.94), "0.900 to 0.940"),
+    ((0.9011, 0.9048), "0.901 to 0.905"),
+])
+def test_a_narrow_interval_has_a_digit_more(interval, words):
+    assert interval_in_words(interval) == words

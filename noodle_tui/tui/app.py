@@ -11,7 +11,6 @@ import signal
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -52,8 +51,6 @@ TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still 
 # asyncio's own pool has 6 threads on two processors, and each screen that follows a run keeps one: a stop might never get one
 THREADS, THREAD_NAME = 64, "app"
 Place = tuple[Screen, Widget | None]  # where the user is: the screen, and what has the focus
-# What the keys do that Textual gives every screen: from widget to widget, say.
-TEXTUALS_OWN = {binding.action for binding in Screen.BINDINGS if isinstance(binding, Binding)}
 
 
 def _commands() -> "type[Commands]":
@@ -439,29 +436,12 @@ class NoodleApp(App[None]):
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """The palette: everything that the screen can do now, then every screen. Each title once."""
+        from noodle_tui.tui.palette import commands_anywhere, commands_of
+
         commands: dict[str, SystemCommand] = {}
-        for command in (*self._commands_of(screen), *self._commands_anywhere()):
+        for command in (*commands_of(self, screen), *commands_anywhere(self)):
             commands.setdefault(command.title, command)
         return commands.values()
-
-    def _commands_anywhere(self) -> Iterable[SystemCommand]:
-        yield SystemCommand("Setup", "The form: start a new run", self.home)
-        yield SystemCommand("Runs", "All runs of the save folder", self.action_runs)
-        if self.background is not None:
-            yield SystemCommand("Live", "The run that was started here", self.action_live)
-        yield SystemCommand("Theme", "Dark, light and other colours", self.action_change_theme)
-        yield SystemCommand("Quit", "Leave; a run that is going on may be left running", self.action_leave)
-
-    def _commands_of(self, screen: Screen) -> Iterable[SystemCommand]:
-        """What the keys of a screen do, and of its focused widget those in the footer: not each arrow and editing key."""
-        if isinstance(screen, ModalScreen):
-            return
-        in_footer_first = sorted(screen.active_bindings.values(), key=lambda active: not active.binding.show)
-        for node, binding, enabled, _ in in_footer_first:
-            is_listed = binding.show if node is not screen else binding.action not in TEXTUALS_OWN
-            if enabled and binding.description and is_listed and node is not self:  # Quit stands at the end
-                yield SystemCommand(binding.description, f"key {self.get_key_display(binding)}",
-                                    partial(self.call_later, self.run_action, binding.action, node))
 
     def action_runs(self) -> None:
         """All runs; from Live or Result those beside the one that is shown, which esc leads back to."""

@@ -81,12 +81,14 @@ def _be_nice() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-def end_process_with(run: BackgroundRun | None) -> None:
-    """See to it that this process ends soon after its run, even if a write to a dead terminal blocks the app's own way out."""
+def end_process_with(run: BackgroundRun | None, chore: threading.Thread | None = None) -> None:
+    """See to it that this process ends soon after its run and what is done to photos, even if a write to a dead terminal blocks
+    the app's own way out."""
 
     def wait() -> None:
-        if run is not None:
-            run.join()
+        for work in (run, chore):
+            if work is not None:
+                work.join()
         time.sleep(GRACE)
         os._exit(0)
 

@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from noodle_tui.errors import UsageError
 
 DATA, TRAINING, LOGGING = "Data", "Training", "Logging"
-MAX_NAME = 200  # bytes: a folder's name has 255, and the time is added
 LAST_CARD = 127  # torch counts GPUs in a signed byte
 DEFAULT_PERSON = r"(?:^|/)([^_/]+)_[^/]*$"  # 34/34M_Ne_to_Sa_C08.JPG: 34M
 
@@ -110,8 +109,6 @@ class RunConfig(BaseModel):
     def _check_namestr(cls, name: str) -> str:
         if not re.fullmatch(r"[^/\\\x00-\x1f]{1,100}", name) or name.startswith("."):
             raise ValueError("use 1 to 100 characters, no slash, not starting with a dot: it names a folder")
-        if len(name.encode("utf-8", "surrogateescape")) > MAX_NAME:
-            raise ValueError(f"its letters take more than {MAX_NAME} bytes, too many for a folder's name: use a shorter one")
         return name
 
 

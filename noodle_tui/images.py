@@ -27,6 +27,10 @@ class BadImage(Exception):
     """One image that can't be used; the text is the reason."""
 
 
+class NoPhoto(BadImage):
+    """An image that is sound, and no photo."""
+
+
 @cache
 def image_formats() -> tuple[str, ...]:
     """The formats, in Pillow's names, that `open_image` takes."""
@@ -80,18 +84,18 @@ def check_is_photo(image: Image.Image) -> None:
     """BadImage for what a photo can't be, by its header."""
     check_size(image.width, image.height)
     if image.format in ANIMATIONS and getattr(image, "is_animated", False):  # which of its pictures is meant, nobody says
-        raise BadImage("an animation, not a photo")
+        raise NoPhoto("an animation, not a photo")
 
 
 def check_size(width: int, height: int) -> None:
     """BadImage where there is nothing to see, or where decoding or resizing would fill the memory: Pillow itself refuses only
     twice its own limit."""
     if min(width, height) < MIN_SIDE:
-        raise BadImage(f"{width} x {height} pixels are too few")
+        raise NoPhoto(f"{width} x {height} pixels are too few")
     if width * height > (Image.MAX_IMAGE_PIXELS or math.inf):
         raise BadImage(f"{width} x {height} pixels are too many")
     if max(width, height) > MAX_ASPECT * min(width, height):
-        raise BadImage(f"{width} x {height} pixels: too narrow for a photo")
+        raise NoPhoto(f"{width} x {height} pixels: too narrow for a photo")
 
 
 def _silence_libtiff() -> None:

@@ -17,7 +17,7 @@ MOST_BYTES = 1_000_000
 
 
 class ModelCard(BaseModel):
-    """What model.json holds. Only what using the weights needs is asked of a card from somebody else."""
+    """What model.json holds. In a card from somebody else only what using the weights needs must be there."""
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 

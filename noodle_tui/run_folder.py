@@ -39,6 +39,8 @@ def make_run_folder(save_dir: Path, name: str) -> Path:
         except FileExistsError:
             continue
         except OSError as error:
+            if error.errno == errno.ENAMETOOLONG and len(os.fsencode(folder.name)) > 255:
+                raise NoodleError(f"--namestr {name}: too long for a folder's name; use a shorter one") from None
             raise NoodleError(f"--save-dir {save_dir}: no folder can be made there ({error.strerror})") from None
     raise NoodleError(f"--save-dir {save_dir}: no folder can be made there")
 

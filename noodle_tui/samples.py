@@ -156,8 +156,14 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
             folders.clear()
             continue
         seen.add((about.st_dev, about.st_ino))
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not _leads_up(parent, name))
         yield parent, list(folders), names
+
+
+def _leads_up(parent: str, name: str) -> bool:
+    """Whether a name in a folder is a link to that folder, or to one above it: other classes' photos would come along."""
+    place = os.path.join(parent, name)
+    return os.path.islink(place) and Path(os.path.realpath(parent)).is_relative_to(os.path.realpath(place))
 
 
 def _cannot_list(error: OSError) -> NoReturn:

@@ -184,6 +184,16 @@ def test_an_undo_does_not_remove_the_good_copy_of_a_source_that_was_spoiled(stim
     assert spoiled.stat().st_size > 0
 
 
+def test_a_copy_that_is_no_better_than_its_source_and_a_source_of_another_time_only_keep_nobody_from_an_undo(stimuli, data):
+    cut = stimuli / "34/34M_Ne_to_Sa_C03.JPG"
+    cut.write_bytes(cut.read_bytes()[:-5])  # its header is whole: it is sorted
+    plan = rejig(stimuli, data, mode="copy")
+    assert str(cut) in {file.source for file in plan.files}
+    cut.write_bytes(cut.read_bytes() + b" ")
+    os.utime(stimuli / "34/34M_Ne_to_Sa_C04.JPG")
+    assert undo_rejig(data) == len(plan.files)
+
+
 def test_a_photo_whose_source_was_spoiled_does_not_leave(stimuli, data):
     for number in range(4):
         draw(stimuli / f"{number}_An_.jpg")

@@ -381,3 +381,8 @@ def test_a_runs_paths_lead_to_the_same_files_from_everywhere(tmp_path: Path, mon
     assert options_today(config, *then, Path("moved/weights/run"))["data_dir"] == "moved/photos"
     assert path_today("photos", "", "", Path("moved/weights/run")) == Path("photos"), "an older run doesn't say"
     assert path_today("here", str(tmp_path / "gone"), "weights/run", Path("moved/run")) == tmp_path / "gone" / "here"
+
+
+def test_a_name_that_is_too_long_for_a_folder_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(NoodleError, match=r"^--namestr .*: too long for a folder's name; use a shorter one$"):
+        make_run_folder(tmp_path, "\N{GRINNING FACE}" * 60)

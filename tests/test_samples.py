@@ -58,6 +58,7 @@ def test_photos_in_linked_folders_are_found_each_folder_once(tmp_path: Path) -> 
     (happy / "session2").symlink_to(tmp_path / "elsewhere")
     (happy / "session3").symlink_to(tmp_path / "elsewhere")
     (happy / "circle").symlink_to(happy)
+    (happy / "up").symlink_to(data_dir / "train")  # not by way of it: sad's photos would be happy ones
     _, samples = find_samples(data_dir, DEFAULT_PERSON)
     assert [s.name for s in samples["train"] if s.label == 0] == [
         "train/happy/01F_Ha_C01.JPG", "train/happy/session2/02F_Ha_C02.JPG"]

@@ -100,13 +100,15 @@ def by_reason(left_out: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
 
 def _trouble(path: str, whole: bool) -> str | None:
     """Why a file is no photo that PIL can identify (with `whole`: decode); None if it is."""
-    from noodle_tui.images import BadImage, open_photo
+    from noodle_tui.images import BadImage, NoPhoto, open_photo
 
     try:
         with open_photo(Path(path)) as image:
             if whole:
                 image.load()
             return None
+    except NoPhoto as other:
+        return str(other)
     except BadImage as bad:
         return f"{UNREADABLE} ({bad})"
     except MemoryError:

@@ -48,7 +48,8 @@ def _picked_up_otherwise(facts: RunFacts) -> str:
 
 
 def _unreadable(facts: RunFacts) -> str:
-    count = len(facts.skipped) + sum(n for reason, n in facts.left_out.items() if reason.startswith(UNREADABLE))
+    begins = (UNREADABLE, "image of too many")  # what was said of bombs earlier
+    count = len(facts.skipped) + sum(n for reason, n in facts.left_out.items() if reason.startswith(begins))
     return f"{number_of(count, 'file')} could not be read and took no part." if count else ""
 
 

@@ -182,7 +182,7 @@ class NoodleApp(App[None]):
         self.hung_up = True
         leave_terminal(self._terminal)
         leave_session()
-        end_process_with(self.background)
+        end_process_with(self.background, self.chore)
         self.exit()
 
     def stop_and_leave(self, reason: str) -> None:

@@ -3,6 +3,8 @@
 from textual import events
 from textual.widgets import Input
 
+from noodle_tui.tui.widgets.painting import CONTROLS
+
 # What each editing key does; enter is whoever asks for the line's.
 EDITING = {key: binding.action for binding in Input.BINDINGS for key in binding.key.split(",")  # type: ignore[union-attr]
            if binding.action != "submit"}  # type: ignore[union-attr]
@@ -20,7 +22,7 @@ class LineInput(Input):
 
     def _on_paste(self, event: events.Paste) -> None:
         """Input's own comes next: what it gets has no control codes, which no name of a file that is typed has."""
-        event.text = "".join(char for char in event.text if char.isprintable() or char in "\r\n")
+        event.text = event.text.translate({code: None for code in CONTROLS if chr(code) not in "\r\n"})
 
     def action_copy(self) -> None:
         """Copy what is selected; where nothing is, ctrl+c is what it is elsewhere: it says how to quit."""

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 from textual.widgets import Input
@@ -61,8 +62,9 @@ class OptionInput(LineInput):
         self._fit()
         self.call_after_refresh(self._show_end)
 
-    def on_focus(self) -> None:
-        self.before = self.value
+    def on_focus(self, event: events.Focus) -> None:
+        if not event.from_app_focus:  # the terminal's window was left meanwhile, not the field
+            self.before = self.value
 
     def action_restore(self) -> None:
         """Take back what was typed since the field got the focus."""

@@ -10,6 +10,7 @@ from textual.widgets import Input
 from textual.worker import get_current_worker
 from textual_autocomplete import AutoComplete, DropdownItem, PathAutoComplete, TargetState
 
+from noodle_tui.tui.widgets.painting import CONTROLS
 from noodle_tui.tui.words import home_in_full
 
 MOST = 500  # names of one folder: more can't be looked through
@@ -112,8 +113,13 @@ def list_folder(folder: Path, folders_only: bool) -> list[str]:
     """The names in a folder, folders first and with a slash, sorted without regard to case. OSError or ValueError if it can't
     be listed. Names with control codes, which a field can't hold, are left out."""
     with os.scandir(folder) as entries:
-        found = [(entry.name, entry.is_dir()) for entry in entries if entry.name.isprintable()]
+        found = [(entry.name, entry.is_dir()) for entry in entries if _can_be_typed(entry.name)]
     names = sorted((name + "/" for name, is_folder in found if is_folder), key=str.lower)
     if not folders_only:
         names += sorted((name for name, is_folder in found if not is_folder), key=str.lower)
     return names[:MOST]
+
+
+def _can_be_typed(name: str) -> bool:
+    """Not with control codes, or bytes that aren't UTF-8."""
+    return all(ord(char) not in CONTROLS and not "\ud800" <= char <= "\udfff" for char in name)

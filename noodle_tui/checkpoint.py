@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationErr
 from torch import Tensor, nn
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.errors import NoodleError, first_problem, one_line
 from noodle_tui.events import Clock, EpochDone
 from noodle_tui.model_card import Origin
 from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, working_folder
@@ -257,9 +257,10 @@ def _read(file: Path) -> Checkpoint:
         raise NoodleError(f"{file} is damaged or no checkpoint of this program ({type(error).__name__})") from None
     try:
         return Checkpoint.model_validate(content)
-    except (ValidationError, RecursionError) as error:
-        where = ".".join(map(str, error.errors()[0]["loc"])) if isinstance(error, ValidationError) else ""
-        raise NoodleError(f"{file}: not a checkpoint that this version can read ({where or 'its content'})") from None
+    except ValidationError as error:
+        raise NoodleError(f"{file}: not a checkpoint that this version can read ({first_problem(error)})") from None
+    except RecursionError:
+        raise NoodleError(f"{file}: not a checkpoint that this version can read (nested without end)") from None
 
 
 def restore(session: Session, stored: Checkpoint) -> None:

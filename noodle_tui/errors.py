@@ -1,6 +1,11 @@
 """Errors meant for people: one line that says what is wrong, with which value or file, and what to do."""
 
+from typing import TYPE_CHECKING
+
 from noodle_tui.names import printable
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 EXIT_STOPPED = 130  # the exit code of a run that was stopped on request, as after Ctrl-C in a shell
 
@@ -58,6 +63,12 @@ def full_memory_in_words(error: BaseException) -> str:
     """A line for people where an error says that memory is full; "" where it was something else."""
     whose = {"gpu": "the GPU's memory", "host": "this machine's memory", "": ""}[full_memory(error)]
     return whose and f"{whose} is full: try a smaller --batch-size or --input-size, or wait until others leave room"
+
+
+def first_problem(error: "ValidationError") -> str:
+    """The first thing that pydantic finds wrong: where, and what. Without the value: a file may hold anything."""
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
 
 
 def one_line(error: BaseException) -> str:

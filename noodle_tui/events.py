@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, Strict, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import from_json as parse_json
 
+from noodle_tui.errors import first_problem
 from noodle_tui.stats import wilson_interval
 
 STAGES = ("rejig", "decode", "weights", "train", "evaluate")  # in their order
@@ -28,7 +29,6 @@ EpochNumber = Annotated[Whole, Field(ge=1)]
 Flag = Annotated[bool, Strict()]
 Clock = Annotated[float, Strict(), Field(ge=0, le=LAST_TIME)]  # seconds since 1970
 Seconds = Annotated[float, Strict(), Field(ge=-LAST_TIME, le=LAST_TIME)]  # below 0 where the clock was set back meanwhile
-
 
 Number = Annotated[float, Strict(), Field(ge=-1e100, le=1e100)]
 
@@ -216,9 +216,7 @@ def from_json(line: str | bytes) -> Event:
             values = json.loads(line)
         event = _reader(values.pop("event")).validate_python(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        where = ".".join(str(part) for part in (error.title, *first["loc"]))
-        raise ValueError(f"not an event: {where}: {first['msg']}") from None
+        raise ValueError(f"not an event: {error.title}: {first_problem(error)}") from None
     except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
         raise ValueError(f"not an event: {str(error)[:100]}") from None
     if not _makes_sense(event):

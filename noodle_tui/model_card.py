@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from noodle_tui.errors import NoodleError
+from noodle_tui.errors import NoodleError, first_problem
 from noodle_tui.names import printable
 from noodle_tui.run_folder import CARD, MODEL
 
@@ -49,8 +49,7 @@ def read_card(file: Path) -> ModelCard:
             raise ValueError("it is too large")
         return ModelCard.model_validate(json.loads(file.read_bytes()))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+        reason = first_problem(error)
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or str(error)
     raise NoodleError(f"{file}: not a model card that can be used ({reason[:100]})")

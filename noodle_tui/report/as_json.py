@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError, mod
 
 from noodle_tui import __version__
 from noodle_tui.config import options
-from noodle_tui.errors import NoodleError
+from noodle_tui.errors import NoodleError, first_problem
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.names import printable
 from noodle_tui.report.distrust import what_to_distrust
@@ -242,8 +242,7 @@ def read_report(folder: Path) -> Report:
     try:
         return Report.model_validate(json.loads(read_plain_file(path, MAX_REPORT_BYTES)))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        reason = ".".join(str(part) for part in first["loc"]) + ": " + first["msg"]
+        reason = first_problem(error)
     except (ValueError, RecursionError) as error:
         reason = str(error)
     raise NoodleError(f"{printable(str(path))} is no report of a run: {printable(reason)[:200]}")

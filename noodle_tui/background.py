@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from noodle_tui.card import has_card, leave_card
@@ -81,14 +82,16 @@ def _be_nice() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-def end_process_with(run: BackgroundRun | None, chore: threading.Thread | None = None) -> None:
-    """See to it that this process ends soon after its run and what is done to photos, even if a write to a dead terminal blocks
-    the app's own way out."""
+def end_process_after(*joins: Callable[[], None]) -> None:
+    """See to it that this process ends soon after what still goes on in it, even if a write to a dead terminal blocks the app's
+    own way out.
+
+    joins  each waits for something, e.g. for a run
+    """
 
     def wait() -> None:
-        for work in (run, chore):
-            if work is not None:
-                work.join()
+        for join in joins:
+            join()
         time.sleep(GRACE)
         os._exit(0)
 

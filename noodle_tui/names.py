@@ -42,6 +42,6 @@ def as_argument(path: object) -> str:
 
 
 def number_of(count: int, noun: str) -> str:
-    """'1 person', '2 people', '3 images'"""
+    """'1 person', '2 people', '3,000 images'"""
     plural = {"person": "people"}.get(noun, f"{noun}s")
-    return f"{count} {noun if count == 1 else plural}"
+    return f"{count:,} {noun if count == 1 else plural}"

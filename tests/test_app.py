@@ -18,12 +18,13 @@ from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.errors import EXIT_STOPPED
+from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.setup import SetupScreen
-from noodle_tui.tui.widgets.dialogs import Question
+from noodle_tui.tui.widgets.dialogs import ChoiceDialog, Question
 from noodle_tui.tui.widgets.option_field import OptionInput
 
 SMALL = {"weights": "none", "device": "cpu"}
@@ -158,9 +159,11 @@ async def test_a_run_that_goes_on_is_shown_at_once(tmp_path: Path) -> None:
 async def test_sorting_is_said_done_once_and_not_left(monkeypatch: pytest.MonkeyPatch) -> None:
     sorted_now, calls = threading.Event(), []
 
-    def sort(config: RunConfig) -> str:
+    def sort(config: RunConfig, progress: Progress, check: Check) -> str:
         calls.append(config)
+        progress(1200, 5000)
         sorted_now.wait(30)
+        check()
         return "all are sorted"
 
     monkeypatch.setattr(chores, "rejig", sort)
@@ -168,24 +171,69 @@ async def test_sorting_is_said_done_once_and_not_left(monkeypatch: pytest.Monkey
     async with app.run_test(notifications=True) as pilot:
         app.post_message(SetupScreen.RejigOnly(RunConfig()))
         headline = app.setup.query_one("#headline", Static)
-        await until(pilot, lambda: "… sorting the photos" in str(headline.content))
+        await until(pilot, lambda: "… sorting the photos: 24%" in str(headline.content))
         app.post_message(SetupScreen.UndoRejig(Path("sorted"), Path("stimuli")))
         await until(pilot, lambda: said(app, "Still sorting the photos"))
-        app.clear_notifications()
         await pilot.press("ctrl+q")
-        await until(pilot, lambda: said(app, "Still sorting the photos"))
-        assert app.is_running
+        await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
+        await pilot.press("enter")  # the safe answer: let it finish
+        assert app.is_running and app.screen is app.setup
         sorted_now.set()
         await until(pilot, lambda: said(app, "all are sorted"))
-        await until(pilot, lambda: app.chore is not None and not app.chore.is_alive())
+        assert not app.at_work() and "sorting" not in str(headline.content)
         await pilot.press("ctrl+q")
     assert len(calls) == 1 and app._exit
+
+
+async def test_sorting_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, asked = threading.Event(), threading.Event()
+
+    def sort(config: RunConfig, progress: Progress, check: Check) -> str:
+        begun.set()
+        asked.wait(30)
+        check()
+        return "all are sorted"
+
+    monkeypatch.setattr(chores, "rejig", sort)
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test(notifications=True) as pilot:
+        app.post_message(SetupScreen.RejigOnly(RunConfig()))
+        await until(pilot, begun.is_set)
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
+        await pilot.press("s")
+        await until(pilot, lambda: app._exit)
+        asked.set()
+    assert app.chore is not None
+    app.chore.join()
+    assert app.chore.last_words.startswith("Stopped sorting the photos: every photo is whole")
+
+
+async def test_a_signal_while_photos_are_sorted_stops_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, asked = threading.Event(), threading.Event()
+
+    def undo(data_dir: Path, stimuli: Path, progress: Progress, check: Check) -> str:
+        begun.set()
+        asked.wait(30)
+        check()
+        return "all are back"
+
+    monkeypatch.setattr(chores, "undo", undo)
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test() as pilot:
+        app.post_message(SetupScreen.UndoRejig(Path("sorted"), Path("stimuli")))
+        await until(pilot, begun.is_set)
+        app.stop_and_leave("stopped by SIGTERM")
+        asked.set()
+    assert app.chore is not None and app.return_code == EXIT_STOPPED
+    app.chore.join()
+    assert app.chore.last_words.startswith("Stopped putting the photos back")
 
 
 async def test_what_is_typed_while_the_demo_is_drawn_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn, calls = threading.Event(), []
 
-    def draw() -> dict[str, Any]:
+    def draw(progress: Progress, check: Check) -> dict[str, Any]:
         calls.append(1)
         drawn.wait(30)
         return {"namestr": "demo"}

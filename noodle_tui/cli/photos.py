@@ -28,12 +28,13 @@ def rejig_command(
 
     config = make_config(given(values))
     if undo:
-        count = undo_rejig(config.data_dir, stimuli=config.stimuli, dry_run=dry_run)
+        with progress_bar("putting back") as progress:
+            count = undo_rejig(config.data_dir, stimuli=config.stimuli, progress=progress, dry_run=dry_run)
         if dry_run:
-            print(f"{count} photos would be taken out of {config.data_dir}, moved ones back to where they came from")
+            print(f"{count:,} photos would be taken out of {config.data_dir}, moved ones back to where they came from")
             print("nothing was changed (--dry-run)")
             return
-        print(f"{count} photos are taken out of {config.data_dir}; moved ones are back where they came from")
+        print(f"{count:,} photos are taken out of {config.data_dir}; moved ones are back where they came from")
         return
     with progress_bar("looking at the photos") as progress:
         plan = plan_for(config, progress=progress)
@@ -46,7 +47,7 @@ def rejig_command(
     else:
         with progress_bar("sorting") as progress:
             apply_rejig(plan, progress=progress)
-        print(f"done: {len(plan.files)} photos are in {config.data_dir}")
+        print(f"done: {len(plan.files):,} photos are in {config.data_dir}")
 
 
 @with_options(["debug"])
@@ -64,7 +65,7 @@ def demo_command(
     if not (values["data_dir"] / "train").is_dir():  # a second demo there goes on with the photos it has
         with progress_bar("drawing invented people") as progress:
             count = draw_stimuli(values["stimuli"], progress=progress)
-        print(f"{count} photos of invented people are in {values['stimuli']}")
+        print(f"{count:,} photos of invented people are in {values['stimuli']}")
     if draw_only:
         return
     if tui:

@@ -83,7 +83,7 @@ class Photos:
         low, high = wilson_interval(0.9 * count, count)
         few_people = 0 < people < FEW_PEOPLE
         of_people = f" of {number_of(people, 'person')}" if few_people else ""
-        text = f"on {count} validation photos{of_people} an accuracy of 0.90 is known as {low:.2f} to {high:.2f}"
+        text = f"on {count:,} validation photos{of_people} an accuracy of 0.90 is known as {low:.2f} to {high:.2f}"
         way_out = "hold out more" if count < sum(self.train) else "more people are needed" if few_people else "more are needed"
         if few_people:
             text += f" for {'this person' if people == 1 else 'these people'}, and hardly for others: {way_out}"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import as_argument, printable
-from noodle_tui.progress import Check, nothing
+from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words, locked, move_back, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
@@ -63,13 +63,15 @@ def recover_locked(data_dir: Path) -> None:
         _remove_if_empty(data_dir)
 
 
-def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = nothing, dry_run: bool = False) -> int:
+def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progress = nothing, check: Check = nothing,
+               dry_run: bool = False) -> int:
     """Put moved photos back to their sources, remove copies and links; returns how many photos were taken out. `dry_run`: only
     how many would be, if it can be done.
 
     Only what rejig made is touched: anything else in the data folder stays. Nothing is overwritten. `stimuli`, where
     given, must be the folder that the photos came from: a manifest from somebody else can't send them elsewhere.
-    `check` is called between files and may raise StopRun; a later undo goes on from there.
+    `progress` is called with (photos done, photos in all); `check` between files, and may raise StopRun; a later undo goes on
+    from there.
     Raises NoodleError: no manifest or a broken one, another stimuli folder, a new file stands at a photo's old place, a source
     that can't be read any more while its copy can.
     """
@@ -89,7 +91,7 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, check: Check = no
         refuse_spoiled_sources(data_dir, made, check)
         if dry_run:
             return len(made.files)
-        count = take_apart(data_dir, made, check=check)
+        count = take_apart(data_dir, made, progress=progress, check=check)
         _refuse_conflicts(data_dir, made)  # again: what came to stand at a source meanwhile was left alone
         os.unlink(data_dir / CSV_NAME)
         os.unlink(data_dir / JSON_NAME)
@@ -132,7 +134,8 @@ def _carry_over(folder: Path, place: Path) -> None:
     folder.rmdir()
 
 
-def take_apart(folder: Path, made: Manifest, *, kept: dict[str, str] | None = None, check: Check = nothing) -> int:
+def take_apart(folder: Path, made: Manifest, *, kept: dict[str, str] | None = None, progress: Progress = nothing,
+               check: Check = nothing) -> int:
     """Empty an arrangement of what rejig put there; returns how many photos that were.
 
     A photo that also stands at `kept[source]` (the new arrangement) is only unlinked here; one whose source is gone
@@ -141,8 +144,10 @@ def take_apart(folder: Path, made: Manifest, *, kept: dict[str, str] | None = No
     """
     refuse_links(folder, made)
     kept, ready, count = kept or {}, set[str](), 0
-    for file in made.files:
+    for done, file in enumerate(made.files, start=1):
         check()
+        if done % 100 == 0:
+            progress(done, len(made.files))
         photo = f"{folder}/{file.target}"
         found = _lstat(photo)
         if found is None or stat.S_ISLNK(found.st_mode) != (made.mode == "link") or stat.S_ISDIR(found.st_mode):

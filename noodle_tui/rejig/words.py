@@ -15,15 +15,15 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
     of_people = f" of {number_of(len(people), 'person')}" if people else ""
     verb = {"move": "moved", "copy": "copied", "link": "linked"}[plan.mode]
     lines = [
-        f"{len(plan.files)} photos{of_people} in {printable(str(plan.stimuli))}, "
+        f"{len(plan.files):,} photos{of_people} in {printable(str(plan.stimuli))}, "
         f"to be {verb} to {printable(str(plan.data_dir))}",
         *_table(plan),
     ]
     if plan.already_done:
         lines.append("nothing to do: the data folder is arranged so already")
     elif plan.before is not None:
-        lines.append(f"the data folder is re-arranged: {plan.new} new photos, {plan.leaving} leave it, {plan.switching} change "
-                     "between train and val")
+        lines.append(f"the data folder is re-arranged: {plan.new:,} new photos, {plan.leaving:,} leave it, "
+                     f"{plan.switching:,} change between train and val")
     if far := far_from_asked(plan.count("train"), plan.count("val"), plan.options["val_fraction"]):
         lines.append(f"! {far}")
     lines += _leak(plan, people)

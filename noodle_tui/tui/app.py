@@ -8,7 +8,6 @@ A run that is started here belongs to a `BackgroundRun`, not to the app: when th
 import asyncio
 import gc
 import signal
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +27,7 @@ from textual.worker import get_current_worker
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import EXIT_STOPPED, NoodleError, StopRun, one_line
 from noodle_tui.names import number_of, printable
+from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
@@ -74,20 +74,6 @@ class NoodleApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (too_small.WIDTH, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (too_small.HEIGHT, "-short"), (34, "-tall")]  # noqa: RUF012
 
-    class ChoreDone(Message):
-        """What a chore came to, in words."""
-
-        def __init__(self, text: str, failed: bool = False):
-            super().__init__()
-            self.text, self.failed = text, failed
-
-    class DemoDrawn(Message):
-        """The demo's photos are there: the options for a run on them."""
-
-        def __init__(self, values: dict[str, Any]):
-            super().__init__()
-            self.values = values
-
     def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, theme: str = "",
                  recall_last: bool = True):
         """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
@@ -95,10 +81,9 @@ class NoodleApp(App[None]):
         self.background: BackgroundRun | None = None  # the run that was started here last
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
         self.hung_up = False  # its terminal went away
-        self.chore: threading.Thread | None = None  # what is done to photos, or was last
-        self._doing = ""  # the chore in words
+        self.chore: chores.Chore | None = None  # what is done to photos, or was last
         self._demo: dict[str, Any] | None = None  # options of a drawn one that would have replaced what was typed
-        self.setup = SetupScreen(values, recall_last, self.is_busy)
+        self.setup = SetupScreen(values, recall_last, self.is_busy, self.at_work)
         self._first = first
         for one in THEMES:
             self.register_theme(one)
@@ -177,20 +162,21 @@ class NoodleApp(App[None]):
 
     def hang_up(self) -> None:
         """The terminal is gone: the app leaves, a run goes on."""
-        from noodle_tui.background import end_process_with
+        from noodle_tui.background import end_process_after
 
         self.hung_up = True
         leave_terminal(self._terminal)
         leave_session()
-        end_process_with(self.background, self.chore)
+        end_process_after(*(work.join for work in (self.background, self.chore) if work is not None))
         self.exit()
 
     def stop_and_leave(self, reason: str) -> None:
-        if self.background is not None and self.is_busy():
+        busy, at_work = self.is_busy(), self.at_work()
+        if self.background is not None and busy:
             self.background.control.stop(reason)
-            self.exit(return_code=EXIT_STOPPED)  # also where the run has ended before launch.py looks
-        else:
-            self.exit()
+        if self.chore is not None:
+            self.chore.stop()
+        self.exit(return_code=EXIT_STOPPED if busy or at_work else 0)  # also where that has ended before launch.py looks
 
     def _clear_toasts(self, screen: Screen) -> None:
         """What was said before is out of the way of a dialog's buttons."""
@@ -286,14 +272,15 @@ class NoodleApp(App[None]):
         self.start(message.config)
 
     def on_setup_screen_rejig_only(self, message: SetupScreen.RejigOnly) -> None:
-        self._begin("sorting the photos", lambda: self.ChoreDone(chores.rejig(message.config)))
+        self._begin("sorting the photos", lambda *hooks: chores.Done(chores.rejig(message.config, *hooks)))
 
     def on_setup_screen_undo_rejig(self, message: SetupScreen.UndoRejig) -> None:
-        self._begin("putting the photos back", lambda: self.ChoreDone(chores.undo(message.data_dir, message.stimuli)))
+        self._begin("putting the photos back",
+                    lambda *hooks: chores.Done(chores.undo(message.data_dir, message.stimuli, *hooks)))
 
     def on_setup_screen_demo(self) -> None:
         if self._demo is None:
-            self._begin("drawing invented people", lambda: self.DemoDrawn(chores.draw_demo()))
+            self._begin("drawing invented people", lambda *hooks: chores.DemoDrawn(chores.draw_demo(*hooks)))
         else:
             self._fill_in_demo(self._demo)
 
@@ -359,38 +346,29 @@ class NoodleApp(App[None]):
 
     # -- chores -------------------------------------------------------------------------------------------------------
 
-    def _begin(self, doing: str, do: Callable[[], Message]) -> None:
-        """Do something with photos, one thing at a time. In a thread of its own: launch.py lets it finish, whatever becomes of
-        the app."""
-        if self._says_at_work():
-            return
-        self._doing = doing
-        self.setup.say_at_work(doing)
-        self.chore = threading.Thread(target=self._do, args=(do,), name="chore")
-        self.chore.start()
+    def at_work(self) -> str:
+        """What is done to photos now, in words; "" for nothing."""
+        return self.chore.in_words() if self.chore is not None else ""
 
-    def _do(self, do: Callable[[], Message]) -> None:
-        try:
-            message = do()
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a chore is said; the app stays
-            message = self.ChoreDone(in_fields(one_line(error)), failed=True)
-        self.post_message(message)
-        self.call_later(self.setup.say_at_work, "")
+    def _begin(self, doing: str, do: Callable[[Progress, Check], Message]) -> None:
+        """Do something with photos, one thing at a time."""
+        if not self._says_at_work():
+            self.chore = chores.Chore(doing, do, self.post_message)
+            self.setup.look_at_app()
 
     def _says_at_work(self) -> bool:
-        """Whether a chore is under way; then that is said."""
-        at_work = self.chore is not None and self.chore.is_alive()
-        if at_work:
-            self.notify(f"Still {self._doing}: wait until that is done.", severity="warning")
-        return at_work
+        """Whether something is done to photos; then that is said."""
+        if at_work := self.at_work():
+            self.notify(f"Still {at_work}. ctrl+q can stop it.", severity="warning")
+        return bool(at_work)
 
-    def on_noodle_app_chore_done(self, message: ChoreDone) -> None:
-        failed = message.failed
-        self.notify(printable(message.text), severity="error" if failed else "information", timeout=10 if failed else 5,
-                    markup=False)
+    def on_done(self, message: chores.Done) -> None:
+        text, failed = message.text, message.failed
+        self.notify(in_fields(text) if failed else printable(text), severity="error" if failed else "information",
+                    timeout=10 if failed else 5, markup=False)
         self.setup.look_again()
 
-    def on_noodle_app_demo_drawn(self, message: DemoDrawn) -> None:
+    def on_demo_drawn(self, message: chores.DemoDrawn) -> None:
         if self.setup.is_new():
             self._demo = message.values
             self.notify("The demo is drawn: f4 fills the form in for it.")
@@ -410,9 +388,17 @@ class NoodleApp(App[None]):
 
     @work
     async def action_leave(self) -> None:
-        """Quit; with a run going on here, ask what becomes of it. Not while photos are on their way."""
-        if isinstance(self.screen, ChoiceDialog) or self._says_at_work():
+        """Quit. While photos are on their way, or a run goes on here, ask what becomes of that."""
+        if isinstance(self.screen, ChoiceDialog):
             return
+        if at_work := self.at_work():
+            answer = await self.push_screen_wait(ChoiceDialog(
+                "Photos are on their way", f"Still {at_work}.",
+                (("stay", "Let it finish", "esc"), ("stop", "Stop it, then quit", "s")),
+            ))
+            if answer != "stop" or self.chore is None:
+                return
+            self.chore.stop()
         if not self.is_busy():
             self.exit()
             return

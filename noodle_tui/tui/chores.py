@@ -1,27 +1,95 @@
 """What the app does besides training, in a thread: sort photos, put them back, draw a demo. No screen in here."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from textual.message import Message
+
 from noodle_tui.config import RunConfig
-from noodle_tui.errors import NoodleError
+from noodle_tui.errors import NoodleError, StopRun, one_line
 from noodle_tui.names import number_of
-from noodle_tui.progress import Check
+from noodle_tui.progress import Check, Progress
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.photos import Photos
 
 
-def rejig(config: RunConfig) -> str:
-    """Sort the stimuli into the data folder. NoodleError if that can't be done."""
+class Done(Message):
+    """What a chore came to, in words."""
+
+    def __init__(self, text: str, failed: bool = False):
+        super().__init__()
+        self.text, self.failed = text, failed
+
+
+class DemoDrawn(Message):
+    """The demo's photos are there: the options for a run on them."""
+
+    def __init__(self, values: dict[str, Any]):
+        super().__init__()
+        self.values = values
+
+
+class Chore:
+    """Something that is done to photos, in a thread of its own: launch.py lets it end, whatever becomes of the app."""
+
+    def __init__(self, doing: str, do: Callable[[Progress, Check], Message], tell: Callable[[Message], object]):
+        """Begins at once.
+
+        doing  in words, e.g. "sorting the photos"
+        do     the work; the Check that it gets raises StopRun once `stop` was called
+        tell   is called at the end, in the chore's thread, with what `do` returned, or a Done that says what kept it
+        """
+        self._doing, self._do, self._tell = doing, do, tell
+        self._so_far: tuple[int, int | None] = 0, None
+        self._at_work, self._to_stop = True, threading.Event()
+        self.last_words = ""  # of one that was stopped
+        self._thread = threading.Thread(target=self._work, name="chore")
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def stop(self) -> None:
+        """Have it end after the photo that it is at."""
+        self._to_stop.set()
+
+    def in_words(self) -> str:
+        """What is done now, and how far it is: "sorting the photos: 40%". "" when it is done."""
+        done, total = self._so_far
+        so_far = f": {done / total:.0%}" if total else ""
+        return f"{self._doing}{so_far}" if self._at_work else ""
+
+    def _work(self) -> None:
+        try:
+            message = self._do(self._progress, self._check)
+        except StopRun:
+            self.last_words = f"Stopped {self._doing}: every photo is whole, and it can be taken up again."
+            message = Done(self.last_words)
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong in a chore is said; the app stays
+            message = Done(one_line(error), failed=True)
+        self._at_work = False
+        self._tell(message)
+
+    def _progress(self, done: int, total: int | None) -> None:
+        self._so_far = done, total
+
+    def _check(self) -> None:
+        if self._to_stop.is_set():
+            raise StopRun
+
+
+def rejig(config: RunConfig, progress: Progress, check: Check) -> str:
+    """Sort the stimuli into the data folder. NoodleError if that can't be done. Looking at them is half of the progress."""
     from noodle_tui.rejig import apply_rejig, plan_for
 
-    plan = plan_for(config)
+    plan = plan_for(config, check, lambda done, total: progress(done, 2 * total if total else None))
     if plan.already_done:
         return f"{config.data_dir} is already as asked for; nothing was changed."
-    apply_rejig(plan)
+    apply_rejig(plan, progress=lambda done, total: progress((total or 0) + done, 2 * total if total else None), check=check)
     return f"{number_of(len(plan.files), 'photo')} sorted into {config.data_dir}."
 
 
@@ -44,11 +112,11 @@ def look_at_undo(data_dir: Path) -> Undo:
     return Undo(made.mode, Path(made.stimuli), len(made.files))
 
 
-def undo(data_dir: Path, stimuli: Path) -> str:
+def undo(data_dir: Path, stimuli: Path, progress: Progress, check: Check) -> str:
     """Put the photos back into `stimuli`. NoodleError if they came from elsewhere, or something is in their way."""
     from noodle_tui.rejig import undo_rejig
 
-    count = undo_rejig(data_dir, stimuli=stimuli)
+    count = undo_rejig(data_dir, stimuli=stimuli, progress=progress, check=check)
     return f"{number_of(count, 'photo')} taken out of {data_dir}; moved ones are back where they came from."
 
 
@@ -92,10 +160,10 @@ def is_demo(given: Mapping[str, Any]) -> bool:
     return {name: str(value) for name, value in given.items()} == wanted and stimuli.is_dir()
 
 
-def draw_demo() -> dict[str, Any]:
+def draw_demo(progress: Progress, check: Check) -> dict[str, Any]:
     """Draw invented people in a new folder; the options for a run on them."""
     from noodle_tui.demo import demo_config_values, draw_stimuli, new_demo_folder
 
     values = demo_config_values(new_demo_folder())
-    draw_stimuli(values["stimuli"])
+    draw_stimuli(values["stimuli"], progress=progress, check=check)
     return values

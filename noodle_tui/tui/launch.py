@@ -134,8 +134,16 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last and not values)
     app.run(mouse=mouse)
     run = app.background
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # what still goes on is stopped by them, and saved
-        signal.signal(number, lambda n, _: run and run.control.stop(f"stopped by {signal.Signals(n).name}"))
+
+    def stop(number: int, _: FrameType | None) -> None:
+        """What still goes on is stopped, and saved."""
+        if run is not None:
+            run.control.stop(f"stopped by {signal.Signals(number).name}")
+        if app.chore is not None:
+            app.chore.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, stop)
     if run is not None and run.control.stop_requested and (run.alive() or app.return_code == EXIT_STOPPED):
         run.join()
         print(_where_it_stands(run))
@@ -162,6 +170,8 @@ def _end(app: "NoodleApp", code: int) -> NoReturn:
 
     if app.chore is not None:
         app.chore.join()
+        if app.chore.last_words:
+            _say(sys.stdout, f"{app.chore.last_words}\n")
     end = time.monotonic() + PATIENCE
     for thread in threading.enumerate():
         if thread.name.startswith(THREAD_NAME):

@@ -49,7 +49,7 @@ if TYPE_CHECKING:  # see setup_panel.py
 CHORES = {"rejig_only", "undo_rejig", "demo"}  # what is done to photos, one at a time
 LOOK_AFTER = 0.3  # seconds without a change before the preflight looks anew
 FIRST_LOOK_AFTER = 0.05  # the screen is painted first
-LOOK_AT_RUN_EVERY = 1.0  # seconds between two looks whether a run goes on here
+LOOK_AT_APP_EVERY = 1.0  # seconds between two looks whether a run goes on here, and how far photos are
 
 
 class SetupScreen(Screen[None]):
@@ -90,13 +90,14 @@ class SetupScreen(Screen[None]):
         """The user wants to see a run on drawn people."""
 
     def __init__(
-        self, values: dict[str, Any] | None = None, recall_last: bool = True, is_busy: Callable[[], bool] = lambda: False
+        self, values: dict[str, Any] | None = None, recall_last: bool = True, is_busy: Callable[[], bool] = lambda: False,
+        at_work: Callable[[], str] = lambda: "",
     ):
         """values: given from outside (flags); they win over the last values of this working folder (`recall_last`). is_busy:
-        whether a run goes on in this app."""
+        whether a run goes on in this app. at_work: what is done to photos now, in words."""
         super().__init__()
         self._is_busy, self._was_busy = is_busy, False
-        self._doing = ""
+        self._at_work, self._was_at_work = at_work, ""
         here = working_folder()
         self.folder = Path(here)
         last, note = recall(self.folder) if recall_last and here else ({}, "")
@@ -121,7 +122,7 @@ class SetupScreen(Screen[None]):
         yield TooSmall()
 
     def on_mount(self) -> None:
-        self.set_interval(LOOK_AT_RUN_EVERY, self._look_at_run)
+        self.set_interval(LOOK_AT_APP_EVERY, self.look_at_app)
         self._show_values()
         self.call_after_refresh(self._complete)
 
@@ -137,21 +138,17 @@ class SetupScreen(Screen[None]):
         self.call_after_refresh(self._hint)  # it is as wide as it will be
         close_completions(self)
 
-    def _look_at_run(self) -> None:
-        if self._is_busy() != self._was_busy and self.is_current:
-            self._was_busy = not self._was_busy
+    def look_at_app(self) -> None:
+        """Show whether a run goes on here, and what is done to photos."""
+        now = self._is_busy(), self._at_work()
+        if now != (self._was_busy, self._was_at_work) and self.is_current:
+            self._was_busy, self._was_at_work = now
             self._paint()
 
     def on_screen_resume(self) -> None:
-        self._look_at_run()
+        self.look_at_app()
         if self.result is not None or self.panel.is_due:  # the user comes back: a run or a rejig may have changed the folders
             self.look_again()
-
-    def say_at_work(self, doing: str) -> None:
-        """Show what is done to photos meanwhile; "" when it is done."""
-        self._doing = doing
-        if self.is_mounted:
-            self._paint()
 
     # -- the form -----------------------------------------------------------------------------------------------------
 
@@ -218,6 +215,7 @@ class SetupScreen(Screen[None]):
 
     def look_again(self) -> None:
         """Look at folders, weights and device again: something outside of the form has changed."""
+        self.look_at_app()
         self.panel.outdate()
         self._look(wait=0.0)
 
@@ -243,8 +241,9 @@ class SetupScreen(Screen[None]):
         problems = self.values.problems
         self.panel.show(problems)
         possible = {name for name in MORE_BUTTONS if self.check_action(name, ())}
-        if self._doing:
-            self.query_one(Bar).show(Content.styled(f"… {self._doing}", "$accent bold"), {"start", *possible} - CHORES, "Start")
+        if self._was_at_work:
+            self.query_one(Bar).show(Content.styled(f"… {self._was_at_work}", "$accent bold"),
+                                     {"start", *possible} - CHORES, "Start")
         elif self._was_busy:
             self.query_one(Bar).show(setup_text.BUSY, {"start", *possible}, "To the run")
         else:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 from torchvision.transforms import functional as tv
 
-from noodle_tui import fit as fit_module
+from noodle_tui import forward as forward_module
 from noodle_tui import pixels as pixels_module
 from noodle_tui import step as step_module
 from noodle_tui.augment import GREY, crop_geometry, crop_padded_batch, plan_epoch
@@ -133,7 +133,7 @@ def test_nvjpeg_decodes_what_pillow_decodes_and_leaves_it_the_rest(tmp_path: Pat
     paths = [tmp_path / f"{i}.jpg" for i in range(150)]
     for i, path in enumerate(paths):
         mode = {40: "L", 90: "CMYK"}.get(i, "RGB")
-        soft.resize((200 + i, 300)).convert(mode).save(path, quality=90)
+        soft.resize((200 + i, 300)).convert(mode).save(path, quality=90, subsampling="4:2:0" if i % 2 else "4:4:4")
     paths[60].write_bytes(paths[60].read_bytes()[:2000])
     decode_batch = nvjpeg(torch.device("cuda", 0))
     assert decode_batch is not None
@@ -147,7 +147,8 @@ def test_nvjpeg_decodes_what_pillow_decodes_and_leaves_it_the_rest(tmp_path: Pat
         assert image.pixels.is_cuda == (i not in (40, 90))
         exact = decode_file(path)
         assert image.digest == exact.digest
-        assert (image.pixels.cpu().float() - exact.pixels.float()).abs().mean() < 1.5  # grey levels
+        difference = (image.pixels.cpu().float() - exact.pixels.float()).abs().mean()
+        assert difference < (4 if i % 2 else 1.5)  # grey levels; colour at half size is not smoothed by nvJPEG: 1.6 to 2.0
 
 
 def test_crops_and_graphs_have_streams_of_their_own() -> None:
@@ -206,7 +207,7 @@ def test_graphs_compute_what_eager_code_computes(
         return (resnet18(num_classes=2) if kind == "resnet18" else network()).to(memory_format=torch.channels_last)
 
     captured = fitted(device, PLACES[place](device), model=model())
-    for module in (step_module, fit_module):
+    for module in (step_module, forward_module):
         monkeypatch.setattr(module, "Captured", lambda work, graphs, rehearsal=None: work)
     assert_same(captured, fitted(device, PLACES[place](device), model=model()))
 

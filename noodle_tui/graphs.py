@@ -92,10 +92,12 @@ def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CU
     side.wait_stream(before)
     held = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UP):
-            work()
-    before.wait_stream(side)
+    try:
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP):
+                work()
+    finally:
+        before.wait_stream(side)  # also where it fails: what it has begun there is undone, and its memory taken again, here
     _check_room(device, torch.cuda.max_memory_allocated(device) - held)
     graph = torch.cuda.CUDAGraph()
     try:

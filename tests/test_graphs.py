@@ -2,7 +2,7 @@
 what a rehearsal trains is undone. The graphs themselves are tested where there is a GPU, in test_cuda.py."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -19,7 +19,7 @@ from noodle_tui.device import Device
 from noodle_tui.events import Event, Message
 from noodle_tui.fit import fit
 from noodle_tui.forward import plain_forward
-from noodle_tui.graphs import GraphRefused, Graphs, graphs_on, undone
+from noodle_tui.graphs import GraphRefused, Graphs, capture, graphs_on, undone
 from noodle_tui.pixels import PaddedStore
 from noodle_tui.step import Step, make_step
 
@@ -131,6 +131,33 @@ def test_a_rehearsal_that_fails_is_undone_too() -> None:
     with pytest.raises(torch.OutOfMemoryError):
         fail()
     assert all(torch.equal(a, b) for a, b in zip(state_of(session), before, strict=True))
+
+
+class FakeStream:
+    """A CUDA stream that notes what it has to wait for."""
+
+    def __init__(self) -> None:
+        self.waits: list[object] = []
+
+    def wait_stream(self, other: object) -> None:
+        self.waits.append(other)
+
+
+def test_training_waits_for_a_warm_up_that_fails_before_it_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    side, training = FakeStream(), FakeStream()
+    waits: list[list[object]] = []
+    monkeypatch.setattr("noodle_tui.graphs.side_stream", lambda device, purpose: side)
+    for name, value in {"current_device": 0, "current_stream": training, "memory_allocated": 0,
+                        "reset_peak_memory_stats": None, "stream": nullcontext()}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+
+    def fail() -> None:
+        waits.append([*training.waits])
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        capture(fail)
+    assert side.waits == [training] and waits == [[]] and training.waits == [side]
 
 
 def test_a_gpu_that_takes_no_graph_says_so_once_and_comes_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

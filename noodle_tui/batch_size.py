@@ -8,13 +8,14 @@ from torch import nn
 
 from noodle_tui.batches import make_batches
 from noodle_tui.card import holders_in_words, others_on_card
-from noodle_tui.checkpoint import Session, new_session
+from noodle_tui.checkpoint import Session, new_session, session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device, release_memory
 from noodle_tui.distributed import World
 from noodle_tui.errors import full_memory
-from noodle_tui.forward import EVAL_BATCH, predict_logits
+from noodle_tui.fit import snapshot
+from noodle_tui.forward import EVAL_BATCH, predict_logits, repeated_forward
 from noodle_tui.graphs import graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.step import make_step
@@ -63,7 +64,7 @@ def too_large(session: Session, data: Dataset, config: RunConfig, device: Device
 
 def trial(model: nn.Module, data: Dataset, config: RunConfig, device: Device) -> Fits:
     """A function that says whether an epoch in batches of that size fits into what is free of the GPU's memory, by doing with a
-    copy of `model` the kinds of step that are in it: a full batch, the last one, validation.
+    copy of `model` the kinds of step that are in it: a full batch, the last one, validation, the copies that are saved.
 
     That is beside what is there already (the pixels, the session), so its answer holds for the next start.
     """
@@ -96,7 +97,11 @@ def _rehearse(model: nn.Module, data: Dataset, config: RunConfig, device: Device
         whole, rest = divmod(len(split.samples), config.batch_size)
         if rest > 1:  # batch norm refuses a single small photo: a run in such batches says so before it begins
             step(batches.inputs(whole))
-        predict_logits(model, val_pixels[:EVAL_BATCH], device)
+        forward = repeated_forward(model, device, graphs)
+        for images in {len(part): part for part in val_pixels.split(EVAL_BATCH)}.values():  # one batch of each size
+            predict_logits(model, images, device, forward=forward)
+        kept = snapshot(model), session_content(session, {})  # the best weights, and what is on its way to the disk
         session.totals.cpu()  # when it has been done
+        del kept
     finally:
         batches.release()

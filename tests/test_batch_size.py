@@ -160,6 +160,21 @@ def test_what_fits_is_found_by_doing_the_kinds_of_step_of_an_epoch(room: int) ->
         assert model.seen[3:] == [5, -10]  # all batches are full
 
 
+def test_a_trial_has_each_size_of_validation_batch_and_room_for_what_is_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Hungry(20)
+    monkeypatch.setattr(batch_size, "EVAL_BATCH", 4)
+    assert trial(model, DATA, CONFIG, CPU)(5)
+    assert model.seen == [5, -4, -2]  # of 10 images
+
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    for name in ("snapshot", "session_content"):
+        with monkeypatch.context() as patch:
+            patch.setattr(batch_size, name, full)
+            assert not trial(model, DATA, CONFIG, CPU)(5)
+
+
 @pytest.mark.parametrize(("room", "said"), [
     (5, r"--batch-size 8: a step of training doesn't fit into the memory of a card of the test; the largest batch that fits "
         r"now is 5$"),

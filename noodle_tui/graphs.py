@@ -90,7 +90,8 @@ def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CU
     side = side_stream(device, "capture")
     assert side is not None
     side.wait_stream(before)
-    held = torch.cuda.memory_allocated(device)
+    torch.cuda.empty_cache()  # so that what is reserved from here on is what `work` takes
+    held = torch.cuda.memory_reserved(device)
     torch.cuda.reset_peak_memory_stats(device)
     try:
         with torch.cuda.stream(side):
@@ -98,7 +99,7 @@ def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CU
                 work()
     finally:
         before.wait_stream(side)  # also where it fails: what it has begun there is undone, and its memory taken again, here
-    _check_room(device, torch.cuda.max_memory_allocated(device) - held)
+    _check_room(device, torch.cuda.max_memory_reserved(device) - held)  # allocated is less: tensors lie in larger segments
     graph = torch.cuda.CUDAGraph()
     try:
         # thread_local: the saving thread's and other threads' CUDA calls go on meanwhile

@@ -143,13 +143,18 @@ class FakeStream:
         self.waits.append(other)
 
 
+def fake_cuda(monkeypatch: pytest.MonkeyPatch, side: FakeStream, training: FakeStream) -> None:
+    """Enough of torch.cuda for what comes before a capture."""
+    monkeypatch.setattr("noodle_tui.graphs.side_stream", lambda device, purpose: side)
+    for name, value in {"current_device": 0, "current_stream": training, "stream": nullcontext(), "empty_cache": None,
+                        "reset_peak_memory_stats": None, "memory_reserved": 200, "max_memory_reserved": 500}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+
+
 def test_training_waits_for_a_warm_up_that_fails_before_it_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     side, training = FakeStream(), FakeStream()
     waits: list[list[object]] = []
-    monkeypatch.setattr("noodle_tui.graphs.side_stream", lambda device, purpose: side)
-    for name, value in {"current_device": 0, "current_stream": training, "memory_allocated": 0,
-                        "reset_peak_memory_stats": None, "stream": nullcontext()}.items():
-        monkeypatch.setattr(torch.cuda, name, lambda *_, value=value: value)
+    fake_cuda(monkeypatch, side, training)
 
     def fail() -> None:
         waits.append([*training.waits])
@@ -158,6 +163,20 @@ def test_training_waits_for_a_warm_up_that_fails_before_it_is_undone(monkeypatch
     with pytest.raises(torch.OutOfMemoryError):
         capture(fail)
     assert side.waits == [training] and waits == [[]] and training.waits == [side]
+
+
+def test_before_a_capture_there_must_be_as_much_room_as_the_warm_up_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_cuda(monkeypatch, FakeStream(), FakeStream())
+    asked: list[int] = []
+
+    def full(device: torch.device, size: int) -> None:
+        asked.append(size)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("noodle_tui.graphs._check_room", full)
+    with pytest.raises(torch.OutOfMemoryError):
+        capture(lambda: None)
+    assert asked == [500 - 200]
 
 
 def test_a_gpu_that_takes_no_graph_says_so_once_and_comes_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,11 +139,15 @@ def new_session(model: nn.Module, lr: float, momentum: float, device: torch.devi
 def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint of the session holds: copies, which stay as they are while training goes on.
 
-    They lie where the session does, and on CUDA are under way when this returns; `to_main_memory` brings them home.
+    They lie where the session does, and on CUDA are under way when this returns; `to_main_memory` brings them home. Weights
+    that are the best ones are there once, under both names.
     """
+    # nothing changes the best weights in place: a better epoch brings others
+    best = None if session.best is None else {**vars(session.best), "weights": dict(session.best.weights)}
+    are_best = best is not None and (best["epoch"], 0) == (session.epoch, session.step)
     return {
         "version": VERSION,
-        "model": copied(session.model.state_dict()),
+        "model": best["weights"] if best is not None and are_best else copied(session.model.state_dict()),
         "optimizer": copied(session.optimizer.state_dict()),
         "fingerprint": session.fingerprint,
         "order": session.order,
@@ -158,8 +162,7 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "step": session.step,
         "seconds": session.seconds,
         "totals": session.totals.clone(),
-        # nothing changes the weights in place: a better epoch brings others
-        "best": None if session.best is None else {**vars(session.best), "weights": dict(session.best.weights)},
+        "best": best,
         "history": [asdict(event) for event in session.history],
         "config": config,
         "cwd": working_folder(),  # that its relative paths start from

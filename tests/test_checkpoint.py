@@ -85,6 +85,25 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert [f.name for f in tmp_path.iterdir()] == [CHECKPOINT]
 
 
+def test_weights_that_are_the_best_ones_are_written_once_and_come_back_as_two(tmp_path: Path) -> None:
+    before, after = trained(), fresh()
+    before.best = Best(2, 7, 8, 0.5, {name: value.clone() for name, value in before.model.state_dict().items()})
+    for step in (1, 0):  # within the next epoch the weights are others
+        before.step = step
+        save_session(tmp_path, session_content(before, {}))
+        with zipfile.ZipFile(tmp_path / CHECKPOINT) as archive:
+            tensors = sum("/data/" in name for name in archive.namelist())
+        n = len(before.model.state_dict())
+        assert tensors == len(before.optimizer.state) + 1 + (n if step == 0 else 2 * n)
+    restore(after, read_checkpoint(tmp_path)[0])
+    assert after.best is not None
+    assert_same(after.best.weights, before.best.weights)
+    assert_same(weights(after), weights(before))
+    for parameter in after.model.parameters():
+        parameter.data += 1
+    assert_same(after.best.weights, before.best.weights)
+
+
 def test_losses_are_summed_up_in_double_precision() -> None:
     assert fresh().totals.dtype == torch.float64
 

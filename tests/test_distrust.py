@@ -134,7 +134,7 @@ def test_classes_are_uneven_from_three_to_two_on(counts: list[int], uneven: bool
 
 def test_the_same_file_on_both_sides():
     [one] = doubts(*trustworthy(), twins=2)
-    assert one.startswith("2 of 1040 validation images are also in training, the same file byte for byte")
+    assert one.startswith("2 of 1,040 validation images are also in training, the same file byte for byte")
     assert " is also in training" in doubts(*trustworthy(), twins=1)[0]
 
 

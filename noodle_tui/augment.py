@@ -4,6 +4,7 @@ Every random choice is a function of (seed, epoch): nothing is carried along, so
 of a random generator, and the CPU and the GPU see the same crops.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -108,30 +109,38 @@ def crop_padded_batch(pixels: Tensor, geometry: Tensor, size: int, dtype: torch.
     levels off at most: the products are summed up in float32, but their factors are rounded.
     """
     n, height, colours, width = pixels.shape
-    weights = resize_weights(geometry, max(height, width), size, dtype)
-    rows, columns = weights[:, 0, :, :height], weights[:, 1, :, :width]
+    rows, columns = resize_weights(geometry, height, width, size, dtype)
     levels = torch.sub(pixels, float(GREY), out=torch.empty(pixels.shape, dtype=dtype, device=pixels.device))
     lower = torch.bmm(rows, levels.view(n, height, colours * width))
     small = torch.bmm(lower.view(n, size * colours, width), columns.transpose(1, 2))
     return small.view(n, size, colours, size).transpose(1, 2)
 
 
-def resize_weights(geometry: Tensor, n_in: int, n_out: int, dtype: torch.dtype) -> Tensor:
-    """Antialiased bilinear weights of `crop_geometry`'s crops, `dtype` [n, 2, n_out, n_in], for `n_in` pixels an axis.
+def resize_weights(geometry: Tensor, height: int, width: int, size: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Antialiased bilinear weights of `crop_geometry`'s crops: `dtype` [n, size, height] of rows, [n, size, width] of columns.
 
-    A triangle, cut at the crop's edges and normalised. Positions are float32; the large result is made in `dtype` and in few
-    passes, since each counts on a GPU.
+    A triangle, cut at the crop's edges and normalised. It is a few pixels wide: the weights of those are worked out in float32
+    and put in their places among zeros, since each pass over all pixels counts on a GPU.
     """
     first, end, per_pixel, centre, step = geometry[:, :, None].unbind(-1)  # [n, 2, 1] each
-    i = torch.arange(n_out, device=geometry.device, dtype=torch.float32)
-    j = torch.arange(n_in, device=geometry.device, dtype=torch.float32)
-    centres = torch.addcmul(centre, step, i)
-    # infinitely far from each centre where it isn't the crop's: no weight
-    positions = torch.where((j >= first) & (j < end), (j + 0.5) * per_pixel, torch.inf)
-    distance = torch.empty(*geometry.shape[:2], n_out, n_in, device=geometry.device, dtype=dtype)
-    torch.sub(positions[:, :, None], centres[..., None], out=distance).abs_()
-    weights = (1 - distance).clamp_(min=0)
-    return weights.div_(weights.sum(-1, keepdim=True, dtype=torch.float32))
+    n_taps = math.ceil(2 * max(height / size, width / size, 1)) + 2  # of the widest triangle, and one more at either end
+    centres = torch.addcmul(centre, step, torch.arange(size, device=geometry.device, dtype=torch.float32))
+    start = ((centres - 1) / per_pixel - 0.5).floor_().clamp_(min=0)  # [n, 2, size]
+    pixel = start[..., None] + torch.arange(n_taps, device=geometry.device, dtype=torch.float32)  # [n, 2, size, n_taps]
+    taps = 1 - ((pixel + 0.5) * per_pixel[..., None] - centres[..., None]).abs_()
+    taps = torch.where((pixel >= first[..., None]) & (pixel < end[..., None]), taps.clamp_(min=0), 0)
+    taps = taps.div_(taps.sum(-1, keepdim=True)).to(dtype)
+    pixel = pixel.long()
+    rows, columns = (_among_zeros(taps[:, axis], pixel[:, axis], n_in) for axis, n_in in enumerate((height, width)))
+    return rows, columns
+
+
+def _among_zeros(taps: Tensor, pixel: Tensor, n_in: int) -> Tensor:
+    """The weights [n, size, n_taps] of pixels (int64, as many) among those of `n_in` pixels: [n, size, n_in]. Pixels beyond
+    have weight 0."""
+    n, size, n_taps = taps.shape
+    room = -(-(n_in + n_taps) // 8) * 8  # also what GPUs multiply fastest
+    return torch.zeros(n, size, room, dtype=taps.dtype, device=taps.device).scatter_(2, pixel, taps)[:, :, :n_in]
 
 
 def central_square(image: Tensor, size: int) -> Tensor:

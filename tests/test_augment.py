@@ -142,6 +142,17 @@ def test_crops_by_matrix_products_are_torchvisions(dtype: torch.dtype, tolerance
         assert (crop - wanted).abs().max().item() < tolerance  # grey levels
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (3, 5), (900, 3), (2, 400)])
+def test_crops_by_matrix_products_of_tiny_and_narrow_images_are_torchvisions(height: int, width: int) -> None:
+    image = torch.from_numpy(noise(height, width, 3)).reshape(height, width, 3).permute(2, 0, 1)
+    plan = plan_epoch(5, 2, np.array([[height, width]] * 20))
+    padded = image.transpose(0, 1)[None].expand(20, -1, -1, -1).contiguous()
+    crops = crop_padded_batch(padded, torch.from_numpy(crop_geometry(plan.boxes, plan.flips, 64)), 64) + GREY
+    for crop, (top, left, h, w), flip in zip(crops, plan.boxes.tolist(), plan.flips, strict=True):
+        wanted = tv.resized_crop(image.float(), top, left, h, w, [64, 64], antialias=True)
+        assert (crop - (wanted.flip(-1) if flip else wanted)).abs().max().item() < 0.05
+
+
 @pytest.mark.parametrize("size", [32, 224])
 def test_crops_in_half_precision_of_large_noise_are_torchvisions(size: int) -> None:
     image = torch.from_numpy(noise(762, 562, 3)).permute(2, 0, 1)

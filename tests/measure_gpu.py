@@ -1,9 +1,9 @@
-"""All that wants a GPU, in one go of some seven minutes: the tests, exact resume, the bench's figures, a batch that is too
-large, several runs at once, and a run in the app. What is asked for stands beside what was found.
+"""All that wants a GPU, in some ten minutes: the bench's figures, a batch that is too large, several runs at once, the tests
+(exact resume is one of them), and a run in the app. What is asked for stands beside what was found.
 
     python tests/measure_gpu.py [PART…] [--device cuda] [--log FILE]
 
-PARTs: tests resume bench memory together app (all). Needs no network and, but for `app`, no Textual. Asks for an H100's
+PARTs: bench memory together tests app (all). Needs no network and, but for `app`, no Textual. Asks for an H100's
 figures; elsewhere they are only numbers to read. With `--device cpu` it shows that the script itself works, and no more.
 """
 
@@ -77,14 +77,6 @@ def tests(place: Place) -> Iterator[Row]:
     done = place.python("-m", "pytest", "tests/test_cuda.py", "-o", "addopts=", "-p", "no:cacheprovider", "-q", "-rfEs")
     last = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else "no output"
     yield Row("tests/test_cuda.py", "all pass", last.strip("= "), done.returncode == 0 and "passed" in last)
-
-
-def resume(place: Place) -> Iterator[Row]:
-    """A run killed and picked up, in both precisions."""
-    for precision in ("fp32", "bf16"):
-        done = place.noodle("verify-resume", "--device", place.device, "--precision", precision)
-        said = (done.stdout.strip() or done.stderr.strip()).splitlines()[-1]
-        yield Row(f"verify-resume, {precision}", "the same, bit for bit", said, done.returncode == 0)
 
 
 def bench(place: Place) -> Iterator[Row]:
@@ -199,7 +191,7 @@ async def _in_app(values: dict[str, Any]) -> tuple[str, str]:
 
 
 PARTS: dict[str, Callable[[Place], Iterator[Row]]] = {
-    "tests": tests, "resume": resume, "bench": bench, "memory": memory, "together": together, "app": app,
+    "bench": bench, "memory": memory, "together": together, "tests": tests, "app": app,
 }
 
 

@@ -20,6 +20,7 @@ from textual.widgets import Button, Input, Static
 from noodle_tui.config import RunConfig, options
 from noodle_tui.preflight.checks import Preflight
 from noodle_tui.preflight.photos import Photos
+from noodle_tui.remember import recall, remember
 from noodle_tui.tui import setup, setup_text
 from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup import SetupScreen
@@ -387,6 +388,32 @@ async def test_the_plan_stands_beside_the_form() -> None:
         assert "✓ ready" in text_of(screen, "#headline")
 
 
+async def test_all_that_is_to_mend_is_counted_at_once() -> None:
+    """A number that is none keeps nobody from hearing of a folder that isn't there."""
+    async with opened({**SMALL, "n_epochs": "-3", "batch_size": "24.5", "device": "gpu"}) as (pilot, screen, _):
+        await until(pilot, lambda: "4 things to mend" in text_of(screen, "#headline"))
+        assert set(screen.query_one(Form).problems) == {"n_epochs", "batch_size", "device", "data_dir"}
+        assert "Resources/classify/train is missing" in text_of(screen, "#facts")
+
+
+async def test_a_class_has_room_for_its_name() -> None:
+    values = {**SMALL, "rejig_data": True, "classes": "surprised=_Sa_, happy=_Ha_"}
+    async with opened(values) as (_, screen, _):
+        assert "surprised" in text_of(screen, "#facts")
+
+
+async def test_what_is_set_to_its_default_is_not_marked() -> None:
+    async with opened({**SMALL, "lr": "1e-3", "momentum": "0.8"}) as (_, screen, _):
+        assert "momentum" in screen.query_one(Form).given and "lr" not in screen.query_one(Form).given
+
+
+async def test_a_look_at_an_old_run_leaves_what_is_remembered(place: Path) -> None:
+    remember({"n_epochs": "7"}, place)
+    async with opened({**SMALL, "load_dir": "weights/old"}) as (pilot, screen, _):
+        await until(pilot, lambda: "load_dir" in screen.query_one(Form).problems)
+    assert recall(place) == ({"n_epochs": "7"}, "")
+
+
 async def test_what_the_look_finds_wrong_keeps_start_away() -> None:
     async with opened() as (pilot, screen, app):
         assert "Resources/classify/train is missing: sort photos into it with rejig data" in text_of(screen, "#facts")
@@ -723,10 +750,32 @@ async def test_the_list_of_names_takes_keys_that_come_all_at_once(place: Path) -
     async with opened() as (pilot, screen, _):
         await type_in(pilot, screen, "stimuli", "Re")
         await until(pilot, lambda: bool(screen.query_one(PathCompletion).display))
-        burst(pilot, "s", "down", "down", "up", "tab", "tab", "tab", "d")
+        burst(pilot, "s", "down", "down", "down", "up", "tab", "tab", "tab", "d")
         await pilot.pause(0.2)
         assert editor(screen, "stimuli").value == "Resources2/"
         assert editor(screen, "data_dir").value == "d"
+
+
+async def test_a_new_name_is_not_replaced_by_one_that_is_there(place: Path) -> None:
+    for name in ("my_sorted_2025", "sorted_2024", "a_new_one_without_end"):
+        (place / name).mkdir()
+    async with opened() as (pilot, screen, _):
+        await type_in(pilot, screen, "data_dir", "sorted")
+        completion = editor(screen, "data_dir").completion
+        assert completion is not None
+        await until(pilot, lambda: bool(completion.display))
+        assert [str(option.prompt) for option in completion.option_list.options] == ["sorted_2024/"], "begins so"
+        await pilot.press("enter")
+        assert screen.given["data_dir"] == "sorted"
+        assert screen.focused is not editor(screen, "data_dir") and not completion.display
+        await type_in(pilot, screen, "data_dir", "sorted")
+        await until(pilot, lambda: bool(completion.display))
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert screen.given["data_dir"] == "sorted_2024"
+        await type_in(pilot, screen, "weights", "none")
+        await pilot.pause(0.3)
+        assert not any(completion.display for completion in screen.query(PathCompletion))
 
 
 async def test_no_list_of_names_opens_unless_she_types(place: Path) -> None:
@@ -770,10 +819,22 @@ async def test_a_folder_is_picked_in_a_window(place: Path) -> None:
         editor(screen, "stimuli").focus()
         await pilot.press("ctrl+o")
         await until(pilot, lambda: pilot.app.screen is not screen)
-        await until(pilot, lambda: "space takes this folder" in shown(pilot))
-        await pilot.press("space")
+        await until(pilot, lambda: "space takes it" in shown(pilot) and "../" in shown(pilot))
+        await pilot.press("space")  # with the way up marked: the folder that is listed
         await until(pilot, lambda: pilot.app.screen is screen)
         assert editor(screen, "stimuli").value == "Resources/stimuli"
+
+
+async def test_the_marked_folder_is_taken_and_letters_lead_to_it(place: Path) -> None:
+    for name in ("anna", "bert", "berta", "a_name_without_size_and_date_beside_it_that_is_shown_whole"):
+        (place / name).mkdir()
+    async with opened() as (pilot, screen, _):
+        await type_in(pilot, screen, "data_dir", "nowhere")
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: "a_name_without_size_and_date_beside_it_that_is_shown_whole/" in shown(pilot))
+        await pilot.press("b", "b", "space")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert editor(screen, "data_dir").value == "berta"
 
 
 async def test_a_working_folder_that_was_removed_ends_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

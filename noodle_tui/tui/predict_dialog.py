@@ -64,7 +64,7 @@ class PredictDialog(ModalScreen[None]):
             yield path
             yield Static(id="predict-note")
             yield PickList(id="predict-answers")
-        yield PathCompletion(path, folders_only=False, enter_takes=False)
+        yield PathCompletion(path, folders_only=False)
 
     def on_resize(self) -> None:
         self.query_one(PathCompletion).close()

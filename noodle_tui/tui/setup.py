@@ -198,13 +198,16 @@ class SetupScreen(Screen[None]):
     def _changed(self) -> None:
         """Check the form now; look at what it asks for a moment later."""
         self.values.check()
-        self._mark(self.values.problems)
+        self._mark()
         self._hint()
         self._start_wanted = False
         self._look(wait=LOOK_AFTER if self.result else FIRST_LOOK_AFTER)
 
-    def _mark(self, problems: dict[str, str]) -> None:
-        self.form.mark(self.values.given, {name: without_flag(text) for name, text in problems.items()})
+    def _mark(self, found: "Preflight | None" = None) -> None:
+        """Mark what is set, and what is wrong: as typed, and as was found."""
+        problems = {finding.option: finding.text for finding in found.errors if finding.option} if found else {}
+        problems |= self.values.problems
+        self.form.mark(self.values.changed, {name: without_flag(text) for name, text in problems.items()})
 
     # -- from the form to what will happen ----------------------------------------------------------------------------
 
@@ -220,7 +223,10 @@ class SetupScreen(Screen[None]):
         self._look(wait=0.0)
 
     def _look(self, wait: float) -> None:
-        self.panel.look_at(self.values.config, self.values.given, wait)
+        values = self.values
+        # not those that go on with an old run, and none that could not be used: else the next new run would begin with them
+        to_remember = values.given if values.config is not None and values.config.load_dir is None else None
+        self.panel.look_at(values.rest, to_remember, wait)
         self._paint()
 
     def on_panel_looked(self, message: Panel.Looked) -> None:
@@ -230,7 +236,7 @@ class SetupScreen(Screen[None]):
         if self.panel.is_settled:
             if self.values.rest_on(message.result):
                 self._show_values()
-            self._mark({finding.option: finding.text for finding in message.result.errors if finding.option})
+            self._mark(message.result)
         self._paint()
         if self.panel.is_settled and self._start_wanted:
             self._start()
@@ -339,7 +345,7 @@ class SetupScreen(Screen[None]):
     def _go_to_what_is_wrong(self) -> None:
         self.panel.scroll_home(animate=False)
         troubles = [finding.option for finding in self.result.errors] if self.result else []
-        for name in self.values.problems or troubles:
+        for name in (*self.values.problems, *troubles):
             if name in self.form.editors:
                 self.form.editors[name].focus()
                 break

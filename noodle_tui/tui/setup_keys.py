@@ -25,12 +25,13 @@ BINDINGS = (
 KEYS = (
     ("The form", (("tab ↑ ↓", "from field to field (enter goes on, too)"), ("← → space", "choose"),
                   ("typing", "replaces what a field holds; after → or end it goes on from that, or from a faint default"),
-                  ("^o", "browse for a folder or a file"), ("empty", "a field without text means its default"))),
+                  ("^o", "browse for a folder or a file"), ("empty", "a field without text means its default"),
+                  ("• ✗", "set here, to something else than the default; to be mended"))),
     ("What to do", (("^r", "start; while a run goes on in this app: to that"),
                     ("f2", "only sort the photos (rejig)"), ("f3", "put sorted photos back"),
                     ("f4", "demo: draw people who don't exist, fill the form in for them"), ("f5", "the runs in save dir"),
                     ("f6", "this form as a command line and as a Slurm script"), ("f7", "sample photos, here in the terminal"),
                     ("f8", "all options back to their defaults"), ("f9", "look at folders and device again"),
                     ("page ↑ ↓", "scroll what will happen"))),
-    ("Anywhere", ANYWHERE),
+    ("Anywhere", tuple((key.removeprefix("? "), text) for key, text in ANYWHERE)),  # in a field ? is typed
 )  # fmt: skip

@@ -82,10 +82,11 @@ class Panel(Vertical):
         """Something outside of the form may have changed: folders, weights, the device."""
         self._looked_at = 0.0
 
-    def look_at(self, config: RunConfig | None, given: Mapping[str, Any], wait: float) -> None:
+    def look_at(self, config: RunConfig | None, to_remember: Mapping[str, Any] | None, wait: float) -> None:
         """Look up what `config` would do, in `wait` seconds if nothing else is asked for until then.
 
-        What was found before is about an earlier form now. config: None while the form has problems; given: its raw values
+        What was found before is about an earlier form now. config: None where nothing can be said; to_remember: the form's raw
+        values, for the next time
         """
         if self._timer is not None:
             self._timer.stop()
@@ -93,25 +94,26 @@ class Panel(Vertical):
         self.is_settled = False
         if config is None:
             return
-        start = partial(self._start_look, config, dict(given))
+        start = partial(self._start_look, config, None if to_remember is None else dict(to_remember))
         self._timer = self.set_timer(wait, start) if wait else None
         if not wait:
             start()
 
-    def _start_look(self, config: RunConfig, given: dict[str, Any]) -> None:
+    def _start_look(self, config: RunConfig, to_remember: dict[str, Any] | None) -> None:
         self.is_due = not self.screen.is_current  # nobody waits for the answer
         if not self.is_due:
-            self._look(self.number, config, given, self.result if self.is_fresh else None)
+            self._look(self.number, config, to_remember, self.result if self.is_fresh else None)
 
     @work(thread=True, exclusive=True, group="look")
-    def _look(self, number: int, config: RunConfig, given: dict[str, Any], before: "Preflight | None") -> None:
+    def _look(self, number: int, config: RunConfig, to_remember: dict[str, Any] | None, before: "Preflight | None") -> None:
         """In a thread: it only posts messages. The next look cancels it."""
         from noodle_tui.preflight.checks import preflight
 
         worker = get_current_worker()
         note = ""
         try:
-            remember(given, self._folder)
+            if to_remember is not None:
+                remember(to_remember, self._folder)
         except OSError as error:
             note = f"these values can't be remembered ({error.strerror})"
 
@@ -184,7 +186,7 @@ class Panel(Vertical):
     def headline(self, problems: Mapping[str, str], start_wanted: bool) -> Content:
         """One line: can it start?"""
         found = self.result if self.is_settled or self.is_waiting else None
-        return setup_text.headline(found, list(problems.values()), start_wanted)
+        return setup_text.headline(found, problems, start_wanted)
 
     def toggle_photos(self) -> None:
         """Show sample photos of each class, or hide them."""

@@ -1,9 +1,10 @@
 """The words of "What will happen": from a preflight to lines of text. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from noodle_tui.config import RunConfig
@@ -22,9 +23,9 @@ WAITING = "being looked up …"
 BUSY = Content.assemble(("● a run goes on in this app", "$success bold"), ("  f6 has the command for another", "$quiet"))
 
 
-def headline(result: "Preflight | None", problems: Sequence[str], wanted: bool) -> Content:
-    """One line above all: can it start? `problems`: of the form itself; `wanted`: Start was pressed and waits."""
-    errors = len(problems) + (len(result.errors) if result and not problems else 0)
+def headline(result: "Preflight | None", problems: Collection[str], wanted: bool) -> Content:
+    """One line above all: can it start? `problems`: options of the form itself; `wanted`: Start was pressed and waits."""
+    errors = len(problems) + sum(finding.level == "error" for finding in _findings(result, problems))
     if errors:
         return Content.styled(f"✗ {number_of(errors, 'thing')} to mend before Start", "$error bold")
     if result is None or result.waiting_for:
@@ -32,6 +33,11 @@ def headline(result: "Preflight | None", problems: Sequence[str], wanted: bool) 
         return Content.styled(f"○ starts when checked: {what} …" if wanted else f"○ {what} …", "$quiet")
     text = Content.styled("✓ ready", "$success bold")
     return Content.assemble(text, ("  " + time_in_words(result), "$foreground")) if result.cost else text
+
+
+def _findings(result: "Preflight | None", problems: Collection[str]) -> list[Finding]:
+    """What was found, but for what was taken in the place of an option that has a problem."""
+    return [finding for finding in result.findings if finding.option not in problems] if result else []
 
 
 def time_in_words(result: "Preflight") -> str:
@@ -49,21 +55,21 @@ def time_in_words(result: "Preflight") -> str:
 def panel(result: "Preflight | None", problems: Sequence[tuple[str, str]], notes: Sequence[str], width: int) -> Content:
     """Everything of the panel but its headline: what to mend, what to weigh, then what will be.
 
-    problems  (option, what is wrong with it) of the form: then nothing was looked up, and what was before is not shown
+    problems  (option, what is wrong with it) of the form: what was looked up is about the others
     notes     things to know about the form
     width     cells that a line may have
     """
     lines: list[Content] = []
     for option, text in problems:
         lines += _finding(Finding("error", option, text), width)
-    findings = [] if problems or result is None else list(result.findings)
+    findings = _findings(result, [option for option, _ in problems])
     for level in ("error", "warning"):
         for finding in findings:
             if finding.level == level:
                 lines += _finding(finding, width)
     if lines:
         lines.append(Content(""))
-    if result is not None and not problems:
+    if result is not None:
         lines += _facts(result, width)
     small = [*notes, *(in_fields(f.text) for f in findings if f.level == "info")]
     if findings and result is not None and result.photos is None and result.config.load_dir is None:
@@ -108,15 +114,16 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
     lines = _hanging(Content.styled(f"{'photos':<{LABEL}}", "$quiet"),
                      Content.assemble((f"{total:,}", "bold"), f"{of_people} in {_place(where, width)}"), width)
     names = [*photos.classes, "all"]
-    name_width = min(max(len("people"), *(len(name) for name in names)), max(width - LABEL - 16, 4))
+    train_width, val_width = (max(len(f"{sum(counts):,}"), 5) + 2 for counts in (photos.train, photos.val))
+    name_width = min(max(len("people"), *map(cell_len, names)), max(width - LABEL - train_width - val_width, 4))
     rows = [*zip(photos.train, photos.val, strict=True), (sum(photos.train), sum(photos.val))]
-    lines.append(Content.styled(f"{'':<{LABEL}}{'':<{name_width}}{'train':>8}{'val':>7}", "$quiet"))
+    lines.append(Content.styled(f"{'':<{LABEL}}{'':<{name_width}}{'train':>{train_width}}{'val':>{val_width}}", "$quiet"))
     for name, (train, val) in zip(names, rows, strict=True):
         shown = Content(name).truncate(name_width, ellipsis=True).pad_right(max(name_width - Content(name).cell_length, 0))
-        lines.append(Content.assemble(" " * LABEL, shown, f"{train:>8,}", f"{val:>7,}"))
+        lines.append(Content.assemble(" " * LABEL, shown, f"{train:>{train_width},}{val:>{val_width},}"))
     if photos.people:
-        lines.append(Content.styled(f"{'':<{LABEL}}{'people':<{name_width}}{photos.people_train:>8,}{photos.people_val:>7,}",
-                                    "$quiet"))
+        counts = f"{photos.people_train:>{train_width},}{photos.people_val:>{val_width},}"
+        lines.append(Content.styled(f"{'':<{LABEL}}{'people':<{name_width}}{counts}", "$quiet"))
     if photos.rejig == "needed":
         verb = {"move": "moved", "copy": "copied", "link": "linked"}[config.mode]
         to = _place(config.data_dir, width)

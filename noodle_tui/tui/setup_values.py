@@ -20,6 +20,7 @@ class Values:
         self.given: dict[str, Any] = {name: value for name, value in given.items() if name in self.base}
         self._kept = dict(self.given)
         self.config: RunConfig | None = None  # None while there are problems
+        self.rest: RunConfig | None = None  # the same without what has a problem, to be looked at meanwhile
         self.problems: dict[str, str] = {}  # {option: what is wrong with it}
 
     def put(self, name: str, value: Any) -> bool:
@@ -53,10 +54,14 @@ class Values:
 
     def check(self) -> None:
         """See what RunConfig makes of them."""
-        try:
-            self.config, self.problems = RunConfig(**self.given), {}
-        except ValidationError as error:
-            self.config, self.problems = None, config_errors(error)
+        self.config, self.problems = _checked(self.given)
+        good = {name: value for name, value in self.given.items() if name not in self.problems}
+        self.rest = self.config or _checked(good)[0]
+
+    @property
+    def changed(self) -> list[str]:
+        """The options that are given and another value than stands in their fields otherwise: 1e-3 is 0.001."""
+        return [name for name in self.given if self.config is None or getattr(self.config, name) != self.base[name]]
 
     def rest_on(self, result: "Preflight") -> bool:
         """In fields that are left alone stand the picked-up run's options, else the defaults. True if the fields' base values
@@ -68,3 +73,11 @@ class Values:
             for option in options()
         }
         return self.base != before
+
+
+def _checked(given: dict[str, Any]) -> tuple[RunConfig | None, dict[str, str]]:
+    """The options, or what is wrong with which."""
+    try:
+        return RunConfig(**given), {}
+    except ValidationError as error:
+        return None, config_errors(error)

@@ -15,11 +15,12 @@ from noodle_tui.tui.words import home_in_full
 
 MOST = 500  # names of one folder: more can't be looked through
 EDITS = {"backspace", "delete", "ctrl+w"}  # keys that change a path without a character of their own
+KEYS = {"up", "down", "tab", "enter"}  # what an open list obeys
 
 
 class PathCompletion(PathAutoComplete):
-    """A list of what is in the folder that is being typed, below the cursor: tab takes, enter too unless that is the
-    window's own (`enter_takes`), escape closes.
+    """A list of the names in a folder that begin as is typed, below the cursor. Tab takes the first or the chosen one, enter
+    only one that the arrows chose: else what is typed is a new name, and stays. Escape closes.
 
     It opens only on what is typed: not on a field that is merely focused, or that the program fills in.
     """
@@ -31,10 +32,9 @@ class PathCompletion(PathAutoComplete):
             super().__init__()
             self.folder, self.names = folder, names
 
-    def __init__(self, target: Input, folders_only: bool, enter_takes: bool = True):
+    def __init__(self, target: Input, folders_only: bool):
         super().__init__(target)
         self._folders_only = folders_only
-        self._enter_takes = enter_takes
         self._listing: tuple[str, list[str]] | None = None  # one folder and what is in it, folders with a slash
         self._typed: TargetState | None = None  # what the last key made of the field
 
@@ -46,6 +46,13 @@ class PathCompletion(PathAutoComplete):
             return []
         hidden = typed[typed.rfind("/") + 1 :].startswith(".")
         return [DropdownItem(Content(name)) for name in self._listing[1] if hidden or not name.startswith(".")]
+
+    def match(self, query: str, candidate: str) -> tuple[float, tuple[int, ...]]:
+        return float(candidate.lower().startswith(query.lower())), tuple(range(len(query)))
+
+    def _rebuild_options(self, target_state: TargetState, search_string: str) -> None:
+        super()._rebuild_options(target_state, search_string)
+        self.option_list.highlighted = None  # nothing is chosen
 
     @work(thread=True, exclusive=True, group="completion")
     def _list(self, folder: str) -> None:
@@ -79,12 +86,15 @@ class PathCompletion(PathAutoComplete):
     def obeys(self, key: str) -> bool:
         """Do what a key does while the list is open; False where it does nothing."""
         names = self.option_list
-        if not self.display or key not in ("up", "down", "tab", "enter"):
+        chosen = names.highlighted
+        if not self.display or key not in KEYS or (key == "enter" and chosen is None):
             return False
         if key in ("tab", "enter"):
-            self._complete(names.highlighted or 0)
+            self._complete(chosen or 0)
+        elif key == "down":
+            names.highlighted = 0 if chosen is None else (chosen + 1) % names.option_count
         else:
-            names.highlighted = ((names.highlighted or 0) + (1 if key == "down" else -1)) % names.option_count
+            names.highlighted = (chosen or names.option_count) - 1
         return True
 
     def _listen_to_messages(self, event: events.Event) -> None:
@@ -94,8 +104,10 @@ class PathCompletion(PathAutoComplete):
             return  # down is the next field then
         elif isinstance(event, events.Key) and event.key == "escape":
             self._typed = None
-        elif isinstance(event, events.Key) and event.key == "enter" and not self._enter_takes:
-            return self.close()
+        elif isinstance(event, events.Key) and event.key in KEYS:
+            if self.obeys(event.key):
+                event.prevent_default().stop()
+            return
         super()._listen_to_messages(event)
 
     def _handle_focus_change(self, has_focus: bool) -> None:

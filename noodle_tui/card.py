@@ -2,10 +2,10 @@
 of our own would cost half a GiB.
 """
 
-import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -14,20 +14,32 @@ GIB = 2**30
 NAMED = 4  # processes that are named one by one
 
 
+class NoAnswer(Exception):
+    """The driver can't tell, for the reason that it gives: it isn't there, it hides its cards, it has no such card."""
+
+
+@contextmanager
+def driver() -> Iterator[Any]:
+    """NVML, ready to be asked: pynvml's functions (Any: its types are wrong), imported late. NoAnswer for what it refuses."""
+    nvml: Any = import_module("pynvml")
+    try:
+        nvml.nvmlInit()
+        try:
+            yield nvml
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError as error:
+        raise NoAnswer(error) from None
+
+
 def has_card() -> bool:
     """Whether there is an NVIDIA card that this process may use and its driver can be asked about. Without torch, and in
     milliseconds."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # which the driver's library doesn't look at
         return False
-    nvml: Any = import_module("pynvml")
-    try:
-        nvml.nvmlInit()
-        try:
-            return nvml.nvmlDeviceGetCount() > 0
-        finally:
-            nvml.nvmlShutdown()
-    except nvml.NVMLError:
-        return False
+    with suppress(NoAnswer), driver() as nvml:
+        return nvml.nvmlDeviceGetCount() > 0
+    return False
 
 
 def free_card_memory(device: Any) -> int | None:
@@ -76,7 +88,7 @@ def leave_card() -> None:
     if "torch" in sys.modules:
         from noodle_tui.device import release_memory
 
-        with contextlib.suppress(RuntimeError):  # a GPU that failed fails again; whoever used it has said so
+        with suppress(RuntimeError):  # a GPU that failed fails again; whoever used it has said so
             release_memory()
 
 
@@ -86,13 +98,7 @@ def _ask(device: Any, question: Callable[[Any, Any], Answer]) -> Answer | None:
 
     if torch.device(device).type != "cuda":
         return None
-    nvml: Any = import_module("pynvml")  # lazily, and as Any: its types are wrong
     uuid = f"GPU-{torch.cuda.get_device_properties(device).uuid}"
-    try:
-        nvml.nvmlInit()
-        try:
-            return question(nvml, nvml.nvmlDeviceGetHandleByUUID(uuid))
-        finally:
-            nvml.nvmlShutdown()
-    except nvml.NVMLError:
-        return None
+    with suppress(NoAnswer), driver() as nvml:
+        return question(nvml, nvml.nvmlDeviceGetHandleByUUID(uuid))
+    return None

@@ -3,14 +3,13 @@
 import os
 import socket
 import threading
-from importlib import import_module
 from typing import Any
 
 import psutil
 
+from noodle_tui.card import GIB, NoAnswer, driver
 from noodle_tui.names import printable
 
-GIB = 2**30
 FIRST_LOOK = 0.2  # seconds
 _asked = threading.local()  # psutil counts the processor's load since the same thread's last call
 
@@ -37,40 +36,32 @@ def read_gpu(device: str, pid: int) -> tuple[str, float | None]:
 
     Says what the library says where it can't tell (no driver in this container, a card cut in slices).
     """
-    pynvml: Any = import_module("pynvml")  # lazily, and as Any: its types are wrong
     try:
-        pynvml.nvmlInit()
-        try:
-            card = _card(pynvml, device, pid)
-            memory = pynvml.nvmlDeviceGetMemoryInfo(card)
+        with driver() as nvml:
+            card = _card(nvml, device, pid)
+            memory = nvml.nvmlDeviceGetMemoryInfo(card)
             text = f"{memory.used / GIB:.1f}/{memory.total / GIB:.0f} GiB"
             try:
-                load = int(pynvml.nvmlDeviceGetUtilizationRates(card).gpu)
-            except pynvml.NVMLError_NotSupported:  # a slice of a card has memory of its own, but no utilisation
+                load = int(nvml.nvmlDeviceGetUtilizationRates(card).gpu)
+            except nvml.NVMLError_NotSupported:  # a slice of a card has memory of its own, but no utilisation
                 return f"GPU  {text}", None
             return f"GPU {load}%  {text}", load
-        finally:
-            pynvml.nvmlShutdown()
-    except (pynvml.NVMLError, UnknownCard) as error:
+    except NoAnswer as error:
         return f"GPU ? ({error})", None
 
 
-class UnknownCard(Exception):
-    """A run folder names a card that isn't here."""
-
-
-def _card(pynvml: Any, device: str, pid: int) -> Any:
-    """The card that `pid` computes on; else the one that CUDA counts as `device`. UnknownCard where there is none."""
-    cards = [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+def _card(nvml: Any, device: str, pid: int) -> Any:
+    """The card that `pid` computes on; else the one that CUDA counts as `device`. NoAnswer where there is none."""
+    cards = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
     for card in cards:
-        if any(process.pid == pid for process in pynvml.nvmlDeviceGetComputeRunningProcesses(card)):
+        if any(process.pid == pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(card)):
             return card
     # In a container process ids differ: count as CUDA does, through CUDA_VISIBLE_DEVICES.
     number = device.partition(":")[2] or "0"
     visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
     name = visible[int(number)] if number.isdecimal() and int(number) < len(visible) else number
     if not name.isdecimal():
-        return pynvml.nvmlDeviceGetHandleByUUID(name)
+        return nvml.nvmlDeviceGetHandleByUUID(name)
     if int(name) >= len(cards):
-        raise UnknownCard(f"no {printable(device)[:20]} here")
+        raise NoAnswer(f"no {printable(device)[:20]} here")
     return cards[int(name)]

@@ -5,6 +5,7 @@ name and folder. `key:value` looks for a text (equals, for a number), `= != < <=
 as `cfg.NAME` or NAME. Quotes keep spaces together: `status:done "my run"`.
 """
 
+import operator
 import re
 import shlex
 from collections.abc import Callable
@@ -31,8 +32,12 @@ KEYS: dict[str, Callable[[RunSummary], Any]] = {
     "error": lambda run: run.error or None,
     "pinned": lambda run: run.pinned,
 }
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    ":": operator.eq, "=": operator.eq, "!=": operator.ne,
+    "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}
 NUMBERS = ("acc", "best", "best_epoch", "epoch", "epochs", "seconds")  # among KEYS
-_TERM = re.compile(r"(?P<key>[A-Za-z_][A-Za-z_.-]*)(?P<operator>>=|<=|!=|[:=<>])(?P<value>.*)", re.DOTALL)
+_TERM = re.compile(r"(?P<key>[A-Za-z_][A-Za-z_.-]*)(?P<sign>>=|<=|!=|[:=<>])(?P<value>.*)", re.DOTALL)
 
 
 def parse_query(text: str) -> Test:
@@ -53,13 +58,13 @@ def _test(term: str) -> Test:
     if found is None:
         word = term.casefold()
         return lambda run: word in run.name.casefold() or word in run.folder.name.casefold()
-    key, operator, value = found["key"], found["operator"], found["value"]
+    key, sign, value = found["key"], found["sign"], found["value"]
     read = _reader(key)
     if not value:
         raise UsageError(f"{term[:100]}: a value is missing")
     if key in NUMBERS and _number(value) is None:
         raise UsageError(f"{term[:100]}: {key} is a number")
-    return lambda run: _holds(read(run), operator, value)
+    return lambda run: _holds(read(run), sign, value)
 
 
 def _reader(key: str) -> Callable[[RunSummary], Any]:
@@ -71,37 +76,20 @@ def _reader(key: str) -> Callable[[RunSummary], Any]:
     return lambda run: run.config.get(option)
 
 
-def _holds(known: Any, operator: str, value: str) -> bool:
+def _holds(known: Any, sign: str, value: str) -> bool:
     """Whether a run's value stands in this relation to the one asked for. What a run lacks holds in none but `!=`."""
     if known is None:
-        return operator == "!="
+        return sign == "!="
     number = _number(value)
     if isinstance(known, bool):
         equal = value.casefold() in (("true", "yes", "1", "on") if known else ("false", "no", "0", "off"))
-        return {":": equal, "=": equal, "!=": not equal}.get(operator, False)
+        return {":": equal, "=": equal, "!=": not equal}.get(sign, False)
     if isinstance(known, int | float):
-        if number is None:
-            return operator == "!="
-        return _compare(known, operator, number)
+        return sign == "!=" if number is None else COMPARE[sign](known, number)
     if isinstance(known, list | tuple):
         known = ", ".join(map(str, known))
     text, wanted = str(known).casefold(), value.casefold()
-    return wanted in text if operator == ":" else _compare(text, operator, wanted)
-
-
-def _compare(a: Any, operator: str, b: Any) -> bool:
-    match operator:
-        case ":" | "=":
-            return a == b
-        case "!=":
-            return a != b
-        case "<":
-            return a < b
-        case "<=":
-            return a <= b
-        case ">":
-            return a > b
-    return a >= b
+    return wanted in text if sign == ":" else COMPARE[sign](text, wanted)
 
 
 def _number(text: str) -> float | None:

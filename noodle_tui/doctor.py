@@ -14,7 +14,7 @@ from rich.text import Text
 from noodle_tui.card import GIB, holders_in_words, others_on_card
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import MIB, RUN_BYTES, check_room
-from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.errors import one_line
 from noodle_tui.terminal import INCAPABLE
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
@@ -105,10 +105,7 @@ def _weights() -> list[Finding]:
 def _settings() -> list[Finding]:
     from noodle_tui.settings import load_settings, masked
 
-    try:
-        settings = load_settings()
-    except NoodleError as error:
-        return [Finding("error", "settings", str(error))]
+    settings = load_settings()
     findings = [Finding("warning", "settings", text) for text in settings.warnings]
     if settings.apikey is None:
         return [*findings, Finding("ok", "Comet", "no key in settings.json or COMET_API_KEY; only --comet needs one")]
@@ -116,10 +113,7 @@ def _settings() -> list[Finding]:
 
 
 def _disk(save_dir: Path) -> list[Finding]:
-    try:
-        free = check_room(save_dir, RUN_BYTES)
-    except NoodleError as error:
-        return [Finding("error", "disk", str(error))]
+    free = check_room(save_dir, RUN_BYTES)
     return [Finding("ok" if free > 10 * RUN_BYTES else "warning", "disk",
                     f"{free / GIB:.1f} GiB free for {save_dir}; a run takes up to {RUN_BYTES / MIB:.0f} MiB")]
 

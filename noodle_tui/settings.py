@@ -49,11 +49,9 @@ def load_settings(path: Path = Path("settings.json"), environ: Mapping[str, str]
     return Settings(**values, warnings=tuple(warnings))
 
 
-def masked(key: SecretStr | str | None) -> str:
+def masked(key: SecretStr) -> str:
     """A key as `noodle doctor` may show it: "abcd…(32 characters)", or only the length if it is short."""
-    if key is None:
-        return "not set"
-    text = key.get_secret_value() if isinstance(key, SecretStr) else key
+    text = key.get_secret_value()
     shown = text[:4] if len(text) >= 16 else ""
     return f"{shown}…({len(text)} characters)"
 

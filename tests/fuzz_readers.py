@@ -207,7 +207,8 @@ def settings(box: Box) -> list[Call]:
 
     def read() -> None:
         found = load_settings(file, variables)
-        masked(found.apikey)
+        if found.apikey:
+            masked(found.apikey)
         assert all(text.isprintable() for text in found.warnings)
 
     return [Call(read)]

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from noodle_tui.errors import StopRun
+from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.run_folder import touch_plain
 
 STOP_FILE, PAUSE_FILE = "stop", "pause"
 LOOK_EVERY = 0.25  # seconds between two looks at the run folder: it may lie on a slow network disk
@@ -83,3 +84,35 @@ def stop_on_signals(control: Control, *, hangup: bool = False) -> Iterator[None]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def request_stop(folder: Path) -> None:
+    _request(folder, STOP_FILE)
+
+
+def request_pause(folder: Path) -> None:
+    _request(folder, PAUSE_FILE)
+
+
+def request_resume(folder: Path) -> None:
+    _forget(folder / PAUSE_FILE)
+
+
+def clear_requests(folder: Path) -> None:
+    """Forget requests made to an earlier process of this run."""
+    for name in (STOP_FILE, PAUSE_FILE):
+        _forget(folder / name)
+
+
+def _request(folder: Path, name: str) -> None:
+    try:
+        touch_plain(folder / name)
+    except OSError as error:
+        raise NoodleError(f"{folder / name}: can't be made ({error.strerror})") from None
+
+
+def _forget(file: Path) -> None:
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        raise NoodleError(f"{file}: can't be removed ({error.strerror}); remove it by hand") from None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from noodle_tui import run_folder
 from noodle_tui.config import RunConfig
-from noodle_tui.control import Control
+from noodle_tui.control import Control, clear_requests
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
 from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, shared
 from noodle_tui.errors import NoodleError, StopRun, one_line
@@ -52,7 +52,7 @@ def run(
     control = control or Control()
     folder, is_old = find_folder(config, world)
     with run_folder.locked(folder):
-        run_folder.clear_requests(folder)
+        clear_requests(folder)
         run_folder.clear_leftovers(folder)
         control.folder = folder
         before = pick_up(folder, config) if is_old else None

@@ -1,6 +1,6 @@
-"""Run folders: make, lock, list, read, follow and control them. The one contract between processes.
+"""Run folders: make, lock, list, read and follow them. The one contract between processes.
 
-Nothing here writes metrics (that is `listeners/record.py`) or knows how a run trains.
+Nothing here writes metrics (that is `listeners/record.py`), makes requests (`control.py`) or knows how a run trains.
 """
 
 import errno
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from noodle_tui.control import PAUSE_FILE, STOP_FILE
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Event, RunState, from_json
 
@@ -264,43 +263,11 @@ def find_run(save_dir: Path, run: str | None) -> Path:
     raise NoodleError(f"{run}: no run folder (there is no {EVENTS} in it); see `noodle runs`")
 
 
-def request_stop(folder: Path) -> None:
-    _request(folder, STOP_FILE)
-
-
-def request_pause(folder: Path) -> None:
-    _request(folder, PAUSE_FILE)
-
-
-def request_resume(folder: Path) -> None:
-    _forget(folder / PAUSE_FILE)
-
-
-def clear_requests(folder: Path) -> None:
-    """Forget requests made to an earlier process of this run."""
-    for name in (STOP_FILE, PAUSE_FILE):
-        _forget(folder / name)
-
-
 def clear_leftovers(folder: Path) -> None:
     """Remove the half-written files of a process that was killed (see atomic.py). Only for who holds the run's lock."""
     for file in [*folder.glob(f".{'[0-9a-f]' * 16}.tmp"), folder / f"{PREVIOUS}.new"]:
         if file.is_file():
             file.unlink()
-
-
-def _request(folder: Path, name: str) -> None:
-    try:
-        touch_plain(folder / name)
-    except OSError as error:
-        raise NoodleError(f"{folder / name}: can't be made ({error.strerror})") from None
-
-
-def _forget(file: Path) -> None:
-    try:
-        file.unlink(missing_ok=True)
-    except OSError as error:
-        raise NoodleError(f"{file}: can't be removed ({error.strerror}); remove it by hand") from None
 
 
 def touch_plain(path: Path) -> None:

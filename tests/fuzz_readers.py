@@ -21,7 +21,7 @@ from fuzz_mutators import TEXTS, spoil_bytes, spoil_json, spoil_lines, spoil_pla
 from PIL import Image
 from torch import nn
 
-from noodle_tui import cli, run_folder
+from noodle_tui import cli, control, run_folder
 from noodle_tui.answers import run_as_row
 from noodle_tui.checkpoint import new_session, read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig, make_config, options
@@ -403,7 +403,7 @@ def requests(box: Box) -> list[Call]:
 
     def lock() -> None:
         with run_folder.locked(folder):
-            run_folder.clear_requests(folder)
+            control.clear_requests(folder)
             run_folder.clear_leftovers(folder)
 
     def record() -> None:
@@ -413,8 +413,8 @@ def requests(box: Box) -> list[Call]:
         recorder(Message("info", "hello"))
         assert all("\n" not in event.text for event in told if isinstance(event, Message))
 
-    calls = [lambda: run_folder.request_stop(folder), lambda: run_folder.request_pause(folder),
-             lambda: run_folder.request_resume(folder), lambda: pin(folder, True), lambda: pin(folder, False), lock, record]
+    calls = [lambda: control.request_stop(folder), lambda: control.request_pause(folder),
+             lambda: control.request_resume(folder), lambda: pin(folder, True), lambda: pin(folder, False), lock, record]
     return [Call(do) for do in box.chance.sample(calls, 3)]
 
 

@@ -27,7 +27,7 @@ from torchvision.transforms.v2 import functional as tvf
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
 from noodle_tui.checkpoint import Checkpoint, read_checkpoint
 from noodle_tui.config import RunConfig, options
-from noodle_tui.control import Control
+from noodle_tui.control import Control, request_pause
 from noodle_tui.device import Device
 from noodle_tui.distributed import DIED, SharedControl, World, check_ranks, under_torchrun
 from noodle_tui.errors import NoodleError, StopRun, UsageError
@@ -35,7 +35,7 @@ from noodle_tui.events import EpochDone, Event, Paused, RunStarted, RunStopped
 from noodle_tui.fit import check_shares
 from noodle_tui.model import build_model
 from noodle_tui.run import run
-from noodle_tui.run_folder import Follower, list_runs, read_state, request_pause
+from noodle_tui.run_folder import Follower, list_runs, read_state
 from noodle_tui.samples import find_samples
 
 PATIENCE = 90  # seconds, on a machine that does other things, too

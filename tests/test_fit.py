@@ -16,7 +16,7 @@ from torchvision import transforms
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
 from noodle_tui.checkpoint import Session, new_session, read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig
-from noodle_tui.control import Control
+from noodle_tui.control import Control, request_pause, request_resume
 from noodle_tui.dataset import Dataset, Split
 from noodle_tui.device import Device
 from noodle_tui.distributed import World
@@ -25,7 +25,6 @@ from noodle_tui.events import EpochDone, Event, Paused, Resumed, StageProgress
 from noodle_tui.fit import check_loss, check_start, fit, is_due
 from noodle_tui.forward import predict_logits
 from noodle_tui.pixels import Ragged
-from noodle_tui.run_folder import request_pause, request_resume
 from noodle_tui.samples import Sample
 
 CPU = Device(torch.device("cpu"), "CPU", "fp32")

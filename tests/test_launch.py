@@ -14,7 +14,8 @@ import pytest
 from terminal import Terminal
 from test_cli import wait_for_epoch
 
-from noodle_tui.run_folder import is_alive, list_runs, read_config, read_state, request_stop
+from noodle_tui.control import request_stop
+from noodle_tui.run_folder import is_alive, list_runs, read_config, read_state
 
 APP = [sys.executable, "-c", "from noodle_tui.tui.launch import main; main()"]
 SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--batch-size", "8"]

@@ -18,13 +18,13 @@ import pytest
 from powerless import powerless
 
 from noodle_tui import run_folder as module
+from noodle_tui.control import clear_requests, request_pause, request_resume, request_stop
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, to_json
 from noodle_tui.run_folder import (
     EVENTS,
     Follower,
     clear_leftovers,
-    clear_requests,
     find_run,
     is_alive,
     list_runs,
@@ -34,9 +34,6 @@ from noodle_tui.run_folder import (
     path_today,
     read_config,
     read_state,
-    request_pause,
-    request_resume,
-    request_stop,
 )
 
 STARTED = RunStarted(name="x", folder="f", config={}, n_epochs=3, pid=1, host="here")

@@ -53,7 +53,8 @@ def stop_command(
     **values: Any,
 ) -> None:
     """Ask a run to save and stop."""
-    from noodle_tui.run_folder import find_run, is_alive, request_stop
+    from noodle_tui.control import request_stop
+    from noodle_tui.run_folder import find_run, is_alive
 
     folder = find_run(make_config(given(values)).save_dir, run)
     if not is_alive(folder):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from noodle_tui.control import request_stop
 from noodle_tui.names import printable
-from noodle_tui.run_folder import request_stop
 from noodle_tui.summaries import RunSummary
 from noodle_tui.trash import move_to_trash, restore
 from noodle_tui.tui.widgets.dialogs import Question

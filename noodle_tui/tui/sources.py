@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from noodle_tui import run_folder
 from noodle_tui.background import BackgroundRun
+from noodle_tui.control import request_pause, request_resume, request_stop
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, StageDone, StageProgress
+from noodle_tui.run_folder import Follower, is_alive
 
 EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds up a key for long
 
@@ -77,10 +78,10 @@ class BackgroundSource:
         self._run.control.stop()
 
     def pause(self) -> None:
-        run_folder.request_pause(self._run_folder())
+        request_pause(self._run_folder())
 
     def resume(self) -> None:
-        run_folder.request_resume(self._run_folder())
+        request_resume(self._run_folder())
 
     def _run_folder(self) -> Path:
         """A pause is a file there also for a run of this process: whoever sees it paused can have it go on."""
@@ -95,7 +96,7 @@ class FolderSource:
     def __init__(self, folder: Path):
         self.folder: Path | None = folder
         self._folder = folder
-        self._follower = run_folder.Follower(folder)
+        self._follower = Follower(folder)
         self._alive = False
 
     def read(self) -> list[Event]:
@@ -106,14 +107,14 @@ class FolderSource:
     def alive(self) -> bool:
         """As it was last known while the folder is gone: the run may go on without."""
         if os.path.isdir(self._folder):
-            self._alive = run_folder.is_alive(self._folder)
+            self._alive = is_alive(self._folder)
         return self._alive
 
     def stop(self) -> None:
-        run_folder.request_stop(self._folder)
+        request_stop(self._folder)
 
     def pause(self) -> None:
-        run_folder.request_pause(self._folder)
+        request_pause(self._folder)
 
     def resume(self) -> None:
-        run_folder.request_resume(self._folder)
+        request_resume(self._folder)

@@ -33,7 +33,6 @@ from noodle_tui.names import number_of, printable
 from noodle_tui.pixel_cache import VERSION, Writer, cached_pixels
 from noodle_tui.pixels import FlatStore, Padded, PaddedStore, Pixels, Ragged, Room, choose_place
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.rejig import rejig_options
 from noodle_tui.samples import SPLITS, Found, Sample
 
 Store = FlatStore | PaddedStore | Writer
@@ -127,7 +126,7 @@ def load_dataset(
     `keep_off_gpu`: pixels lie in main memory or on disk, though a GPU may have room. `ranks`: so many processes of this
     machine do the same.
     """
-    classes, samples = found
+    classes, samples = found.classes, found.samples
     with warnings.catch_warnings():  # here and not in the threads: the filters are the whole process's
         warnings.simplefilter("ignore")  # Pillow warns of odd metadata on stderr, which would tear a screen
         decoded = _decode(samples, input_size, device, keep_off_gpu, ranks, progress, check)
@@ -143,7 +142,7 @@ def load_dataset(
     twins = sum(i >= n_train and digest in of_train for i, digest in decoded.read.digests.items())
     _check_complete(data_dir, classes, splits)
     return Dataset(classes, splits["train"], splits["val"], skipped, _fingerprint(everything, decoded.read.digests),
-                   decoded.where, rejig_options(data_dir), twins)
+                   decoded.where, found.rejig, twins)
 
 
 def _decode(

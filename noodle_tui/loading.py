@@ -76,7 +76,7 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
 
         device = pick_device(own_device(config.device, job.world), config.precision)
         set_up(device)
-        network.start(lambda progress, check: build_network(job, found[0], device, progress, check))
+        network.start(lambda progress, check: build_network(job, found.classes, device, progress, check))
         try:
             data = load_dataset(config.data_dir, found, config.input_size, device, skip_bad_images=config.skip_bad_images,
                                 keep_off_gpu=job.before is not None and job.before.stored.place == "host",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 from noodle_tui.config import DEFAULT_PERSON, RunConfig, options
 from noodle_tui.errors import NoodleError
@@ -29,7 +29,12 @@ class Sample:
     level: int | None
 
 
-Found = tuple[list[str], dict[str, list[Sample]]]  # the classes, and the images of each split
+class Found(NamedTuple):
+    """What there is in a data folder."""
+
+    classes: list[str]
+    samples: dict[str, list[Sample]]  # by split
+    rejig: dict[str, Any] | None  # how rejig made the folder, see `rejig_options`; None where somebody else did
 
 
 def find_samples(data_dir: Path, person: str) -> Found:
@@ -40,7 +45,8 @@ def find_samples(data_dir: Path, person: str) -> Found:
     """
     made = load_manifest(data_dir)
     manifest = {file.target: made.relative(file) for file in made.files} if made else {}
-    pattern = re.compile(person_regex(person, rejig_options(data_dir)))
+    rejig = rejig_options(data_dir)
+    pattern = re.compile(person_regex(person, rejig))
     classes = class_folders(data_dir)
 
     def sample(split: str, label: int, path: Path) -> Sample:
@@ -54,7 +60,7 @@ def find_samples(data_dir: Path, person: str) -> Found:
                 for path in _image_files(data_dir / split / name)]
         for split in SPLITS
     }
-    return classes, samples
+    return Found(classes, samples, rejig)
 
 
 def person_regex(wanted: str, made: Mapping[str, Any] | None) -> str:
@@ -77,12 +83,8 @@ def options_as_used(config: RunConfig, made: Mapping[str, Any] | None) -> dict[s
 
 
 def options_told(config: RunConfig) -> dict[str, Any]:
-    """`options_as_used`, before the photos are looked at: what is wrong with rejig's record is told then."""
-    made = None
-    if not config.rejig_data:
-        with contextlib.suppress(NoodleError):
-            made = rejig_options(config.data_dir)
-    return options_as_used(config, made)
+    """`options_as_used`, before the photos are looked at."""
+    return options_as_used(config, None if config.rejig_data else _recorded(config))
 
 
 def unread_options(config: RunConfig) -> str:
@@ -90,11 +92,9 @@ def unread_options(config: RunConfig) -> str:
     are none. Those that say what rejig did say nothing wrong."""
     if config.rejig_data:
         return ""
-    made: Mapping[str, Any] = {}
-    with contextlib.suppress(NoodleError):  # what is wrong with it is said when the photos are looked at
-        made = rejig_options(config.data_dir) or {}
     given = {"stimuli": os.path.realpath(config.stimuli), "classes": set(config.classes), "val_fraction": config.val_fraction,
              "split_by": config.split_by, "mode": config.mode}
+    made = _recorded(config) or {}
     made = {**made, "classes": set(made.get("classes", ()))}
     flags = [f"--{option.flag}" for option in options()
              if option.name in config.model_fields_set & given.keys() and made.get(option.name) != given[option.name]]
@@ -102,6 +102,13 @@ def unread_options(config: RunConfig) -> str:
         return ""
     return (f"{', '.join(flags)}: not used, since the photos in {config.data_dir} are taken as they are sorted; "
             "--rejig-data sorts them")
+
+
+def _recorded(config: RunConfig) -> dict[str, Any] | None:
+    """`rejig_options` of the data folder; None too where they are broken: that is told when the photos are looked at."""
+    with contextlib.suppress(NoodleError):
+        return rejig_options(config.data_dir)
+    return None
 
 
 def order_fingerprint(samples: Sequence[Sample]) -> str:

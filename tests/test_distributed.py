@@ -123,7 +123,7 @@ def plain(config: RunConfig, content: Checkpoint | None = None) -> Plain:
 
 
 def pixels(config: RunConfig, split: str) -> tuple[list[Tensor], Tensor]:
-    samples = find_samples(config.data_dir, config.person)[1][split]
+    samples = find_samples(config.data_dir, config.person).samples[split]
     images = [torch.from_numpy(np.array(Image.open(sample.path))).permute(2, 0, 1).contiguous() for sample in samples]
     return images, torch.tensor([sample.label for sample in samples])
 

@@ -24,13 +24,13 @@ def sorted_photos(place: Path, **options: object) -> RunConfig:
 
 def test_levels_are_those_of_the_photos_that_rejig_named_anew(tmp_path: Path) -> None:
     config = sorted_photos(tmp_path)
-    _, samples = find_samples(config.data_dir, DEFAULT_PERSON)
+    samples = find_samples(config.data_dir, DEFAULT_PERSON).samples
     assert sorted(sample.level or 0 for split in samples.values() for sample in split) == sorted([*range(1, 9)] * 2)
 
 
 def test_people_are_told_by_the_regex_that_is_given_also_of_photos_that_were_sorted_by_another(tmp_path: Path) -> None:
     def people(regex: str) -> set[str | None]:
-        _, samples = find_samples(config.data_dir, regex)
+        samples = find_samples(config.data_dir, regex).samples
         return {sample.person for split in samples.values() for sample in split}
 
     config = sorted_photos(tmp_path, person=r"-(p\d)_")
@@ -59,7 +59,7 @@ def test_photos_in_linked_folders_are_found_each_folder_once(tmp_path: Path) -> 
     (happy / "session3").symlink_to(tmp_path / "elsewhere")
     (happy / "circle").symlink_to(happy)
     (happy / "up").symlink_to(data_dir / "train")  # not by way of it: sad's photos would be happy ones
-    _, samples = find_samples(data_dir, DEFAULT_PERSON)
+    samples = find_samples(data_dir, DEFAULT_PERSON).samples
     assert [s.name for s in samples["train"] if s.label == 0] == [
         "train/happy/01F_Ha_C01.JPG", "train/happy/session2/02F_Ha_C02.JPG"]
 

@@ -13,7 +13,7 @@ from noodle_tui.stats import wilson_interval
 
 MAX_WORST = 20
 CALIBRATION_BINS = 10
-RESAMPLES = 10_000
+RESAMPLES, SEED = 10_000, 42
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ def calibration_error(bins: Sequence[CalibrationBin]) -> float:
                if b.accuracy is not None and b.confidence is not None) / total
 
 
-def people_interval(predictions: Sequence[Prediction], seed: int = 42) -> tuple[float, float] | None:
+def people_interval(predictions: Sequence[Prediction]) -> tuple[float, float] | None:
     """95% percentile interval of the accuracy when whole people, not images, are resampled (the cluster bootstrap).
 
     Images of one person are alike and say less than as many independent ones, so that Wilson's interval is too narrow.
@@ -237,7 +237,7 @@ def people_interval(predictions: Sequence[Prediction], seed: int = 42) -> tuple[
         return None
     correct = np.array([person.correct for person in people])
     count = np.array([person.count for person in people])
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(SEED)
     accuracies = []
     for _ in range(RESAMPLES // 100):  # a hundred resamples at a time: thousands of people fit in memory too
         drawn = generator.multinomial(len(people), np.full(len(people), 1 / len(people)), size=100)

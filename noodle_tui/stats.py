@@ -5,14 +5,14 @@ from math import sqrt
 Z95 = 1.959963984540054  # the normal distribution's 97.5% point
 
 
-def wilson_interval(correct: float, count: int, z: float = Z95) -> tuple[float, float]:
-    """The Wilson score interval of correct/count (95% by default), within [0, 1]; (0, 1) when count is 0.
+def wilson_interval(correct: float, count: int) -> tuple[float, float]:
+    """The 95% Wilson score interval of correct/count, within [0, 1]; (0, 1) when count is 0.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
     """
     if count == 0:
         return 0.0, 1.0
-    p = correct / count
+    p, z = correct / count, Z95
     centre = p + z * z / (2 * count)
     spread = z * sqrt(p * (1 - p) / count + z * z / (4 * count * count))
     scale = 1 + z * z / count

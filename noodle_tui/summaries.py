@@ -67,11 +67,6 @@ class RunSummary:
         return self.status in LIVE
 
 
-def summarise(folder: Path) -> RunSummary:
-    """The summary of one run folder. Never raises: a folder that can't be understood is "broken", with the reason."""
-    return Summaries().summarise(folder)
-
-
 class Summaries:
     """Summaries of run folders, remembered: what has been read of a folder is not read again."""
 
@@ -89,7 +84,7 @@ class Summaries:
         return [self.summarise(folder) for folder in self.folders(save_dir)]
 
     def summarise(self, folder: Path) -> RunSummary:
-        """See the function of this name."""
+        """The summary of one run folder. Never raises: a folder that can't be understood is "broken", with the reason."""
         try:
             known = _read(folder, self._known.get(folder))
         except (OSError, ValueError, NoodleError, OverflowError) as error:

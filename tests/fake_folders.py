@@ -14,6 +14,7 @@ from noodle_tui.events import EpochDone, Event, RunStarted, Saved
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.report import RunFacts, environment, model_card, write_report
 from noodle_tui.run_folder import CHECKPOINT
+from noodle_tui.summaries import RunSummary, Summaries
 
 PEOPLE = ("07F", "09F", "25M", "34M", "36M", "40M")
 CLASSES = ["sad", "happy"]
@@ -40,6 +41,11 @@ def fake_folder(save_dir: Path, name: str, state: str = "done", *, stamp: str = 
     if report:
         _write_report(folder, name, config, [e for e in events if isinstance(e, EpochDone)], seed)
     return folder
+
+
+def summarise(folder: Path) -> RunSummary:
+    """A run folder as a list of runs shows it."""
+    return Summaries().summarise(folder)
 
 
 def _events(folder: Path, name: str, config: dict, state: str, n_epochs: int, seed: int, later: float) -> list[Event]:

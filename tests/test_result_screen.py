@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_folders import draw_face, fake_folder
+from fake_folders import draw_face, fake_folder, summarise
 from small_app import SmallApp, burst, until
 from textual.content import Content
 from textual.events import Paste
@@ -19,7 +19,6 @@ from textual.widgets import Digits, Static
 from noodle_tui.evaluate import Prediction
 from noodle_tui.report import Score, read_report
 from noodle_tui.stats import wilson_interval
-from noodle_tui.summaries import summarise
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.messages import Back, CopyOptions, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog

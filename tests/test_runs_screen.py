@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_folders import fake_folder
+from fake_folders import fake_folder, summarise
 from fake_runs import STARTED_AT, fake_events
 from rich.cells import cell_len
 from small_app import SmallApp, burst, until
@@ -24,7 +24,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunFailed
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import Follower, locked
-from noodle_tui.summaries import RunSummary, summarise
+from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import compare, runs, runs_chores
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart

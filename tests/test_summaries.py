@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_folders import fake_folder
+from fake_folders import fake_folder, summarise
 from fake_runs import STARTED_AT, fake_events
 
 from noodle_tui.errors import NoodleError
@@ -13,7 +13,7 @@ from noodle_tui.events import EpochDone, Paused, RunStarted, StageProgress
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import Follower, locked, read_state
 from noodle_tui.stats import wilson_interval
-from noodle_tui.summaries import Summaries, as_json, pin, summarise
+from noodle_tui.summaries import Summaries, as_json, pin
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "stopped", "interrupted"])

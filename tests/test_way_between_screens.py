@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import MakeConfig
-from fake_folders import fake_folder
+from fake_folders import fake_folder, summarise
 from fake_runs import ReplaySource, fake_events
 from fake_stimuli import draw_seed_like
 from small_app import burst, until
@@ -20,7 +20,6 @@ from textual.widgets._footer import FooterKey
 from noodle_tui.config import RunConfig
 from noodle_tui.rejig import undo_rejig
 from noodle_tui.run import run
-from noodle_tui.summaries import summarise
 from noodle_tui.tui import app as app_module
 from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp

@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from noodle_tui.device import available_cpus
-from noodle_tui.progress import Progress, nothing
 from noodle_tui.samples import Sample
 
 CLASSES = ("happy", "sad")
@@ -17,9 +16,7 @@ QUALITY = 90
 GRAIN = 6.0  # standard deviation of the sensor's noise, in grey levels: it decides the file's size
 
 
-def draw_photos(
-    folder: Path, count: int, width: int, height: int, progress: Progress = nothing
-) -> None:
+def draw_photos(folder: Path, count: int, width: int, height: int) -> None:
     """Draw `count` JPEGs of width x height into `folder`/{train,val}/{happy,sad}: soft gradients and a sensor's grain.
 
     One in ten is for validation; the classes are equally large. A 562 x 762 photo takes about 110 KB.
@@ -35,8 +32,7 @@ def draw_photos(
         for name in CLASSES:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(available_cpus()) as pool:
-        for done, _ in enumerate(pool.map(draw, range(count)), start=1):
-            progress(done, count)
+        list(pool.map(draw, range(count)))  # raises what a thread has raised
 
 
 def _photo(random: np.random.Generator, width: int, height: int, grain: np.ndarray) -> Image.Image:

@@ -39,8 +39,8 @@ class Photo(Widget):
             super().__init__()
             self.path, self.size, self.pixels, self.problem = path, size, pixels, problem
 
-    def __init__(self, path: Path | None = None, *, id: str | None = None, classes: str | None = None):
-        super().__init__(id=id, classes=classes)
+    def __init__(self, path: Path | None = None, *, id: str | None = None):
+        super().__init__(id=id)
         self.path = path
         self._pixels: list[list[Pixel]] = []
         self._problem = ""

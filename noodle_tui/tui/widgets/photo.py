@@ -95,19 +95,15 @@ def thumbnail(path: Path, width: int, height: int) -> tuple[list[list[Pixel]], s
     """The pixels of an image, upright, fit into `width` cells by `height` lines of half blocks; and why there are none ("")."""
     from PIL import Image, ImageOps
 
-    from noodle_tui.images import open_image
+    from noodle_tui.images import BadImage, open_photo
 
-    if not os.path.isfile(path):  # a pipe would be waited for
-        return [], "can't be read" if os.path.lexists(path) else "isn't there"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns on stderr, which would tear the screen
-            with open_image(path) as image:
-                image.draft("RGB", (4 * width, 8 * height))  # a JPEG is decoded no larger than needed
-                small = ImageOps.exif_transpose(image).convert("RGB")
-                small.thumbnail((width, 2 * height), Image.Resampling.LANCZOS)
-    except Exception:  # noqa: BLE001 - Pillow's decoders raise anything on broken files
-        return [], "can't be read"
+        with warnings.catch_warnings(action="ignore"), open_photo(path) as image:  # Pillow's, which would tear the screen
+            image.draft("RGB", (4 * width, 8 * height))  # a JPEG is decoded no larger than needed
+            small = ImageOps.exif_transpose(image).convert("RGB")
+            small.thumbnail((width, 2 * height), Image.Resampling.LANCZOS)
+    except (BadImage, MemoryError):
+        return [], "can't be read" if os.path.lexists(path) else "isn't there"
     flat = small.tobytes()
     line = 3 * small.width
     return [[(flat[i], flat[i + 1], flat[i + 2]) for i in range(y * line, (y + 1) * line, 3)] for y in range(small.height)], ""

@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.progress import Check, Progress, at_most_every, nothing
-from noodle_tui.stage import PROGRESS_EVERY
+from noodle_tui.progress import Check, Progress, nothing
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of its images' red, green and blue, 0 to 1
 TIMEOUT = 15  # seconds without a byte before a download counts as cut
@@ -49,9 +48,7 @@ def checksum_ok(file: Path) -> bool:
         return hashlib.file_digest(content, "sha256").hexdigest().startswith(wanted)
 
 
-def fetch_imagenet(
-    progress: Progress = nothing, check: Check = nothing
-) -> Path:
+def fetch_imagenet(progress: Progress = nothing, check: Check = nothing) -> Path:
     """The ImageNet weights' file, downloaded if it isn't there. NoodleError says what an offline node's user can do.
 
     `check` is asked all the while, however long the network is silent; what it raises ends the download.
@@ -95,9 +92,7 @@ def _by_proxy(url: str) -> str:
     return f" by way of {urllib.parse.urlsplit(url).scheme}_proxy, {proxy.hostname}:{proxy.port or 80}" if proxy else ""
 
 
-def _download(
-    url: str, file: Path, progress: Progress, check: Check
-) -> None:
+def _download(url: str, file: Path, progress: Progress, check: Check) -> None:
     """Download to a temporary file next to `file`; rename it only when it is whole.
 
     OSError, HTTPException or ValueError otherwise.
@@ -108,10 +103,9 @@ def _download(
     try:
         with part.open("xb") as out:
             transfer = Transfer(url, out)
-            progress_is_due = at_most_every(PROGRESS_EVERY)
             while not transfer.wait(LOOK_EVERY):
                 check()
-                if transfer.done and progress_is_due():
+                if transfer.done:
                     progress(transfer.done, transfer.total)
             checksum = transfer.result()
             out.flush()

@@ -10,7 +10,6 @@ from noodle_tui.distributed import World
 from noodle_tui.evaluate import Evaluation
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.pick_up import PickedUp
-from noodle_tui.report import RunFacts
 
 
 @dataclass(frozen=True)
@@ -36,5 +35,4 @@ class Outcome:
 
     folder: Path
     status: str = "stopped"  # or "done"
-    facts: RunFacts | None = None
     evaluation: Evaluation | None = None

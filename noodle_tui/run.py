@@ -85,10 +85,10 @@ def steps(job: Job, outcome: Outcome, recorder: Recorder, comet_key: str) -> Non
         record_where_saved(job, saver, loaded.session, started, outcome),
     ):
         train(job, loaded, saver)
-        outcome.facts, outcome.evaluation = judge(job, loaded, facts, saver, outcome.folder)
+        facts, outcome.evaluation = judge(job, loaded, facts, saver, outcome.folder)
     outcome.status = "done"
     overall = outcome.evaluation.overall
-    job.emit(RunDone(best_epoch=outcome.facts.best_epoch, best_correct=overall.correct, best_count=overall.count,
+    job.emit(RunDone(best_epoch=facts.best_epoch, best_correct=overall.correct, best_count=overall.count,
                      seconds=job.seconds))
 
 

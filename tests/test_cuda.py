@@ -41,6 +41,7 @@ from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
 from noodle_tui.pixels import PaddedStore
 from noodle_tui.run import run, train
+from noodle_tui.run_folder import read_state
 from noodle_tui.saving import Saver
 from noodle_tui.step import make_step
 from noodle_tui.verify_resume import verify_resume
@@ -362,5 +363,5 @@ def test_several_runs_share_a_gpu(runs_dir: Path, data_dir: Path) -> None:
 def test_the_second_gpu_is_used_when_it_is_asked_for(runs_dir: Path, config_for: MakeConfig) -> None:
     runs = [run(config_for(runs_dir / name, device=name)) for name in ("cuda:0", "cuda:1")]
     assert all(outcome.status == "done" for outcome in runs)
-    best = [outcome.facts.epochs for outcome in runs if outcome.facts]
-    assert [without_times(e) for e in best[0]] == [without_times(e) for e in best[1]]
+    epochs = [read_state(outcome.folder).epochs for outcome in runs]
+    assert [without_times(e) for e in epochs[0]] == [without_times(e) for e in epochs[1]]

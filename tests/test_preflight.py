@@ -21,7 +21,7 @@ from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.preflight import machine as preflight_machine
 from noodle_tui.preflight.checks import Preflight, _try, estimate, preflight
 from noodle_tui.rejig import apply_rejig, plan_for, plan_rejig
-from noodle_tui.run_folder import locked
+from noodle_tui.run_folder import locked, read_state
 
 PEOPLE, LEVELS = ("07F", "09F", "25M", "34M"), range(5)
 
@@ -361,7 +361,7 @@ def test_a_past_run_on_this_device_says_how_fast_it_is(finished: FinishedRun) ->
     result = preflight(finished.config.model_copy(update={"n_epochs": 1000}))
     assert result.cost is not None
     assert result.cost.measured
-    rates = [e.images_per_second for e in finished.outcome.facts.epochs[1:]] if finished.outcome.facts else []
+    rates = [e.images_per_second for e in read_state(finished.outcome.folder).epochs[1:]]
     assert min(rates) < (1000 * (24 + 8)) / (result.cost.seconds - estimate.START_SECONDS - 0.1) < 1.1 * max(rates)
     other_size = preflight(finished.config.model_copy(update={"input_size": 64}))
     assert other_size.cost is not None

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from noodle_tui.errors import NoodleError
+from noodle_tui.errors import EXIT_STOPPED, NoodleError
 from noodle_tui.events import RunDone, RunFailed, RunState, RunStopped
-from noodle_tui.listeners.console import ConsoleListener, clock
+from noodle_tui.listeners.console import ConsoleListener
 from noodle_tui.names import as_argument, number_of, printable
 from noodle_tui.predict import PredictOutcome
 from noodle_tui.report import closing_lines
@@ -60,6 +60,16 @@ def run_as_row(s: RunSummary) -> list[str]:
         best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}) {interval_in_words(s.interval)}"
     started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
     return [printable(s.folder.name), s.status, f"{s.epoch}/{s.n_epochs}", best, started, clock(s.seconds)]
+
+
+def clock(seconds: float) -> str:
+    """'1 min 39 s'"""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    hours, rest = divmod(whole, 3600)
+    minutes, secs = divmod(rest, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {secs} s"
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
@@ -108,4 +118,4 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
         way_on = (f"pick it up with noodle run --headless --load-dir {as_argument(folder)}" if has_checkpoint(folder) else
                   "it had saved no checkpoint yet: start it anew")
         raise NoodleError(f"the run was interrupted: its process is gone; {way_on}")
-    return 130 if isinstance(state.ended, RunStopped) else 0
+    return EXIT_STOPPED if isinstance(state.ended, RunStopped) else 0

@@ -15,8 +15,9 @@ from fake_runs import fake_events
 from terminal import Terminal
 
 from noodle_tui import terminal
+from noodle_tui.answers import clock
 from noodle_tui.events import EpochDone, Message, RunStarted, RunStopped, Saved, StageProgress, StageStarted
-from noodle_tui.listeners.console import ConsoleListener, clock
+from noodle_tui.listeners.console import ConsoleListener
 
 
 def printed(events, **options) -> list[str]:

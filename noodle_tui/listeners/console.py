@@ -228,13 +228,3 @@ def epoch_in_words(event: EpochDone, width: int | None = None) -> str:
     if width is None or len(line + time + speed + best) <= width:
         return line + time + speed + best
     return line + time + best if len(line + time + best) <= width else line + best[:3]
-
-
-def clock(seconds: float) -> str:
-    """'1 min 39 s'"""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s"
-    hours, rest = divmod(whole, 3600)
-    minutes, secs = divmod(rest, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {secs} s"

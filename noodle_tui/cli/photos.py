@@ -71,7 +71,7 @@ def demo_command(
     if tui:
         from noodle_tui.tui.launch import launch
 
-        raise typer.Exit(launch(values, recall_last=False))
+        raise typer.Exit(launch(values))
     raise typer.Exit(run_headless(make_config(values)))
 
 

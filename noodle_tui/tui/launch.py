@@ -59,9 +59,9 @@ def main() -> NoReturn:
     sys.exit(code)
 
 
-def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = True,
-           recall_last: bool = True) -> int:
-    """Open the app, its form filled in with `values` (options of RunConfig), or on the run folder `watch`.
+def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = True) -> int:
+    """Open the app, its form filled in with `values` (options of RunConfig; none: the folder's last ones), or on the run folder
+    `watch`.
 
     Returns the exit code once the app has ended or detached. The child, where the app runs, doesn't return.
     """
@@ -82,7 +82,7 @@ def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = T
         os.close(tells)
         return _wait(child, hears, modes)
     os.close(hears)
-    _run_app(values, watch, mouse, recall_last, tells)
+    _run_app(values, watch, mouse, tells)
 
 
 def _wait(child: int, hears: int, modes: Modes | None) -> int:
@@ -121,7 +121,7 @@ def _say(stream: TextIO, text: str) -> None:
         stream.flush()
 
 
-def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_last: bool, tells: int) -> NoReturn:
+def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int) -> NoReturn:
     """The child: the app, and then, if a run is still going on, that run without a terminal."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # as long as there is nothing to save
     gc.disable()  # on the way to the first paint nothing is garbage; the app switches it on again
@@ -131,7 +131,7 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, recall_las
     draw_in_utf8()
     # Textual writes to stderr; the app belongs on stdout, whatever stderr is redirected to
     sys.__stderr__ = LastingStream(sys.stdout)  # type: ignore[misc,assignment]
-    app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=recall_last and not values)
+    app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=not values)
     app.run(mouse=mouse)
     run = app.background
 

@@ -196,13 +196,16 @@ class Follower:
         return events
 
 
-def is_picked_up(folder: Path, ended: float) -> bool:
-    """Whether a run that ended at that time (seconds since 1970) is being picked up: its lock was taken since, and is held. It
-    writes nothing before it is known that it can go on."""
-    try:
-        return os.lstat(folder / LOCK).st_mtime > ended and is_alive(folder)
-    except OSError:
-        return False
+def status_now(folder: Path, told: str, ended: float | None, alive: bool) -> str:
+    """A run's status: what its events have `told`, unless the lock knows better. Without an end and a holder it is interrupted;
+    one that `ended` (seconds since 1970) is starting where the lock was taken since, and is held: who picks a run up writes
+    nothing before it is known that it can go on. `alive`: as it was before the events were read."""
+    if ended is None:
+        return told if alive else "interrupted"
+    with suppress(OSError):
+        if os.lstat(folder / LOCK).st_mtime > ended and is_alive(folder):
+            return "starting"
+    return told
 
 
 def working_folder() -> str:
@@ -239,13 +242,12 @@ def options_today(config: dict[str, Any], cwd: str, then: str, folder: Path) -> 
 
 
 def read_state(folder: Path) -> RunState:
-    """A run's state from its events; "interrupted" where they have no end and nobody holds the lock."""
+    """A run's state from its events and its lock."""
     alive = is_alive(folder)  # before the reading: a run that ends in between has then said all that it will
     state = RunState.fold(Follower(folder).read())
-    if state.ended is None and not alive:
-        state.status = "interrupted"
-    elif state.ended is not None and alive and is_picked_up(folder, state.ended.time):
-        state.ended, state.status = None, "starting"
+    state.status = status_now(folder, state.status, state.ended.time if state.ended else None, alive)
+    if state.status == "starting":
+        state.ended = None
     return state
 
 

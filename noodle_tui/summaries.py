@@ -16,10 +16,10 @@ from noodle_tui.run_folder import (
     Follower,
     has_checkpoint,
     is_alive,
-    is_picked_up,
     list_runs,
     open_plain,
     read_config,
+    status_now,
     touch_plain,
 )
 from noodle_tui.stats import wilson_interval
@@ -166,11 +166,8 @@ def _summary(folder: Path, state: RunState) -> RunSummary:
 
 
 def _as_it_is_now(told: RunSummary, alive: bool) -> RunSummary:
-    """With the status that the lock tells: a run goes on, or died without a word, or is being picked up."""
-    if told.ended is not None:
-        status = "starting" if is_picked_up(told.folder, told.ended) else told.status
-    else:
-        status = told.status if alive else "interrupted"
+    """With what else the folder tells than its events."""
+    status = status_now(told.folder, told.status, told.ended, alive)
     return replace(told, status=status, pinned=(told.folder / PIN).exists(),
                    resumable=status in ENDED_EARLY and has_checkpoint(told.folder))
 

@@ -18,8 +18,9 @@ from powerless import powerless
 from noodle_tui import disk
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.preflight import estimate
 from noodle_tui.preflight import machine as preflight_machine
-from noodle_tui.preflight.checks import Preflight, _try, estimate, preflight
+from noodle_tui.preflight.checks import Preflight, _try, preflight
 from noodle_tui.rejig import apply_rejig, plan_for, plan_rejig
 from noodle_tui.run_folder import locked, read_state
 
@@ -386,8 +387,8 @@ def test_the_speed_of_a_past_run_counts_where_it_is_alike(
 ) -> None:
     folder = fake_folder(tmp_path, "run", batch_size=24)
     (folder / "metrics.csv").write_text("\n".join(["images_per_second", *map(str, rates)]))
-    card = ("cuda:0", "NVIDIA H100 80GB HBM3", "bf16", 132)
-    found = estimate.speed(RunConfig(save_dir=tmp_path, **asked), *card)  # type: ignore[arg-type]
+    card = estimate.Machine("cuda:0", "NVIDIA H100 80GB HBM3", "bf16", 132)
+    found = estimate.speed_of(RunConfig(save_dir=tmp_path, **asked), card)  # type: ignore[arg-type]
     assert (found.images_per_second if found.measured else None) == speed
 
 

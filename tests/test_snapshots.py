@@ -28,7 +28,8 @@ from textual.screen import Screen
 
 from noodle_tui.config import RunConfig
 from noodle_tui.export import sbatch_script
-from noodle_tui.preflight.checks import Cost, Machine, Preflight
+from noodle_tui.preflight.checks import Preflight
+from noodle_tui.preflight.estimate import Cost, Machine
 from noodle_tui.preflight.photos import Photos
 from noodle_tui.report import environment
 from noodle_tui.run_folder import locked

@@ -18,8 +18,7 @@ from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.model_card import origin_of, other_size
 from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
-from noodle_tui.preflight import estimate
-from noodle_tui.preflight.estimate import GIB
+from noodle_tui.preflight.estimate import GIB, Cost, Machine, cost_of
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.preflight.photos import Photos, look_at_photos
 from noodle_tui.progress import Check, nothing
@@ -29,26 +28,6 @@ from noodle_tui.samples import unread_options
 from noodle_tui.settings import load_settings
 
 Found = TypeVar("Found")
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What the run would be computed on."""
-
-    device: str  # as in ModelReady: "cuda:0", "mps", "cpu"
-    name: str
-    precision: str  # "fp32" or "bf16"
-    processors: int  # streaming multiprocessors of a CUDA card, else the CPU's processors
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Rough: say "about"."""
-
-    seconds: float
-    measured: bool  # the speed is a past run's on this device, else a table's
-    photo_bytes: int  # decoded photos
-    training_bytes: int  # weights, momentum, gradients, activations of one batch
 
 
 @dataclass(frozen=True)
@@ -238,15 +217,9 @@ def _look_at_cost(result: Preflight) -> Preflight:
     config, photos, machine = result.config, result.photos, result.machine
     if photos is None or machine is None:
         return result
-    from noodle_tui.device import available_cpus
-
-    train, val = sum(photos.train), sum(photos.val)
     epochs = max(config.n_epochs - (result.resumed_at or 0), 0)
-    speed = estimate.speed(config, machine.device, machine.name, machine.precision, machine.processors)
-    seconds = estimate.seconds(config, epochs, train, val, speed, available_cpus())
-    pixels, training = estimate.memory(config, train, val, photos.photo_bytes, machine.precision)
-    result = replace(result, cost=Cost(seconds, speed.measured, pixels, training))
-    return result.with_findings(*_memory_findings(machine, training))
+    cost = cost_of(config, machine, epochs, sum(photos.train), sum(photos.val), photos.photo_bytes)
+    return replace(result, cost=cost).with_findings(*_memory_findings(machine, cost.training_bytes))
 
 
 def _memory_findings(machine: Machine, training: int) -> list[Finding]:

@@ -32,44 +32,57 @@ CPU_EACH = 0.004  # seconds of a processor that an image takes, however small
 
 
 @dataclass(frozen=True)
+class Machine:
+    """What the run would be computed on."""
+
+    device: str  # as in ModelReady: "cuda:0", "mps", "cpu"
+    name: str
+    precision: str  # "fp32" or "bf16"
+    processors: int  # streaming multiprocessors of a CUDA card, else the CPU's processors
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Rough: say "about"."""
+
+    seconds: float
+    measured: bool  # the speed is a past run's on this device, else a table's
+    photo_bytes: int  # decoded photos
+    training_bytes: int  # weights, momentum, gradients, activations of one batch
+
+
+@dataclass(frozen=True)
 class Speed:
     images_per_second: float  # in training; where measured, over whole epochs, validation and its images included
     measured: bool  # by a past run on this device; else from a table
 
 
-def speed(config: RunConfig, device: str, device_name: str, precision: str, processors: int) -> Speed:
-    """How quickly a device trains.
+def cost_of(config: RunConfig, machine: Machine, epochs: int, train: int, val: int, bytes_each: float) -> Cost:
+    """Of a run of `epochs` epochs over `train` and `val` images; a decoded photo takes `bytes_each`. Imports torch."""
+    from noodle_tui.device import available_cpus
 
-    device is as in ModelReady ("cuda:0"), `processors` its streaming multiprocessors, or the CPU's processors. Asks the last
-    runs in save_dir; without one on the same device the table above, scaled by pixels and processors, has to do.
-    """
-    rates = _measured(config, device_name, precision)
-    if rates:
-        return Speed(median(rates), True)
-    pixels = (224 / config.input_size) ** 2
-    if device.startswith("cuda"):
-        return Speed(H100_RATE * processors / H100_PROCESSORS * pixels * (1.0 if precision == "bf16" else 0.6), False)
-    if device.startswith("mps"):
-        return Speed(MPS_RATE * pixels, False)
-    return Speed(processors / (CPU_EACH + 1 / (CPU_RATE[precision] * pixels)), False)
-
-
-def seconds(config: RunConfig, epochs: int, train: int, val: int, speed: Speed, processors: int) -> float:
-    """The time of a run of `epochs` epochs over `train` and `val` images.
-
-    Validation has no backward pass: a third of the work, which a measured rate has in it.
-    """
+    speed = speed_of(config, machine)
     validations = ceil(epochs / config.test_every)
+    # validation has no backward pass: a third of the work, which a measured rate has in it
     work = epochs * train + validations * val * (1 if speed.measured else 1 / 3)
-    return START_SECONDS + (train + val) / (DECODED_PER_SECOND * processors) + work / speed.images_per_second
-
-
-def memory(config: RunConfig, train: int, val: int, photo_bytes: float, precision: str) -> tuple[int, int]:
-    """Bytes of (the decoded photos, the training itself). Photos are kept as they are, validation images at the input size."""
-    pixels = train * photo_bytes + val * 3 * config.input_size**2
-    scale = (config.input_size / 224) ** 2 * (0.5 if precision == "bf16" else 1.0)
+    decoding = (train + val) / (DECODED_PER_SECOND * available_cpus())
+    pixels = train * bytes_each + val * 3 * config.input_size**2  # photos as they are, validation images at the input size
+    scale = (config.input_size / 224) ** 2 * (0.5 if machine.precision == "bf16" else 1.0)
     training = 4 * MODEL_BYTES + min(config.batch_size, train) * ACTIVATION_BYTES * scale
-    return int(pixels), int(training)
+    return Cost(START_SECONDS + decoding + work / speed.images_per_second, speed.measured, int(pixels), int(training))
+
+
+def speed_of(config: RunConfig, machine: Machine) -> Speed:
+    """How quickly the machine trains. Asks the last runs in save_dir; without one on the same device the table above, scaled by
+    pixels and processors, has to do."""
+    if rates := _measured(config, machine):
+        return Speed(median(rates), True)
+    pixels, processors = (224 / config.input_size) ** 2, machine.processors
+    if machine.device.startswith("cuda"):
+        return Speed(H100_RATE * processors / H100_PROCESSORS * pixels * (1.0 if machine.precision == "bf16" else 0.6), False)
+    if machine.device.startswith("mps"):
+        return Speed(MPS_RATE * pixels, False)
+    return Speed(processors / (CPU_EACH + 1 / (CPU_RATE[machine.precision] * pixels)), False)
 
 
 def photo_bytes(paths: Sequence[Path]) -> float:
@@ -88,8 +101,9 @@ def photo_bytes(paths: Sequence[Path]) -> float:
     return sum(sizes) / len(sizes) if sizes else 0.0
 
 
-def _measured(config: RunConfig, device_name: str, precision: str) -> list[float]:
-    """Images a second of the last runs in save_dir on this device at this input size, with half to twice the batch size."""
+def _measured(config: RunConfig, machine: Machine) -> list[float]:
+    """Images a second of the last runs in save_dir that were computed on this at this input size, with half to twice the batch
+    size."""
     try:
         runs = list_runs(config.save_dir)[:MEASURED_RUNS]
     except NoodleError:
@@ -100,7 +114,7 @@ def _measured(config: RunConfig, device_name: str, precision: str) -> list[float
             options = read_config(folder)
             alike = (options["input_size"] == config.input_size
                      and 0.5 <= options["batch_size"] / config.batch_size <= 2)
-            if alike and _device_of(folder) == (device_name, precision):
+            if alike and _device_of(folder) == (machine.name, machine.precision):
                 table = read_plain(folder / METRICS, MOST_METRICS).decode().splitlines()
                 epochs = [float(row["images_per_second"]) for row in csv.DictReader(table)]
                 rates.append(median(epochs[1:] or epochs))  # the first epoch warms up

@@ -19,7 +19,7 @@ from noodle_tui import disk
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.preflight import estimate
-from noodle_tui.preflight import machine as preflight_machine
+from noodle_tui.preflight import weights as preflight_weights
 from noodle_tui.preflight.checks import Preflight, _try, preflight
 from noodle_tui.rejig import apply_rejig, plan_for, plan_rejig
 from noodle_tui.run_folder import locked, read_state
@@ -247,7 +247,7 @@ def test_imagenet_weights_without_a_network(tmp_path: Path, stimuli: Path, monke
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         port = server.getsockname()[1]
-        monkeypatch.setattr(preflight_machine, "imagenet_url", lambda: f"http://127.0.0.1:{port}/resnet18-f37072fd.pth")
+        monkeypatch.setattr(preflight_weights, "imagenet_url", lambda: f"http://127.0.0.1:{port}/resnet18-f37072fd.pth")
         for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
             monkeypatch.delenv(name, raising=False)
         offline = preflight(options(tmp_path, weights="imagenet"))  # bound, but nobody listens
@@ -263,20 +263,20 @@ def test_imagenet_weights_without_a_network(tmp_path: Path, stimuli: Path, monke
 def test_a_proxy_is_asked_where_one_leads_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
-        assert preflight_machine.connection_problem("https://nowhere.invalid/x") == ""
+        assert preflight_weights.connection_problem("https://nowhere.invalid/x") == ""
         monkeypatch.setenv("no_proxy", "nowhere.invalid")
-        assert preflight_machine.connection_problem("https://nowhere.invalid/x") != "", "the proxy isn't for it"
+        assert preflight_weights.connection_problem("https://nowhere.invalid/x") != "", "the proxy isn't for it"
         monkeypatch.delenv("no_proxy")
-    assert preflight_machine.connection_problem("https://nowhere.invalid/x") != ""
+    assert preflight_weights.connection_problem("https://nowhere.invalid/x") != ""
 
 
 def test_damaged_imagenet_weights_are_fetched_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "resnet18-00000000.pth"
     file.write_bytes(b"half of it")
-    monkeypatch.setattr(preflight_machine, "imagenet_file", lambda: file)
-    monkeypatch.setattr(preflight_machine, "connection_problem", lambda url: "no route")
+    monkeypatch.setattr(preflight_weights, "imagenet_file", lambda: file)
+    monkeypatch.setattr(preflight_weights, "connection_problem", lambda url: "no route")
     with pytest.raises(NoodleError, match="no route"):
-        preflight_machine.look_for_imagenet()
+        preflight_weights.look_for_imagenet()
 
 
 # -- device, disk, loggers --------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
     checks.py     the whole look: photos, weights, device, disk, loggers; what the form shows and Start waits for
     photos.py     the rejig plan, or the class folders
-    machine.py    weights on the disk or behind the network
+    weights.py    weights on the disk or behind the network
     estimate.py   time and memory, roughly
     findings.py   what is wrong, or worth knowing, in a sentence
 """

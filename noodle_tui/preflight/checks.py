@@ -195,7 +195,7 @@ def _look_at_machine(result: Preflight) -> Preflight:
 
 
 def _look_at_weights(result: Preflight) -> Preflight:
-    from noodle_tui.preflight.machine import look_at_file, look_for_imagenet
+    from noodle_tui.preflight.weights import look_at_file, look_for_imagenet
 
     if result.resumed_at is not None:
         return replace(result, weights="its own, as the checkpoint left them")

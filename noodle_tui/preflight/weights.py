@@ -1,4 +1,4 @@
-"""Looks at what a run needs from outside: weights, the network to get them. Both may take seconds."""
+"""Looks at the weights that a run would start from, and whether they could be fetched. Both may take seconds."""
 
 import socket
 import urllib.parse

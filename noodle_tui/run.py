@@ -59,7 +59,9 @@ def run(
         config = before.config if before else weights_to_start_from(config)
         check_ranks(config, world)
         job, outcome = Job(config, before, Fanout(listeners), control, world), Outcome(folder)
-        recorder = record(job, folder)
+        # a run that is picked up stays what it was until it is known that it can go on
+        recorder = Recorder(folder, job.emit, before.stored.history if before else (), held=before is not None)
+        job.emit.add(recorder)
         with loggers(job, outcome) as comet_key, saying_how_it_ends(job, folder), ending_together(world):
             world.broadcast((folder, config, before))
             steps(job, outcome, recorder, comet_key)
@@ -113,14 +115,6 @@ def check_sources(config: RunConfig) -> None:
         real_folders(config.stimuli, config.data_dir)
     else:
         class_folders(config.data_dir)
-
-
-def record(job: Job, folder: Path) -> Recorder:
-    """Have the run's folder listen to it. A run that is picked up stays what it was until it is known that it can go on."""
-    before = job.before
-    recorder = Recorder(folder, job.emit, before.stored.history if before else (), held=before is not None)
-    job.emit.add(recorder)
-    return recorder
 
 
 @contextmanager

@@ -242,17 +242,17 @@ def test_smoothing_keeps_the_raw_curves_faded():
 
 def test_zoom_halves_doubles_and_moves_by_quarters():
     view = View()
-    view.zoom_in(100)
+    view.zoom_by(1, 100)
     assert view.zoom == 50
     assert view.window(100, 100) == (51, 100)
-    view.zoom_in(100)
+    view.zoom_by(1, 100)
     assert (view.zoom, view.window(61, 100)) == (25, (42, 66))
     assert view.window(62, 100) == view.window(65, 100) == (42, 66)
-    view.zoom_out(100)
-    view.zoom_out(100)
+    view.zoom_by(-1, 100)
+    view.zoom_by(-1, 100)
     assert view.zoom is None
     for _ in range(10):
-        view.zoom_in(100)
+        view.zoom_by(1, 100)
     assert view.zoom == 5
 
 

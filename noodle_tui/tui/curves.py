@@ -25,21 +25,12 @@ class View:
     zoom: int | None = None  # show only _ epochs, the last or those around the cursor
     cursor: int | None = None  # the epoch whose values are read
 
-    def zoom_in(self, n: int) -> None:
-        """Show half as many epochs (of `n` that there are)."""
-        self.zoom = max(SHORTEST_ZOOM, min(self.zoom or n, n) // 2)
-
-    def zoom_out(self, n: int) -> None:
-        """Show twice as many epochs; all, once they fit."""
-        if self.zoom is not None:
-            self.zoom = self.zoom * 2 if self.zoom * 2 < n else None
-
     def zoom_by(self, direction: int, n: int) -> None:
-        """Closer (1), wider (-1), or all epochs again (0), of `n` that there are."""
+        """Show half as many epochs (1), twice as many (-1) or, also once twice as many would be, all `n` that there are (0)."""
         if direction > 0:
-            self.zoom_in(n)
-        elif direction < 0:
-            self.zoom_out(n)
+            self.zoom = max(SHORTEST_ZOOM, min(self.zoom or n, n) // 2)
+        elif direction < 0 and self.zoom is not None and self.zoom * 2 < n:
+            self.zoom *= 2
         else:
             self.zoom = None
 

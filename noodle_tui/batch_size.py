@@ -8,7 +8,7 @@ from torch import nn
 
 from noodle_tui.batches import make_batches
 from noodle_tui.card import holders_in_words, others_on_card
-from noodle_tui.checkpoint import Session, new_session, session_content
+from noodle_tui.checkpoint import session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device, release_memory
@@ -18,6 +18,7 @@ from noodle_tui.fit import snapshot
 from noodle_tui.forward import EVAL_BATCH, predict_logits, repeated_forward
 from noodle_tui.graphs import graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
+from noodle_tui.session import Session, new_session
 from noodle_tui.step import make_step
 
 Fits = Callable[[int], bool]  # of a batch size

@@ -9,7 +9,7 @@ import io
 import os
 import warnings
 import zipfile
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -22,43 +22,9 @@ from noodle_tui.errors import NoodleError, first_problem, one_line
 from noodle_tui.events import Clock, EpochDone
 from noodle_tui.model_card import Origin
 from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, working_folder
+from noodle_tui.session import Best, Session
 
 VERSION = 1
-
-
-@dataclass
-class Best:
-    """The epoch with the highest validation accuracy so far; the earlier one keeps a tie."""
-
-    epoch: int
-    correct: int
-    count: int
-    loss: float
-    weights: dict[str, Tensor]  # a state dict, on the training device
-
-
-@dataclass
-class Session:
-    """Training in progress. `fit` moves it forward, batch by batch; it can be saved between any two."""
-
-    model: nn.Module
-    optimizer: torch.optim.SGD
-    totals: Tensor  # [2], on the device: summed loss and correct count of the unfinished epoch's batches
-    fingerprint: str = ""  # of the data it was trained on
-    order: str = ""  # fingerprint of their names in order: it decides which photos make up a batch
-    weights_digest: str = ""  # SHA-256 of the file that training started from
-    origin: Origin | None = None  # the run that this came from, where one is known
-    terms: dict[str, str] = field(default_factory=dict)  # what trains it: "device" (name), "precision", "processes"
-    place: str = ""  # on a GPU: of the photos' pixels, which decides how crops are rounded, see Dataset.place
-    comet_key: str = ""  # the Comet experiment to go on in
-    times: int = 0  # how often it was picked up again
-    changes: list[str] = field(default_factory=list)  # with which other options, where they decide what is learnt
-    started: float = 0.0  # seconds since 1970
-    epoch: int = 0  # whole epochs done
-    step: int = 0  # batches of the next epoch that are done, too
-    seconds: float = 0.0  # that they took
-    best: Best | None = None
-    history: list[EpochDone] = field(default_factory=list)
 
 
 class _Stored(BaseModel):
@@ -126,14 +92,6 @@ class Checkpoint(_Stored):
     def so_far(self) -> str:
         """How far its run had come: "epoch 3", "batch 6 of epoch 4"."""
         return f"batch {self.step} of epoch {self.epoch + 1}" if self.step else f"epoch {self.epoch}"
-
-
-def new_session(model: nn.Module, lr: float, momentum: float, device: torch.device) -> Session:
-    """A session before its first batch: plain SGD on `device`."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, fused=device.type in ("cpu", "cuda"))
-    # sums of thousands of losses want float64, which Apple's GPUs lack
-    totals = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
-    return Session(model, optimizer, totals)
 
 
 def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:

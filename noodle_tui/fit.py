@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from noodle_tui.batches import make_batches
-from noodle_tui.checkpoint import Best, Session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset
@@ -20,6 +19,7 @@ from noodle_tui.forward import loss_and_correct, predict_logits, repeated_forwar
 from noodle_tui.graphs import Graphs, graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.progress import at_most_every, is_due
+from noodle_tui.session import Best, Session
 from noodle_tui.stage import PROGRESS_EVERY
 from noodle_tui.step import Step, make_shared_step, make_step
 

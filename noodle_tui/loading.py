@@ -25,9 +25,9 @@ from noodle_tui.weights import digest_of, fetch_imagenet
 if TYPE_CHECKING:
     from torch import nn
 
-    from noodle_tui.checkpoint import Session
     from noodle_tui.dataset import Dataset
     from noodle_tui.device import Device
+    from noodle_tui.session import Session
 
 MOST_NAMED = 1000  # bad images, one by one
 
@@ -129,8 +129,9 @@ def build_network(
 
 def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhile[nn.Module]") -> "Session":
     """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos."""
-    from noodle_tui.checkpoint import new_session, restore
+    from noodle_tui.checkpoint import restore
     from noodle_tui.model import ARCHITECTURE
+    from noodle_tui.session import new_session
 
     config, before, world = job.config, job.before, job.world
     terms = {"device": device.name, "precision": device.precision, "processes": str(world.size)}

@@ -37,8 +37,8 @@ from noodle_tui.stage import stage
 from noodle_tui.weights import check_file
 
 if TYPE_CHECKING:
-    from noodle_tui.checkpoint import Session
     from noodle_tui.saving import Saver
+    from noodle_tui.session import Session
 
 
 def run(

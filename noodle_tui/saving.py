@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.checkpoint import Best, Session, save_session, session_content, to_main_memory, weights_file
+from noodle_tui.checkpoint import save_session, session_content, to_main_memory, weights_file
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import make_rescue_folder, rescue_places
 from noodle_tui.errors import NoodleError, StopRun
@@ -22,6 +22,7 @@ from noodle_tui.events import Emit, Message, Saved, SaveRefused
 from noodle_tui.model_card import ModelCard
 from noodle_tui.report import RunFacts, model_card
 from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
+from noodle_tui.session import Best, Session
 
 
 @dataclass(frozen=True)

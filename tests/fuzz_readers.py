@@ -23,7 +23,7 @@ from torch import nn
 
 from noodle_tui import cli, control, run_folder
 from noodle_tui.answers import run_as_row
-from noodle_tui.checkpoint import new_session, read_checkpoint, restore, save_session, session_content
+from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.control import PAUSE_FILE, STOP_FILE
 from noodle_tui.decode import BadImage, decode_file
@@ -41,6 +41,7 @@ from noodle_tui.rejig.scan import unreadable
 from noodle_tui.remember import recall, remember, remembered_file
 from noodle_tui.run_query import KEYS, parse_query
 from noodle_tui.samples import find_samples
+from noodle_tui.session import new_session
 from noodle_tui.settings import load_settings, masked
 from noodle_tui.summaries import Summaries, as_json, pin
 from noodle_tui.trash import move_to_trash

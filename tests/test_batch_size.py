@@ -16,7 +16,6 @@ from noodle_tui import batch_size
 from noodle_tui.batch_size import is_too_large, largest_that_fits, trial
 from noodle_tui.batches import HostBatches
 from noodle_tui.card import holders_in_words, others_of, others_on_card
-from noodle_tui.checkpoint import Session, new_session
 from noodle_tui.control import Control
 from noodle_tui.device import Device
 from noodle_tui.distributed import ALONE, World
@@ -25,6 +24,7 @@ from noodle_tui.job import Job
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
 from noodle_tui.run import train
+from noodle_tui.session import Session, new_session
 
 CPU = Device(torch.device("cpu"), "a card of the test", "fp32")
 

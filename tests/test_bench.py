@@ -28,7 +28,6 @@ from noodle_tui.bench.photos import draw_photos, link_some
 from noodle_tui.bench.plain import PlainLoop
 from noodle_tui.bench.table import batch_that_pays, verdict
 from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
-from noodle_tui.checkpoint import Session, new_session
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset
@@ -38,6 +37,7 @@ from noodle_tui.events import EpochDone
 from noodle_tui.fit import fit
 from noodle_tui.model import build_model
 from noodle_tui.samples import find_samples
+from noodle_tui.session import Session, new_session
 
 
 def noodle(*arguments: str) -> int:

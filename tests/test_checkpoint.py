@@ -14,19 +14,11 @@ import pytest
 import torch
 from torch import nn
 
-from noodle_tui.checkpoint import (
-    Best,
-    Session,
-    new_session,
-    read_checkpoint,
-    restore,
-    save_session,
-    session_content,
-    weights_file,
-)
+from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content, weights_file
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
+from noodle_tui.session import Best, Session, new_session
 
 CPU = torch.device("cpu")
 

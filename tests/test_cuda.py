@@ -24,7 +24,7 @@ from noodle_tui import pixels as pixels_module
 from noodle_tui import step as step_module
 from noodle_tui.augment import GREY, crop_geometry, crop_padded_batch, plan_epoch
 from noodle_tui.batches import DeviceBatches, PrefetchBatches, make_batches
-from noodle_tui.checkpoint import Session, new_session, read_checkpoint, restore, save_session, session_content
+from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
@@ -43,6 +43,7 @@ from noodle_tui.pixels import PaddedStore
 from noodle_tui.run import run, train
 from noodle_tui.run_folder import read_state
 from noodle_tui.saving import Saver
+from noodle_tui.session import Session, new_session
 from noodle_tui.step import make_step
 from noodle_tui.verify_resume import verify_resume
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
-from noodle_tui.checkpoint import Session, new_session, read_checkpoint, restore, save_session, session_content
+from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control, request_pause, request_resume
 from noodle_tui.dataset import Dataset, Split
@@ -26,6 +26,7 @@ from noodle_tui.fit import check_loss, check_start, fit, is_due
 from noodle_tui.forward import predict_logits
 from noodle_tui.pixels import Ragged
 from noodle_tui.samples import Sample
+from noodle_tui.session import Session, new_session
 
 CPU = Device(torch.device("cpu"), "CPU", "fp32")
 CONFIG = RunConfig(n_epochs=3, batch_size=8, lr=0.05, input_size=64)

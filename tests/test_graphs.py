@@ -13,7 +13,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from noodle_tui.batches import DeviceBatches
-from noodle_tui.checkpoint import Session, new_session
 from noodle_tui.control import Control
 from noodle_tui.device import Device
 from noodle_tui.events import Event, Message
@@ -21,6 +20,7 @@ from noodle_tui.fit import fit
 from noodle_tui.forward import plain_forward
 from noodle_tui.graphs import GraphRefused, Graphs, capture, graphs_on, undone
 from noodle_tui.pixels import PaddedStore
+from noodle_tui.session import Session, new_session
 from noodle_tui.step import Step, make_step
 
 BF16 = Device(torch.device("cpu"), "CPU", "bf16")

@@ -8,7 +8,6 @@ from unittest.mock import Mock
 import pytest
 from test_fit import CPU, DATA, network
 
-from noodle_tui.checkpoint import new_session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.distributed import ALONE
@@ -17,6 +16,7 @@ from noodle_tui.job import Job
 from noodle_tui.judge import judge, known_facts, predict_validation
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
+from noodle_tui.session import new_session
 
 
 def job_and_data(**made: Any) -> tuple[Job, Loaded]:

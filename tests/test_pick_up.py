@@ -7,11 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from noodle_tui.checkpoint import new_session, read_checkpoint, save_session, session_content
+from noodle_tui.checkpoint import read_checkpoint, save_session, session_content
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
 from noodle_tui.run_folder import CHECKPOINT, locked
+from noodle_tui.session import new_session
 
 
 @pytest.fixture

@@ -13,13 +13,14 @@ from test_checkpoint import assert_same, trained, weights
 from torch import Tensor
 
 from noodle_tui import saving
-from noodle_tui.checkpoint import Best, Session, read_checkpoint
+from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import Event, Message, Saved
 from noodle_tui.report import RunFacts
 from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
 from noodle_tui.saving import Saver, facts_now
+from noodle_tui.session import Best, Session
 
 SOON = 60.0  # seconds after which something counts as never
 CONFIG = RunConfig()

@@ -11,8 +11,9 @@ import torch
 from test_fit import CONFIG, CPU, StopAt, fitted, network, without_times
 from torch import Tensor, nn
 
-from noodle_tui.checkpoint import Session, new_session, read_checkpoint, restore, save_session, session_content
+from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
 from noodle_tui.errors import StopRun
+from noodle_tui.session import Session, new_session
 from noodle_tui.step import check_compiler, make_step
 
 compiler = pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs g++, and this machine has none")

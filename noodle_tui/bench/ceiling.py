@@ -8,12 +8,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from noodle_tui.checkpoint import new_session
 from noodle_tui.config import RunConfig
 from noodle_tui.device import Device
 from noodle_tui.graphs import capture
 from noodle_tui.heap import freed_memory_kept
 from noodle_tui.model import build_model
+from noodle_tui.session import new_session
 
 WARM_UP = 3  # steps before a measurement
 FEWEST = 3  # steps of a measurement, at least

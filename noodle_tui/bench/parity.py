@@ -23,7 +23,6 @@ from torchvision import datasets
 
 from noodle_tui.bench.options import MAX_SEEDS, ParityOptions
 from noodle_tui.bench.plain import transforms_of
-from noodle_tui.checkpoint import new_session
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, load_dataset
@@ -34,6 +33,7 @@ from noodle_tui.forward import EVAL_BATCH
 from noodle_tui.model import build_model
 from noodle_tui.rejig import apply_rejig, plan_for
 from noodle_tui.samples import find_samples
+from noodle_tui.session import new_session
 
 FAST, PLAIN = "this trainer", "plain fp32"
 NEVER = 10**9  # epochs between two saves

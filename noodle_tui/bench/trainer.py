@@ -7,7 +7,6 @@ from itertools import pairwise
 from queue import SimpleQueue
 from types import TracebackType
 
-from noodle_tui.checkpoint import new_session
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset
@@ -17,6 +16,7 @@ from noodle_tui.events import EpochDone, Event
 from noodle_tui.fit import fit
 from noodle_tui.heap import freed_memory_kept, share_one_heap
 from noodle_tui.model import build_model
+from noodle_tui.session import new_session
 
 TRAIN, VALIDATED = "train only", "with validation"
 NEVER = 10**9  # epochs to run, and epochs between two saves

@@ -218,7 +218,6 @@ def test_online_comet_gets_numbers_options_weights_and_nothing_else(server: Come
         wait_for(lambda: server.requests)
         os.kill(logger._process._child.pid, number)
     finish(logger, folder)
-    finish(logger, folder)  # does nothing
     metrics = server.metrics()
     for number in (1, 2, 3, 4):
         assert metrics["train_loss", number] == pytest.approx(1 / number)

@@ -61,7 +61,6 @@ class CometLogger:
         self._config = config
         self._emit = emit
         self._folder = (run_dir / "comet").absolute()
-        self._key = experiment_key
         self._task = {
             "reason": "",  # why not to try online
             "api_key": settings.apikey.get_secret_value() if settings.apikey else None,
@@ -77,7 +76,6 @@ class CometLogger:
         self._to_say = [Message(level="warning", text=text) for text in settings.warnings]
         self._unlogged: EpochDone | None = None  # the last epoch, if `log_every` left it out
         self._announced = False
-        self._closed = False
         # a full disk is the recorder's to tell; what isn't written is tried again with the next line
         self._journal = AppendFile(self._folder / JOURNAL, lambda file, error: None)
         self._process: CometProcess | None = None
@@ -90,7 +88,7 @@ class CometLogger:
 
     def __call__(self, event: Event) -> None:
         """Take in one event of the run."""
-        if self._closed or isinstance(event, Message):
+        if isinstance(event, Message):  # its own, maybe
             return
         self._announce()
         if not isinstance(event, EpochDone):
@@ -113,12 +111,9 @@ class CometLogger:
 
         Waits while Comet gets on, at most `limit_s` seconds; after SILENCE_S without progress, or without a server, an
         archive is written instead and a message says how to upload it. Once `in_a_hurry` says so (somebody asks this process
-        to end), HURRY_S is all that is left for sending. Doesn't raise; a second call does nothing.
+        to end), HURRY_S is all that is left for sending. Doesn't raise.
         """
-        if self._closed:
-            return
         self._log_epoch()
-        self._closed = True
         if self._process is None:
             self._announce()
             return
@@ -165,7 +160,7 @@ class CometLogger:
         if "delivered" in said:
             with contextlib.suppress(OSError):  # what stays would only be sent once more by a resumed run
                 (self._folder / JOURNAL).unlink(missing_ok=True)
-                (self._folder / f"{self._key}.zip").unlink(missing_ok=True)
+                (self._folder / f"{self._task['experiment_key']}.zip").unlink(missing_ok=True)
             self._info("Comet has everything")
         elif "archive" in said:
             self._warn(f"Comet didn't get this run ({said['offline']}). Upload it with: "

@@ -4,7 +4,6 @@
 weights and device. It reports after the quick half, so that a form has counts to show while torch is on its way.
 """
 
-import importlib.util
 import re
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import TypeVar
 from noodle_tui import disk
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.listeners.tensorboard import check_installed
 from noodle_tui.model_card import origin_of, other_size
 from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
@@ -139,9 +139,8 @@ def _look_at_loggers(result: Preflight) -> Preflight:
         findings.append(Finding("info", "comet", "Comet stays off with debug"))
     if config.debug:
         findings.append(Finding("info", "debug", "only noodle run --headless opens the debugger; the app can't"))
-    if config.tensorboard and importlib.util.find_spec("tensorboard") is None:
-        findings.append(Finding("error", "tensorboard", "tensorboard is not installed: "
-                                "pip install 'noodle-tui[tensorboard]', or switch it off"))
+    if config.tensorboard:
+        result, _ = _try(result, "tensorboard", check_installed)
     return result.with_findings(*findings)
 
 

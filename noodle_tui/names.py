@@ -45,3 +45,8 @@ def number_of(count: int, noun: str) -> str:
     """'1 person', '2 people', '3,000 images'"""
     plural = {"person": "people"}.get(noun, f"{noun}s")
     return f"{count:,} {noun if count == 1 else plural}"
+
+
+def are(count: int) -> str:
+    """The verb after so many: 'is' or 'are'"""
+    return "is" if count == 1 else "are"

@@ -82,7 +82,9 @@ def test_the_same_options_again_change_nothing(stimuli, data):
         again = rejig(stimuli, data, mode=mode)
         assert again.already_done
         assert {p: p.lstat().st_ctime_ns for p in data.parent.rglob("*")} == before
-        assert "nothing to do" in "\n".join(plan_in_words(again))
+        first, *others = plan_in_words(again)
+        verb = {"move": "moved", "copy": "copied", "link": "linked"}[mode]
+        assert first.endswith(f"from {stimuli}, {verb} to {data}") and "nothing to do" in "\n".join(others)
         undo_rejig(data)
 
 

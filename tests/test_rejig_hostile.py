@@ -26,9 +26,10 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_undo_of_what_rejig_didnt_make(tmp_path, data):
-    assert "nothing to undo" in error_of(undo_rejig, tmp_path / "none" / "none")
+    for missing in (data, tmp_path / "none" / "none"):
+        assert error_of(undo_rejig, missing) == f"{missing}: there is no such folder, nothing to undo"
     draw(data / "train" / "sad" / "x.jpg")
-    assert "nothing to undo" in error_of(undo_rejig, data)
+    assert error_of(undo_rejig, data) == f"{data} was not made by noodle rejig: there is nothing to undo"
     assert len(tree(data)) == 1
 
 

@@ -170,6 +170,10 @@ def test_a_leak_is_said_with_its_numbers(stimuli, data):
     assert "! 6 of 6 people are in both train and val: validation accuracy then measures memory for known faces" in words
     assert "--split-by person" in words
     assert "both" not in "\n".join(plan_in_words(make_plan(stimuli, data, split_by="person", val_fraction=0.5)))
+    for photo in stimuli.rglob("*.JPG"):
+        if not photo.name.startswith("07F"):
+            photo.unlink()
+    assert "! 1 of 1 person is in both train and val" in "\n".join(plan_in_words(make_plan(stimuli, data, val_fraction=0.5)))
 
 
 def test_photos_that_lie_in_a_folder_a_class(tmp_path, data):

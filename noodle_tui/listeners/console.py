@@ -27,7 +27,7 @@ from noodle_tui.events import (
     StageStarted,
     to_json,
 )
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.progress import is_due
 from noodle_tui.terminal import UnblockedStream
 
@@ -212,7 +212,7 @@ def data_in_words(event: DataReady) -> str:
         each = ", ".join(f"{count} {name}" for name, count in zip(event.classes, counts, strict=True))
         return f"{sum(counts)} ({each})"
 
-    people = f"; {event.people} people, {event.people_in_both} in both" if event.people else ""
+    people = f"; {number_of(event.people, 'person')}, {event.people_in_both} in both" if event.people else ""
     skipped = f"; {event.skipped} unreadable images left out" if event.skipped else ""
     return f"train {side(event.train_counts)}, val {side(event.val_counts)}{people}{skipped}; pixels in {event.where}"
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import number_of, printable
+from noodle_tui.names import are, number_of, printable
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.progress import Check, nothing
@@ -54,10 +54,10 @@ class Photos:
     def findings(self, config: RunConfig) -> list[Finding]:
         """What is to be weighed before a number made from these photos is believed."""
         found: list[Finding] = []
-        if self.people_in_both:
+        if both := self.people_in_both:
             found.append(Finding(
-                "warning", "split_by", f"{self.people_in_both} of {self.people} people are in both train and val: the accuracy "
-                "then measures memory for known faces; split by person holds out whole people"))
+                "warning", "split_by", f"{both} of {number_of(self.people, 'person')} {are(both)} in both train and val: the "
+                "accuracy then measures memory for known faces; split by person holds out whole people"))
         if self.people == 0:
             found.append(Finding("warning", "person", "no photo's name tells its person: whether people are in both train and "
                                  "val can't be seen, and then accuracy may be memory for known faces; see person"))

@@ -77,12 +77,12 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progres
     """
     data_dir = Path(os.path.realpath(data_dir))
     if not data_dir.parent.is_dir():
-        raise NoodleError(f"{printable(str(data_dir))} was not made by noodle rejig: there is nothing to undo")
+        raise NoodleError(_nothing_to_undo(data_dir))
     with errors_in_words(f"undo the rejig of {printable(str(data_dir))}"), locked(data_dir):
         recover_locked(data_dir)
         made = load_manifest(data_dir)
         if made is None:
-            raise NoodleError(f"{printable(str(data_dir))} was not made by noodle rejig: there is nothing to undo")
+            raise NoodleError(_nothing_to_undo(data_dir))
         if stimuli is not None and os.path.realpath(stimuli) != made.stimuli:
             there, here = (as_argument(folder) for folder in (made.stimuli, data_dir))
             raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}; to put them back "
@@ -97,6 +97,11 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progres
         os.unlink(data_dir / JSON_NAME)
         _remove_if_empty(data_dir)
     return count
+
+
+def _nothing_to_undo(data_dir: Path) -> str:
+    why = " was not made by noodle rejig: there is" if os.path.lexists(data_dir) else ": there is no such folder,"
+    return f"{printable(str(data_dir))}{why} nothing to undo"
 
 
 def _refuse_conflicts(data_dir: Path, made: Manifest) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from noodle_tui.names import number_of, printable
+from noodle_tui.names import are, number_of, printable
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.scan import SkippedFile, by_reason
 
@@ -15,14 +15,14 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
     of_people = f" of {number_of(len(people), 'person')}" if people else ""
     verb = {"move": "moved", "copy": "copied", "link": "linked"}[plan.mode]
     lines = [
-        f"{len(plan.files):,} photos{of_people} in {printable(str(plan.stimuli))}, "
-        f"to be {verb} to {printable(str(plan.data_dir))}",
+        f"{len(plan.files):,} photos{of_people} from {printable(str(plan.stimuli))}, "
+        f"{'' if plan.already_done else 'to be '}{verb} to {printable(str(plan.data_dir))}",
         *_table(plan),
     ]
     if plan.already_done:
         lines.append("nothing to do: the data folder is arranged so already")
     elif plan.before is not None:
-        lines.append(f"the data folder is re-arranged: {plan.new:,} new photos, {plan.leaving:,} leave it, "
+        lines.append(f"the data folder is re-arranged: {number_of(plan.new, 'new photo')}, {plan.leaving:,} leave it, "
                      f"{plan.switching:,} change between train and val")
     if far := far_from_asked(plan.count("train"), plan.count("val"), plan.options["val_fraction"]):
         lines.append(f"! {far}")
@@ -58,8 +58,8 @@ def _leak(plan: RejigPlan, people: set[str]) -> list[str]:
     lines = [f"people: {len(plan.people('train'))} in train, {len(plan.people('val'))} in val" +
              (f"; {number_of(nameless, 'photo')} of nobody known" if nameless else "")]
     if both := len(plan.people_in_both):
-        lines.append(f"! {both} of {len(people)} people are in both train and val: validation accuracy then measures "
-                     "memory for known faces; --split-by person holds out whole people")
+        lines.append(f"! {both} of {number_of(len(people), 'person')} {are(both)} in both train and val: validation accuracy "
+                     "then measures memory for known faces; --split-by person holds out whole people")
     return lines
 
 

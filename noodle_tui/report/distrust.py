@@ -1,7 +1,7 @@
 """What to distrust about a result: sentences with numbers, the most important first."""
 
 from noodle_tui.evaluate import Count, Evaluation
-from noodle_tui.names import number_of
+from noodle_tui.names import are, number_of
 from noodle_tui.rejig.scan import UNREADABLE
 from noodle_tui.report.facts import RunFacts
 from noodle_tui.stats import interval_in_words
@@ -69,7 +69,7 @@ def _same_photos_on_both_sides(facts: RunFacts, evaluation: Evaluation) -> str:
     if not facts.twins:
         return ""
     images = number_of(evaluation.overall.count, "validation image")
-    return (f"{facts.twins} of {images} {_is(facts.twins)} also in training, the same file byte for byte: to answer takes no "
+    return (f"{facts.twins} of {images} {are(facts.twins)} also in training, the same file byte for byte: to answer takes no "
             "more than memory; remove one of each pair.")
 
 
@@ -81,12 +81,8 @@ def _people_on_both_sides(facts: RunFacts) -> str:
         advice = "the data folder is not split by person as asked; arrange it anew with noodle rejig --split-by person"
     else:
         advice = "use --split-by person"
-    return (f"{both} of {number_of(len(facts.val_people), 'person')} in the validation set {_is(both)} also in training: "
+    return (f"{both} of {number_of(len(facts.val_people), 'person')} in the validation set {are(both)} also in training: "
             f"this accuracy measures memory for known faces; {advice}.")
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _unknown_people(facts: RunFacts) -> str:
@@ -130,7 +126,7 @@ def _failed_classes(evaluation: Evaluation) -> str:
     if not failed:
         return ""
     found = ", ".join(f"{one.correct}/{one.count} of {one.name!r}" for one in failed)
-    return f"The accuracy hides that only {found} {_is(sum(f.correct for f in failed))} right: guessing among {n} finds more."
+    return f"The accuracy hides that only {found} {are(sum(f.correct for f in failed))} right: guessing among {n} finds more."
 
 
 def _epoch_chosen_on_the_same_set(facts: RunFacts, evaluation: Evaluation) -> str:

@@ -102,13 +102,13 @@ def find_folder(config: RunConfig, world: World) -> tuple[Path, bool]:
         check_room(old, RESUME_BYTES, "load-dir")
         return old, True
     check_ranks(config, world)
-    check_sources(config)
+    check_sources(weights_to_start_from(config))
     check_room(config.save_dir, RUN_BYTES)
     return run_folder.make_run_folder(config.save_dir, config.namestr), False
 
 
 def check_sources(config: RunConfig) -> None:
-    """NoodleError where what is to be read isn't there at all: a slip of the pen leaves no run folder behind."""
+    """NoodleError where what is to be read isn't there at all, or holds no weights: a slip of the pen leaves no run folder."""
     if config.weights not in ("imagenet", "none"):
         check_file(Path(config.weights))
     if config.rejig_data:

@@ -24,6 +24,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of
 TIMEOUT = 15  # seconds without a byte before a download counts as cut
 LARGEST = 2**29  # bytes: ten times what is asked for; whoever sends more sends something else, maybe without end
 DEAD_AFTER = 10  # times TIMEOUT without a byte, and the process that wrote a .part file is gone
+ZIP, PICKLE = b"PK\x03\x04", b"\x80"  # how a file of torch.save begins, and one of before torch 1.6
 LOOK_EVERY = 0.1  # seconds between two looks for a request to stop
 
 
@@ -154,9 +155,17 @@ class Transfer:
 
 
 def check_file(file: Path) -> None:
-    """NoodleError if there is no such file."""
+    """NoodleError if there is no such file, or its first bytes are none of torch.save's: a look without torch."""
     if not file.is_file():
         raise NoodleError(f"{file}: there is no such weights file")
+    try:
+        with open(file, "rb") as content:
+            begins = content.read(4)
+    except OSError as error:
+        raise NoodleError(f"{file}: can't be read ({error.strerror})") from None
+    if begins != ZIP and not begins.startswith(PICKLE):
+        raise NoodleError(f"{file}: damaged, or not a file of torch.save; get it once more, or a file that was saved with "
+                          "torch.save(model.state_dict(), …)")
 
 
 def digest_of(weights: str) -> str:

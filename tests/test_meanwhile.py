@@ -120,9 +120,9 @@ def test_the_network_is_built_while_the_photos_are_decoded(
 def test_of_bad_photos_and_bad_weights_the_photos_are_said(
     own_data_dir: Path, config_for: MakeConfig, runs_dir: Path, tmp_path: Path
 ) -> None:
-    (tmp_path / "nothing.pth").touch()
-    config = config_for(runs_dir, data_dir=own_data_dir, weights=str(tmp_path / "nothing.pth"))
-    with pytest.raises(NoodleError, match=r"nothing\.pth: damaged"):
+    (tmp_path / "torn.pth").write_bytes(b"PK\x03\x04")
+    config = config_for(runs_dir, data_dir=own_data_dir, weights=str(tmp_path / "torn.pth"))
+    with pytest.raises(NoodleError, match=r"torn\.pth: damaged"):
         run(config)
     (own_data_dir / "train" / "sad" / "bad.jpg").write_text("hello")
     with pytest.raises(NoodleError, match=r"1 image can't be read: train/sad/bad\.jpg"):

@@ -300,6 +300,22 @@ def test_broken_files_are_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(raised.value)
 
 
+def test_a_state_dict_of_before_torch_1_6_comes_back(tmp_path: Path) -> None:
+    torch.save({"a": torch.arange(3)}, tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    assert load_state_dict(tmp_path / "a.pth")["a"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("option", ["weights", "load_dir"])
+@pytest.mark.parametrize("content", [b"\xff\xd8\xff\xe0 a JPEG", b"version https://git-lfs.github.com/spec/v1", b""])
+def test_what_is_no_weights_file_at_all_is_refused_before_there_is_a_run_folder(
+    option: str, content: bytes, config_for: MakeConfig, runs_dir: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "a.pth").write_bytes(content)
+    with pytest.raises(NoodleError, match=r"a\.pth: damaged, or not a file of torch\.save"):
+        run(config_for(runs_dir, **{option: str(tmp_path / "a.pth")}))
+    assert not runs_dir.exists()
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.pth", tmp_path):
         with pytest.raises(NoodleError, match="there is no such weights file"):
@@ -322,7 +338,7 @@ def test_no_photo_is_moved_for_a_run_whose_weights_can_not_be_had(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.setattr(module, "imagenet_url", lambda: "http://127.0.0.1:9/resnet18-f37072fd.pth")
-    (tmp_path / "broken.pth").write_bytes(b"torn")
+    (tmp_path / "broken.pth").write_bytes(b"PK\x03\x04torn")
     photos = [tmp_path / "stimuli" / f"{i:02}F_Ne_to_{emotion}_C01.JPG" for i in range(8) for emotion in ("Ha", "Sa")]
     for photo in photos:
         draw_face(photo, "07F", photo.name[10:12], 1)

@@ -82,8 +82,7 @@ def find_model(place: Path) -> tuple[Path, ModelCard]:
     """The weights and the card of a run folder, or of a model.pth. NoodleError where there are none that can be used."""
     folder = place.parent if place.is_file() else place
     if not folder.is_dir():
-        raise NoodleError(f"--load-dir {folder}: there is no such folder; name the run's whole path, e.g. weights/"
-                          f"{folder.name}")
+        raise NoodleError(f"--load-dir {folder}: there is no such folder, and no run of that name; see `noodle runs`")
     if not (folder / CARD).exists():
         raise NoodleError(f"{folder}: no finished model in it ({CARD} and {MODEL}); see `noodle runs`")
     return place if place.is_file() else folder / MODEL, read_card(folder / CARD)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from noodle_tui.errors import NoodleError
+from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import Event, RunState, from_json
 
 CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
@@ -24,6 +24,7 @@ CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
 MAX_LINE = 1_000_000  # bytes: a longer line is no event
 CHUNK = 4_000_000  # bytes of events read at a time
+MOST_NAMED = 3  # of the runs that one name may mean
 ENDLESS = 16  # of these without a line's end: what comes after is left for the next look
 
 
@@ -143,6 +144,12 @@ def _stamp(folder: Path) -> str:
     return ""
 
 
+def _without_date(folder: Path) -> str:
+    """The name that a run was given, as its folder's tells."""
+    stamp = _stamp(folder)
+    return folder.name.rpartition(f"-{stamp[:8]}-{stamp[8:]}")[0] if stamp else folder.name
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """The options a run was started with. NoodleError if config.json is missing or broken."""
     file = folder / CONFIG
@@ -252,17 +259,37 @@ def read_state(folder: Path) -> RunState:
 
 
 def find_run(save_dir: Path, run: str | None) -> Path:
-    """The run folder that a user means: a path, or a name in `save_dir`; without one (None) the newest that is going on, else
-    the newest. NoodleError if there is none."""
+    """The run folder that a user means: a path, or a name in `save_dir`, as in `run_named`; without one (None) the newest that
+    is going on, else the newest. NoodleError if there is none, or several are meant."""
     if run is None:
         runs = list_runs(save_dir)
         if not runs:
             raise NoodleError(f"no runs in {save_dir}; start one with `noodle run`, or name another --save-dir")
         return next((r for r in runs if is_alive(r)), runs[0])
-    for folder in (Path(run), save_dir / run):
-        if is_run_folder(folder):
-            return folder
+    if is_run_folder(Path(run)):
+        return Path(run)
+    if folder := run_named(save_dir, run):
+        return folder
     raise NoodleError(f"{run}: no run folder (there is no {EVENTS} in it); see `noodle runs`")
+
+
+def run_named(save_dir: Path, name: str) -> Path | None:
+    """The run folder in `save_dir` of this name; else the only one that has it before the date; else the only one whose name
+    begins so. None if there is none; UsageError, which names some, if there are several."""
+    if is_run_folder(save_dir / name):
+        return save_dir / name
+    begin_so = [folder for folder in list_runs(save_dir) if name and folder.name.startswith(name)]
+    found = [folder for folder in begin_so if _without_date(folder) == name] or begin_so
+    if len(found) > 1:
+        some = ", ".join(folder.name for folder in found[:MOST_NAMED]) + (", …" if len(found) > MOST_NAMED else "")
+        raise UsageError(f"{name}: {len(found)} runs in {save_dir} have such a name ({some}): give more of it")
+    return found[0] if found else None
+
+
+def path_or_run(save_dir: Path, place: Path) -> Path:
+    """What --load-dir names: a path, or a run in `save_dir` as in `run_named`. A path, too, where there is neither: whoever
+    opens it says so."""
+    return place if os.path.lexists(place) else run_named(save_dir, str(place)) or place
 
 
 def clear_leftovers(folder: Path) -> None:

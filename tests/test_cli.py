@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -224,6 +225,23 @@ def test_stop_from_another_process(data_dir, tmp_path):
     process.communicate(timeout=60)
     assert process.returncode == 130
     assert noodle("stop", folder.name, cwd=tmp_path).returncode == 1  # nobody runs it any more
+
+
+def test_a_run_is_named_as_it_was_where_only_one_is_meant(tmp_path):
+    folder = tmp_path / "weights" / "long run-20260131-120000"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    shown = folder.relative_to(tmp_path)
+    with locked(folder):
+        assert noodle("stop", "long run", cwd=tmp_path).stdout == f"{shown} is asked to stop; it saves first\n"
+    assert (folder / "stop").exists()
+    for arguments in (["predict", "x.jpg"], ["run", "--headless"]):
+        done = noodle(*arguments, "--load-dir", "lon", cwd=tmp_path)
+        assert str(shown) in done.stderr, "it has no model yet"
+    shutil.copytree(folder, tmp_path / "weights" / "long run-20260131-120001")
+    for arguments in (["watch", "--headless"], ["run", "--headless", "--load-dir"]):
+        done = noodle(*arguments, "lon", cwd=tmp_path)
+        assert done.returncode == 2 and "lon: 2 runs in weights have such a name" in done.stderr
 
 
 def test_a_reader_that_leaves_does_not_end_the_run(data_dir, tmp_path):

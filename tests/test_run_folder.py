@@ -19,7 +19,7 @@ from powerless import powerless
 
 from noodle_tui import run_folder as module
 from noodle_tui.control import clear_requests, request_pause, request_resume, request_stop
-from noodle_tui.errors import NoodleError
+from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, to_json
 from noodle_tui.run_folder import (
     EVENTS,
@@ -31,6 +31,7 @@ from noodle_tui.run_folder import (
     locked,
     make_run_folder,
     options_today,
+    path_or_run,
     path_today,
     read_config,
     read_state,
@@ -284,8 +285,24 @@ def test_the_run_that_is_meant(tmp_path: Path) -> None:
     assert find_run(tmp_path, str(old)) == old
     with locked(old):
         assert find_run(tmp_path, None) == old  # the one that is alive
-    with pytest.raises(NoodleError, match="nothing: no run folder"):
-        find_run(tmp_path, "nothing")
+    for nothing in ("nothing", "", "."):
+        with pytest.raises(NoodleError, match="no run folder"):
+            find_run(tmp_path, nothing)
+
+
+def test_a_run_is_meant_by_its_name_or_how_that_begins_where_only_one_does(tmp_path: Path) -> None:
+    first, other = run_folder(tmp_path, "lr-0.1-20260101-120000"), run_folder(tmp_path, "lr-0.10-20260101-120000-2")
+    long = run_folder(tmp_path, "long run-20260101-120000")
+    meant = {"long run": long, "lon": long, "lr-0.1": first, "lr-0.10": other, "lr-0.10-2": other}
+    assert {name: find_run(tmp_path, name) for name in meant} == meant
+    for name in ("l", "lr"):
+        with pytest.raises(UsageError, match=rf"^{name}: \d runs in .* have such a name \(.*lr-0\.1-20260101-120000.*\)"):
+            find_run(tmp_path, name)
+    more = [run_folder(tmp_path, f"lr-0.1-2026010{day}-120000") for day in range(2, 6)]
+    with pytest.raises(UsageError, match=f"5 runs in .*{more[3].name}, {more[2].name}, {more[1].name}, …"):
+        find_run(tmp_path, "lr-0.1")
+    assert path_or_run(tmp_path, Path("lon")) == long
+    assert path_or_run(tmp_path, tmp_path) == tmp_path and path_or_run(tmp_path, Path("nothing")) == Path("nothing")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '"' + "x" * 2_000_000 + '"'])

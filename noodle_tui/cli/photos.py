@@ -78,19 +78,21 @@ def demo_command(
 @with_options(["device", "debug"])
 def predict_command(
     paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH…", readable=False)],
-    load_dir: Annotated[Path, typer.Option("--load-dir", help="the run folder (or its model.pth)", metavar="RUN")],
+    load_dir: Annotated[Path, typer.Option("--load-dir", help="a run's name or folder (or its model.pth)", metavar="RUN")],
     format: Annotated[str, typer.Option("--format", help="table, csv or json", metavar="table|csv|json")] = "table",
     **values: Any,
 ) -> None:
     """Let a trained model judge new images."""
     from noodle_tui.answers import print_answers
     from noodle_tui.predict import predict
+    from noodle_tui.run_folder import path_or_run
 
     if format not in ("table", "csv", "json"):
         raise UsageError(f"--format: {format!r} is none of table, csv, json")
-    device = make_config(given(values)).device
+    config = make_config(given(values))
+    model = path_or_run(config.save_dir, load_dir)
     with progress_bar("predicting") as progress:
-        outcome = predict(load_dir, paths, device=device, progress=progress)
+        outcome = predict(model, paths, device=config.device, progress=progress)
     print_answers(outcome, format)
     for path, reason in outcome.failures:
         complain("noodle", f"{path}: {reason}", 1)

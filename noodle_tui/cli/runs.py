@@ -25,7 +25,7 @@ def runs_command(
 
 @with_options(["save_dir", "log_every", "debug"])
 def watch_command(
-    run: Annotated[str | None, typer.Argument(help="a run folder or its name; else one that goes on, or the newest")] = None,
+    run: Annotated[str | None, typer.Argument(help="a run's name or folder; else one that goes on, or the newest")] = None,
     *,
     headless: Annotated[bool, typer.Option("--headless", help="follow it as plain lines")] = False,
     json: Annotated[bool, typer.Option("--json", help="one event a line as JSON (with --headless)")] = False,
@@ -49,7 +49,7 @@ def watch_command(
 
 @with_options(["save_dir", "debug"])
 def stop_command(
-    run: Annotated[str, typer.Argument(help="a run folder or its name")],
+    run: Annotated[str, typer.Argument(help="a run's name or folder")],
     **values: Any,
 ) -> None:
     """Ask a run to save and stop."""

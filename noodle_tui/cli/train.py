@@ -9,6 +9,7 @@ from noodle_tui.cli.flags import Mouse, given, with_options
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.pick_up import weights_left_out
+from noodle_tui.run_folder import path_or_run
 
 
 @with_options()
@@ -20,7 +21,11 @@ def run_command(
     **values: Any,
 ) -> None:
     """Train: rejig (if asked) and fit. Opens the app, or runs in this terminal with --headless."""
-    config = make_config(given(values))
+    values = given(values)
+    config = make_config(values)
+    if config.load_dir is not None:
+        values["load_dir"] = path_or_run(config.save_dir, config.load_dir)
+        config = make_config(values)
     if two := weights_left_out(config):
         raise UsageError(two)
     if headless:
@@ -31,7 +36,7 @@ def run_command(
         raise UsageError("torchrun goes with --headless: the app trains in one process")
     from noodle_tui.tui.launch import launch
 
-    raise typer.Exit(launch(given(values), mouse=mouse))
+    raise typer.Exit(launch(values, mouse=mouse))
 
 
 def run_headless(config: RunConfig, json: bool = False) -> int:

@@ -92,8 +92,8 @@ def write(text: str) -> None:
 
 
 def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
-    """Print a run's events from its beginning until its process is gone. The run's own exit code; NoodleError if it failed or
-    died."""
+    """Print a run's events from its beginning until its process is gone, or the reader. The run's own exit code, 0 where the
+    reader left; NoodleError if it failed or died."""
     console, follower, state = ConsoleListener(as_json, log_every), Follower(folder), RunState()
     try:
         alive = True
@@ -103,6 +103,8 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
                 console(event)
                 state.apply(event)
             if alive:
+                if console.reader_is_gone:
+                    return 0
                 time.sleep(FOLLOW_EVERY)
         if isinstance(state.ended, RunDone) and not as_json:
             for line in closing_lines(Path(state.started.folder) if state.moved_from and state.started else folder):

@@ -80,6 +80,12 @@ class UnblockedStream:
             self._write_some()
         return True
 
+    def reader_is_gone(self) -> bool:
+        """Whether nobody will ever read again; known without writing."""
+        poll = select.poll()
+        poll.register(self.fileno(), 0)
+        return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
+
     def fileno(self) -> int:
         return self._stream.fileno()
 

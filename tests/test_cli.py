@@ -112,6 +112,19 @@ def test_who_watches_waits_for_the_process_and_not_for_the_runs_last_word(tmp_pa
     assert (process.returncode, err) == (0, "") and "the model is with Comet" in out
 
 
+@pytest.mark.parametrize("flag", ["--headless", "--json"])
+def test_who_watches_ends_when_the_reader_leaves_though_nothing_more_is_said(flag: str, tmp_path):
+    """noodle watch --headless | head -1"""
+    with locked(tmp_path):
+        append(tmp_path, *fake_events(4, "running"))
+        process = watch(tmp_path, flag)
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == ""
+
+
 def test_who_watches_a_run_that_moved_is_told_of_the_report_where_it_is_now(tmp_path, finished):
     (tmp_path / "old").mkdir()
     *events, done = fake_events(4, "done")

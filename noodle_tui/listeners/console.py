@@ -67,6 +67,11 @@ class ConsoleListener:
         except OSError:
             self._fall_silent()
 
+    @property
+    def reader_is_gone(self) -> bool:
+        """Whether nobody reads any more: for whom there is nothing else to do than to print."""
+        return self._silent or (self._stdout is not None and self._stdout.reader_is_gone())
+
     def close(self) -> None:
         """Print what was said after the run's end, and wait a little for a reader that paused."""
         if self._bar is not None:

@@ -15,10 +15,10 @@ from rich.text import Text
 from noodle_tui.errors import EXIT_STOPPED, NoodleError
 from noodle_tui.events import RunDone, RunFailed, RunState, RunStopped
 from noodle_tui.listeners.console import ConsoleListener
-from noodle_tui.names import as_argument, number_of, printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.predict import PredictOutcome
 from noodle_tui.report import closing_lines
-from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, is_alive
+from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, how_to_pick_up, is_alive
 from noodle_tui.stats import interval_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 
@@ -106,9 +106,12 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
                 if console.reader_is_gone:
                     return 0
                 time.sleep(FOLLOW_EVERY)
+        place = Path(state.started.folder) if state.moved_from and state.started else folder
         if isinstance(state.ended, RunDone) and not as_json:
-            for line in closing_lines(Path(state.started.folder) if state.moved_from and state.started else folder):
+            for line in closing_lines(place):
                 console.say(line)
+        elif isinstance(state.ended, RunStopped) and not as_json and has_checkpoint(place):
+            console.say(how_to_pick_up(place))
     finally:
         console.close()
     if follower.broken_lines:
@@ -117,7 +120,6 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
     if isinstance(state.ended, RunFailed):
         raise NoodleError(f"the run failed: {state.ended.error}")
     if state.ended is None:
-        way_on = (f"pick it up with noodle run --headless --load-dir {as_argument(folder)}" if has_checkpoint(folder) else
-                  "it had saved no checkpoint yet: start it anew")
+        way_on = how_to_pick_up(folder) if has_checkpoint(folder) else "it had saved no checkpoint yet: start it anew"
         raise NoodleError(f"the run was interrupted: its process is gone; {way_on}")
     return EXIT_STOPPED if isinstance(state.ended, RunStopped) else 0

@@ -181,6 +181,11 @@ class RunStopped(Event):
     reason: str
     seconds: Seconds
 
+    @property
+    def in_words(self) -> str:
+        """'stopped by SIGTERM', 'stopped: asked to stop'"""
+        return self.reason if self.reason.startswith("stopped") else f"stopped: {self.reason}"
+
 
 @dataclass(frozen=True)
 class RunFailed(Event):
@@ -372,7 +377,7 @@ class RunState:
         if isinstance(event, RunFailed):
             self.error = event.error
         if isinstance(event, RunStopped):
-            self.log.append(Message(level="info", text=f"stopped: {event.reason}", time=event.time))
+            self.log.append(Message(level="info", text=event.in_words, time=event.time))
 
     @classmethod
     def fold(cls, events: Iterable[Event]) -> "RunState":

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import Event, RunState, from_json
+from noodle_tui.names import as_argument
 
 CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
     "config.json", "events.jsonl", "metrics.csv", "model.pth", "model.json", "run.lock"
@@ -121,6 +122,11 @@ def is_run_folder(folder: Path) -> bool:
 
 def has_checkpoint(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (CHECKPOINT, PREVIOUS))
+
+
+def how_to_pick_up(folder: Path) -> str:
+    """What to say of a run that left a checkpoint."""
+    return f"pick it up with `noodle run --headless --load-dir {as_argument(folder)}`"
 
 
 def list_runs(save_dir: Path) -> list[Path]:

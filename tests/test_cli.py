@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -133,6 +134,14 @@ def test_who_watches_a_run_that_moved_is_told_of_the_report_where_it_is_now(tmp_
     assert err == "" and f"report {finished.folder / 'report.md'}" in out
 
 
+def test_who_watches_a_run_that_was_stopped_is_told_how_it_goes_on_if_it_can(tmp_path):
+    append(tmp_path, *fake_events(4, "stopped"))
+    assert watch(tmp_path).communicate(timeout=60)[0].endswith("stopped: asked to stop; all is saved\n")
+    (tmp_path / "checkpoint.pt").touch()
+    told = watch(tmp_path).communicate(timeout=60)[0]
+    assert told.endswith(f"saved\npick it up with `noodle run --headless --load-dir {tmp_path}`\n")
+
+
 def test_who_watches_is_told_of_lines_that_can_not_be_read(tmp_path):
     append(tmp_path, *fake_events(4, "done"))
     with (tmp_path / "events.jsonl").open("a") as file:
@@ -214,18 +223,20 @@ def test_broken_settings_are_said_before_anything_is_made(data_dir, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_stops_and_saves_and_the_run_is_picked_up(number, data_dir, tmp_path):
-    process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", "--batch-size", "8", *SMALL,
-                    cwd=tmp_path)
+    process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", "--batch-size", "8",
+                    "--namestr", "two words", *SMALL, cwd=tmp_path)
     folder = wait_for_epoch(tmp_path / "weights", 1)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert f"stopped by {number.name}" in out and not err
+    assert f"\nstopped by {number.name}; all is saved\n" in out and not err
+    [command] = re.findall(r"^pick it up with `noodle (.+)`$", out, re.M)
+    assert command == f"run --headless --load-dir '{folder.relative_to(tmp_path)}'"
     state = read_state(folder)
     assert state.status == "stopped" and isinstance(state.ended, RunStopped)
     assert (folder / "model.pth").is_file()
     if number == signal.SIGUSR1:  # as Slurm's requeue does
-        more = noodle("run", "--headless", "--load-dir", str(folder), "--n-epochs", str(state.epoch + 1), cwd=tmp_path)
+        more = noodle(*shlex.split(command), "--n-epochs", str(state.epoch + 1), cwd=tmp_path)
         assert more.returncode == 0, more.stderr
         assert [e.epoch for e in read_state(folder).epochs] == list(range(1, state.epoch + 2))
 

@@ -234,3 +234,4 @@ def test_a_run_is_saved_up_to_its_checkpoint_not_to_its_best_epoch() -> None:
 def test_the_log_tells_that_a_run_was_stopped_and_picked_up() -> None:
     state = RunState.fold([started(), epoch(1), RunStopped(reason="SIGTERM", seconds=1.0), started(resumed_at=1)])
     assert [entry.text for entry in state.log if isinstance(entry, Message)] == ["stopped: SIGTERM", "picked up after epoch 1"]
+    assert RunStopped(reason="stopped by SIGTERM", seconds=1.0).in_words == "stopped by SIGTERM"

@@ -48,6 +48,7 @@ def run_headless(config: RunConfig, json: bool = False) -> int:
     from noodle_tui.ranks import accompany
     from noodle_tui.report import closing_lines
     from noodle_tui.run import run
+    from noodle_tui.run_folder import has_checkpoint, how_to_pick_up
     from noodle_tui.terminal import survive_hangup
 
     control = Control()
@@ -62,6 +63,8 @@ def run_headless(config: RunConfig, json: bool = False) -> int:
             if outcome.status == "done" and not json:
                 for line in closing_lines(outcome.folder):
                     console.say(line)
+            elif not json and has_checkpoint(outcome.folder):
+                console.say(how_to_pick_up(outcome.folder))
         finally:
             console.close()
     return 0 if outcome.status == "done" else EXIT_STOPPED

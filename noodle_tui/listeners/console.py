@@ -206,7 +206,7 @@ def in_words(event: Event) -> str:
         case Resumed():
             return "goes on"
         case RunStopped():
-            return f"stopped: {event.reason}"
+            return event.in_words
         case RunFailed():
             return ""  # the command line prints its error
     return ""

@@ -5,9 +5,11 @@ import io
 import json
 import sys
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -23,6 +25,9 @@ from noodle_tui.stats import interval_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 
 FOLLOW_EVERY = 0.5  # seconds
+SHED = ("interval", "time", "started")  # what a list of runs goes without where it has no room, the first first
+GAP = 2  # cells between two columns of a table
+LEAST_NAME = 10  # cells, in which a name is folded
 
 
 def print_answers(outcome: PredictOutcome, format: str) -> None:
@@ -39,7 +44,7 @@ def print_answers(outcome: PredictOutcome, format: str) -> None:
         writer.writerows(rows)
         write(out.getvalue())
     elif rows:
-        print_table(list(rows[0]), [[f"{v:.4f}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows])
+        print_table([{k: f"{v:.4f}" if isinstance(v, float) else str(v) for k, v in row.items()} for row in rows])
 
 
 def print_runs(save_dir: Path, format: str) -> None:
@@ -51,15 +56,23 @@ def print_runs(save_dir: Path, format: str) -> None:
     if not summaries:
         print(f"no runs in {save_dir}")
         return
-    print_table(["run", "state", "epochs", "best accuracy", "started", "time"], [run_as_row(s) for s in summaries])
+    rows = [run_as_row(s) for s in summaries]
+    for left_out in range(1, len(SHED) + 1):
+        if sum(widths(rows)) > table_room():
+            rows = [run_as_row(s, SHED[:left_out]) for s in summaries]
+    print_table(rows)
 
 
-def run_as_row(s: RunSummary) -> list[str]:
+def run_as_row(s: RunSummary, left_out: Sequence[str] = ()) -> dict[str, str]:
+    """What the list shows of a run, {column: text}, without what is `left_out`, some of SHED."""
     best = "-"
     if s.interval and s.best_accuracy is not None:
-        best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}) {interval_in_words(s.interval)}"
+        interval = "" if "interval" in left_out else f" {interval_in_words(s.interval)}"
+        best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}){interval}"
     started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
-    return [printable(s.folder.name), s.status, f"{s.epoch}/{s.n_epochs}", best, started, clock(s.seconds)]
+    row = {"run": s.folder.name, "state": s.status, "epochs": f"{s.epoch}/{s.n_epochs}", "best accuracy": best,
+           "started": started, "time": clock(s.seconds)}
+    return {column: text for column, text in row.items() if column not in left_out}
 
 
 def clock(seconds: float) -> str:
@@ -72,17 +85,28 @@ def clock(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {secs} s"
 
 
-def print_table(columns: list[str], rows: list[list[str]]) -> None:
-    """A table, never folded where the output is no terminal: scripts cut it by columns."""
-    console = Console(markup=False, highlight=False, emoji=False)
-    if not console.is_terminal:
-        console = Console(markup=False, highlight=False, emoji=False, width=10_000)
+def print_table(rows: list[dict[str, str]]) -> None:
+    """A table of {column: text}. Where a terminal has no room the first column, a name, is folded; of the others nothing is."""
+    least = LEAST_NAME + sum(widths(rows)[1:])
+    console = Console(markup=False, highlight=False, emoji=False, width=max(table_room(), least))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for number, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=number > 0)  # a long name is folded, and no number
+    for number, column in enumerate(rows[0]):
+        table.add_column(column, overflow="fold", no_wrap=number > 0)
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row.values()))
     console.print(table)
+
+
+def table_room() -> int:
+    """Cells that a line has; without end where the output is no terminal: scripts cut tables by columns."""
+    console = Console()
+    return console.width if console.is_terminal else 10_000
+
+
+def widths(rows: list[dict[str, str]]) -> list[int]:
+    """The cells that each column of a table takes, with the gap before it."""
+    columns = zip(rows[0], *(map(printable, row.values()) for row in rows), strict=True)
+    return [max(map(cell_len, column)) + (GAP if number else 0) for number, column in enumerate(columns)]
 
 
 def write(text: str) -> None:

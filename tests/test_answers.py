@@ -2,11 +2,15 @@
 
 import json
 import os
+import re
+import sys
 from pathlib import Path
 
 import pytest
+from fake_folders import fake_folder
+from terminal import Terminal
 
-from noodle_tui.answers import print_answers
+from noodle_tui.answers import print_answers, print_runs
 from noodle_tui.predict import Answer, PredictOutcome
 
 ODD = Path(os.fsdecode(b"\xff\x1b[2J.jpg"))
@@ -28,3 +32,31 @@ def test_json_has_the_failures_too(capsysbinary: pytest.CaptureFixture[bytes]) -
     print_answers(OUTCOME, "json")
     said = json.loads(capsysbinary.readouterr().out)
     assert (said["answers"][0]["path"], said["failures"]) == (str(ODD), [{"path": "b.jpg", "reason": "not a file"}])
+
+
+@pytest.mark.parametrize(("width", "header"), [
+    (110, ["run", "state", "epochs", "best accuracy", "started", "time"]),
+    (90, ["run", "state", "epochs", "best accuracy", "started", "time"]),
+    (80, ["run", "state", "epochs", "best accuracy", "started"]), (60, ["run", "state", "epochs", "best accuracy"]),
+    (44, ["run", "state", "epochs", "best accuracy"]),
+])
+def test_a_narrow_terminal_shows_fewer_columns_of_the_runs_and_no_number_in_part(
+    width: int, header: list[str], tmp_path: Path
+) -> None:
+    folder = fake_folder(tmp_path, "neuro_ml", n_epochs=150)
+    terminal = Terminal([sys.executable, "-m", "noodle_tui", "runs", "--save-dir", "."], tmp_path, width)
+    terminal.until("60)")
+    assert terminal.ended() == 0
+    first, second, *more = [re.split("  +", line) for line in terminal.screen().split("\n") if line]
+    assert (first, second[1:4]) == (header, ["done", "150/150", f"1.000 (60/60){' 0.94 to 1.00' if width == 110 else ''}"])
+    assert "".join([second[0], *(line for [line] in more)]) == folder.name and bool(more) == (width == 44)
+
+
+def test_where_the_runs_are_listed_for_a_script_nothing_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = fake_folder(tmp_path, "x" * 100)
+    monkeypatch.setenv("COLUMNS", "40")
+    print_runs(tmp_path, "table")
+    header, row = capsys.readouterr().out.splitlines()
+    assert header.split() == ["run", "state", "epochs", "best", "accuracy", "started", "time"] and folder.name in row

@@ -23,6 +23,7 @@ from noodle_tui.report import closing_lines
 from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, how_to_pick_up, is_alive
 from noodle_tui.stats import interval_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
+from noodle_tui.terminal import folded
 
 FOLLOW_EVERY = 0.5  # seconds
 SHED = ("interval", "time", "started")  # what a list of runs goes without where it has no room, the first first
@@ -139,8 +140,8 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
     finally:
         console.close()
     if follower.broken_lines:
-        print(f"noodle: left out of {folder / EVENTS}: {number_of(follower.broken_lines, 'line')} that can't be read",
-              file=sys.stderr)
+        lost = number_of(follower.broken_lines, "line")
+        print(folded(f"noodle: left out of {folder / EVENTS}: {lost} that can't be read", sys.stderr), file=sys.stderr)
     if isinstance(state.ended, RunFailed):
         raise NoodleError(f"the run failed: {state.ended.error}")
     if state.ended is None:

@@ -3,19 +3,20 @@
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from noodle_tui.card import GIB, holders_in_words, others_on_card
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import MIB, RUN_BYTES, check_room
 from noodle_tui.errors import one_line
-from noodle_tui.terminal import INCAPABLE
+from noodle_tui.names import as_argument, printable
+from noodle_tui.terminal import INCAPABLE, folded
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
@@ -93,13 +94,14 @@ def _weights() -> list[Finding]:
     from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url
 
     file = imagenet_file()
+    place = as_argument(file)
     if not file.exists():
         return [Finding("warning", "ImageNet weights", f"not here yet: the first run downloads {imagenet_url()}; for a node "
-                        f"without internet put that file at {file} (its SHA-256 begins with {file.stem.rsplit('-', 1)[1]}), "
+                        f"without internet put that file at {place} (its SHA-256 begins with {file.stem.rsplit('-', 1)[1]}), "
                         "or use --weights FILE or --weights none")]
     if not checksum_ok(file):
-        return [Finding("warning", "ImageNet weights", f"{file} is damaged (wrong checksum): the next run downloads it anew")]
-    return [Finding("ok", "ImageNet weights", f"{file}, checksum right")]
+        return [Finding("warning", "ImageNet weights", f"{place} is damaged (wrong checksum): the next run downloads it anew")]
+    return [Finding("ok", "ImageNet weights", f"{place}, checksum right")]
 
 
 def _settings() -> list[Finding]:
@@ -115,7 +117,7 @@ def _settings() -> list[Finding]:
 def _disk(save_dir: Path) -> list[Finding]:
     free = check_room(save_dir, RUN_BYTES)
     return [Finding("ok" if free > 10 * RUN_BYTES else "warning", "disk",
-                    f"{free / GIB:.1f} GiB free for {save_dir}; a run takes up to {RUN_BYTES / MIB:.0f} MiB")]
+                    f"{free / GIB:.1f} GiB free for {as_argument(save_dir)}; a run takes up to {RUN_BYTES / MIB:.0f} MiB")]
 
 
 def _terminal() -> list[Finding]:
@@ -131,9 +133,9 @@ def _terminal() -> list[Finding]:
 
 
 def print_findings(findings: list[Finding]) -> int:
-    """One line a finding; 1 if one is an error."""
-    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    """One line a finding, folded where a terminal has no room for it; 1 if one is an error."""
     width = max(len(f.what) for f in findings)
     for finding in findings:
-        console.print(Text(f"{MARKS[finding.level]} {finding.what:{width}}  {finding.text}"))
+        line = f"{MARKS[finding.level]} {finding.what:{width}}  {printable(finding.text)}"
+        print(folded(line, sys.stdout, indent=width + 4))
     return 1 if any(f.level == "error" for f in findings) else 0

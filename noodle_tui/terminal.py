@@ -3,16 +3,19 @@
 import contextlib
 import io
 import os
+import re
 import select
 import signal
 import sys
 import termios
+import textwrap
 from typing import Any, TextIO
 
 CHUNK = 512  # bytes: POSIX's smallest PIPE_BUF; a pipe that is writable at all takes them without blocking
 BACKLOG = 4_000_000  # bytes that wait for a reader; what comes on top is left out
 STREAMS = ("stdin", "stdout", "stderr")
 INCAPABLE = ("", "dumb", "unknown")  # values of TERM: terminals that know no control codes
+QUOTED = re.compile(r"`[^`]*`|(?<!\S)'[^']*'")  # commands and paths, as messages name them
 # Textual's modes off: mouse, focus, paste and size reports, kitty's keys, its other screen. A cursor and line wrap on.
 RESET = b"\x1b[0m" + b"".join(b"\x1b[?%dl" % mode for mode in (1000, 1003, 1015, 1006, 1016, 1004, 2004, 2048)) + (
     b"\x1b[<u\x1b[?1049l\x1b[?25h\x1b[?7h")
@@ -99,6 +102,25 @@ class UnblockedStream:
 
     def _write_some(self) -> None:
         del self._waiting[: os.write(self.fileno(), self._waiting[:CHUNK])]
+
+
+def columns_of(stream: TextIO) -> int | None:
+    """The columns of the terminal that a stream leads to; None where it is none, or one that doesn't say."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except (OSError, ValueError):  # ValueError: it is closed
+        return None
+
+
+def folded(text: str, stream: TextIO, indent: int = 2) -> str:
+    """A line as it is best printed to `stream`: for a terminal folded at blanks, every line but the first indented by so many.
+    What stands in quotes, or is longer than a line (a path), stays whole: the terminal folds it, and copies it in one piece."""
+    columns = columns_of(stream)
+    if columns is None:
+        return text
+    whole = QUOTED.sub(lambda found: found[0].replace(" ", "\0"), text)
+    lines = textwrap.wrap(whole, columns, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace("\0", " ")
 
 
 def open_closed_streams() -> None:

@@ -16,6 +16,7 @@ from terminal import Terminal
 from test_cli import SMALL
 
 from noodle_tui import terminal
+from noodle_tui.doctor import Finding, print_findings
 from noodle_tui.events import RunDone
 from noodle_tui.run_folder import Follower, list_runs, read_state
 from noodle_tui.terminal import UnblockedStream
@@ -132,6 +133,27 @@ def test_the_app_with_its_input_closed_says_what_it_needs(tmp_path: Path) -> Non
     terminal = Terminal(["bash", "-c", 'exec "$@" <&-', "bash", *APP], tmp_path)
     terminal.until("noodle-tui: the app needs a terminal; in a script use `noodle run --headless`")
     assert terminal.ended() == 2
+
+
+def test_what_went_wrong_is_folded_at_blanks_in_a_terminal_and_a_line_elsewhere(tmp_path: Path) -> None:
+    wrong = [*NOODLE, "stop", "nowhere"]
+    screen = Terminal(wrong, tmp_path, 50)
+    assert "noodle: nowhere: no run folder (there is no\n  events.jsonl in it); see `noodle runs`\n" in screen.until("runs`")
+    assert screen.ended() == 1
+    assert subprocess.run(wrong, cwd=tmp_path, capture_output=True, text=True).stderr.count("\n") == 1
+
+
+def test_paths_and_commands_are_not_torn_where_a_line_is_folded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terminal, "columns_of", lambda stream: 40)
+    path, command = f"/a/{'b' * 50}", "`noodle run --load-dir 'two words'`"
+    text = f"it's at {path} or '/my photos/of a day': use {command}, if you can't do otherwise"
+    assert terminal.folded(text, sys.stdout) == (
+        f"it's at\n  {path}\n  or '/my photos/of a day': use\n  {command},\n  if you can't do otherwise")
+    print_findings([Finding("ok", "disk", "some GiB free for 'weights of mine'; a run takes up to 450 MiB")])
+    assert capsys.readouterr().out == ("✓ disk  some GiB free for\n        'weights of mine'; a run takes\n"
+                                       "        up to 450 MiB\n")
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from terminal import Terminal
 
 from noodle_tui import terminal
 from noodle_tui.answers import clock
-from noodle_tui.events import EpochDone, Message, RunStarted, RunStopped, Saved, StageProgress, StageStarted
+from noodle_tui.events import EpochDone, Message, RunStarted, RunStopped, Saved, StageProgress, StageStarted, to_json
 from noodle_tui.listeners.console import ConsoleListener
 
 
@@ -88,6 +88,18 @@ def test_in_a_narrow_terminal_an_epoch_keeps_to_its_line_and_sentences_break_at_
     assert len(epochs) == 4 and all("img/s" not in line for line in epochs)
     after = {lines[lines.index(line) + 1].split(" ")[0] for line in epochs[:-1]}
     assert after == {"epoch"}, "nothing spills over"
+
+
+def test_in_a_narrow_terminal_without_control_codes_lines_break_at_blanks_too(tmp_path: Path):
+    for event in fake_events(4, "stopped"):
+        with (tmp_path / "events.jsonl").open("a") as file:
+            file.write(to_json(event) + "\n")
+    shown = Terminal([sys.executable, "-m", "noodle_tui", "watch", "--headless", "."], tmp_path, 60, 60, TERM="dumb")
+    shown.until("all is saved")
+    lines = [line.rstrip() for line in shown.screen().splitlines()]
+    assert shown.ended() == 130 and all(len(line) <= 60 for line in lines)
+    whole = "\n".join(lines).replace("\n  ", " ")
+    assert len(re.findall(r"^epoch \d/4 +train loss \S+ acc \S{5} +val loss \S{6} acc \S{5} \(\d+/24\)", whole, re.M)) == 2
 
 
 def test_clock():

@@ -8,6 +8,7 @@ import typer
 
 from noodle_tui.errors import EXIT_STOPPED, NoodleError, full_memory_in_words, one_line
 from noodle_tui.names import printable
+from noodle_tui.terminal import folded
 
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]  # typer brings its own click since 0.26
 
@@ -49,7 +50,7 @@ def refusal(error: OSError) -> str:
 
 
 def complain(name: str, text: str, code: int) -> int:
-    print(f"{name}: {printable(text)}", file=sys.stderr)
+    print(folded(f"{name}: {printable(text)}", sys.stderr), file=sys.stderr)
     return code
 
 

@@ -14,6 +14,7 @@ from noodle_tui.cli.train import run_headless
 from noodle_tui.config import make_config
 from noodle_tui.errors import UsageError
 from noodle_tui.progress import Progress
+from noodle_tui.terminal import folded
 
 
 @with_options(["stimuli", "data_dir", "classes", "val_fraction", "split_by", "person", "mode", "seed", "debug"])
@@ -39,7 +40,7 @@ def rejig_command(
     with progress_bar("looking at the photos") as progress:
         plan = plan_for(config, progress=progress)
     for line in plan_in_words(plan):
-        print(line)
+        print(folded(line, sys.stdout))
     if dry_run:
         print("nothing was changed (--dry-run)")
     elif plan.already_done:

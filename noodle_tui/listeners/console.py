@@ -4,7 +4,6 @@ import os
 import sys
 from typing import TextIO, cast
 
-from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
@@ -29,7 +28,7 @@ from noodle_tui.events import (
 )
 from noodle_tui.names import number_of, printable
 from noodle_tui.progress import is_due
-from noodle_tui.terminal import UnblockedStream
+from noodle_tui.terminal import UnblockedStream, columns_of, folded
 
 MARKS = {"info": "·", "warning": "!", "error": "x"}
 
@@ -81,7 +80,8 @@ class ConsoleListener:
             return
         try:
             if not self._stdout.drain() or self._stdout.left_out:
-                print("noodle: what nobody read in time is left out here; it is all in the run folder", file=sys.stderr)
+                print(folded("noodle: what nobody read in time is left out here; it is all in the run folder", sys.stderr),
+                      file=sys.stderr)
         except OSError:
             self._fall_silent()
 
@@ -101,7 +101,7 @@ class ConsoleListener:
         if isinstance(event, EpochDone):
             if not self._is_logged(event):
                 return
-            line = epoch_in_words(event, self._console.width if self._bar is not None else None)
+            line = epoch_in_words(event, columns_of(self._out))
         if isinstance(event, StageStarted) and self._bar is not None:
             return  # the bar says it
         self._saved = self._saved or isinstance(event, Saved) or (isinstance(event, RunStarted) and event.resumed_at > 0)
@@ -120,10 +120,9 @@ class ConsoleListener:
         return is_due(event.epoch, self._log_every, event.n_epochs)
 
     def _print(self, line: str) -> None:
-        line = printable(line)  # names of files, and what a run folder of somebody else says
+        line = folded(printable(line), self._out)  # names of files, and what a run folder of somebody else says
         if self._bar is not None:
-            # a path that has no room in a line is left to the terminal, which copies it whole
-            self._console.print(Text(line), soft_wrap=max(map(cell_len, line.split()), default=0) > self._console.width)
+            self._console.print(Text(line), soft_wrap=True)
             return
         self._out.write(line + "\n")  # not by rich, which ends the process when the reader is gone
         self._out.flush()

@@ -27,6 +27,7 @@ from noodle_tui.terminal import (
     LastingStream,
     Modes,
     draw_in_utf8,
+    folded,
     leave_session,
     leave_terminal,
     open_closed_streams,
@@ -54,7 +55,7 @@ def main() -> NoReturn:
     try:
         code = launch({})
     except UsageError as error:
-        print(f"noodle-tui: {error}", file=sys.stderr)
+        print(folded(f"noodle-tui: {error}", sys.stderr), file=sys.stderr)
         code = error.exit_code
     sys.exit(code)
 

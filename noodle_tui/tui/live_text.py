@@ -6,7 +6,7 @@ import numpy as np
 from textual.content import Content
 
 from noodle_tui.events import STAGES, EpochDone, RunDone, RunFailed, RunState, RunStopped
-from noodle_tui.names import as_argument, number_of, printable
+from noodle_tui.names import are, as_argument, number_of, printable
 from noodle_tui.stats import accuracy_in_words
 from noodle_tui.tui import words
 from noodle_tui.tui.curves import Curves, View
@@ -238,7 +238,8 @@ def doubts(state: RunState) -> Sequence[str]:
     """What to distrust in the accuracy of a run that is done."""
     found = []
     if state.data is not None and state.data.people_in_both:
-        found.append(f"! {state.data.people_in_both} of {state.data.people} people are in both train and val: "
+        both, people = state.data.people_in_both, number_of(state.data.people, "person")
+        found.append(f"! {both} of {people} {are(both)} in both train and val: "
                      "for new faces, split by person.")
     elif state.data is not None and state.data.people == 0:
         found.append("! no photo's name tells its person: whether people are in both train and val can't be seen.")

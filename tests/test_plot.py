@@ -202,9 +202,23 @@ def test_linear_scale_ends_on_ticks_and_within_its_bounds():
 
 
 def test_log_scale_ticks():
-    assert log_scale(0.012, 0.9, 8).ticks == (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+    assert log_scale(0.012, 0.9, 8).ticks == (0.02, 0.05, 0.1, 0.2, 0.5)
     assert log_scale(1e-6, 1.0, 4).ticks == (1e-6, 1e-4, 1e-2, 1.0)
     assert log_scale(0.3, 0.3, 4).low < log_scale(0.3, 0.3, 4).high
+    assert log_scale(0.31, 1.08, 4).ticks == (0.3, 0.4, 0.5, 0.7, 1.0)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.65, 0.72), (0.31, 1.08), (0.002, 3.1), (0.69, 0.7), (1e-9, 40.0)])
+def test_a_logarithmic_curve_fills_its_plot(low: float, high: float):
+    curve = line(np.geomspace(high, low, 40).tolist())
+    for height in (7, 10, 40):
+        cells = draw(Picture(curve.curves, 1, 40, log=True), 38, height)
+        rows = np.flatnonzero((cells.ink[:-1, LABEL_WIDTH:] == VALIDATION).any(axis=1))
+        assert rows[-1] - rows[0] + 1 >= 0.7 * (height - 1)
+        axes = cells.scales
+        assert axes is not None and axes.y.low <= low * (1 + 1e-9) and high <= axes.y.high * (1 + 1e-9)
+        labels = ["".join(row[:LABEL_WIDTH]).strip() for row in cells.char[:-1].tolist()]
+        assert len(set(filter(None, labels))) == len(list(filter(None, labels))) >= 2
 
 
 def test_epoch_ticks_and_labels():

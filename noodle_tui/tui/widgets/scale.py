@@ -1,5 +1,6 @@
 """The axes of a plot: from values to dots, and where the labels stand."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, floor, isfinite, log10
 
@@ -8,6 +9,9 @@ import numpy as np
 from noodle_tui.tui.widgets.braille import Floats, Ints
 
 FEW_EPOCHS = 6  # of which each is labelled where there is room
+LOG_TICKS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,))  # times a power of ten, from the closest to the widest apart
+SHORT = 2  # an axis that ends below so many times its start is labelled in even steps, logarithmic or not
+FLAT = 0.05  # of a value, on either side of it, that an axis shows where all are the same
 STANDS_OFF = 0.6  # of the step between two labels: nearer to the first or the last one, spacing would look uneven
 
 
@@ -44,7 +48,7 @@ def linear_scale(low: float, high: float, n_ticks: int, bounds: tuple[float, flo
     if not (isfinite(low) and isfinite(high)):
         low, high = 0.0, 1.0
     if high - low < 1e-9 * max(abs(low), abs(high), 1e-3):
-        low, high = low - 0.05 * max(abs(low), 1.0), high + 0.05 * max(abs(high), 1.0)
+        low, high = low - FLAT * max(abs(low), 1.0), high + FLAT * max(abs(high), 1.0)
     low, high = max(low, bounds[0]), min(high, bounds[1])
     step = nice_step(high - low, n_ticks)
     first, last = floor(low / step + 1e-9), ceil(high / step - 1e-9)
@@ -53,20 +57,28 @@ def linear_scale(low: float, high: float, n_ticks: int, bounds: tuple[float, flo
 
 
 def log_scale(low: float, high: float, n_ticks: int) -> Scale:
-    """A logarithmic axis that holds low to high (both positive), labelled at 1, 2, 5 or at the powers of ten only."""
+    """A logarithmic axis that holds low to high (both positive), and little more: its ends are round, but need no label."""
     if not (isfinite(low) and isfinite(high) and low > 0):
         return Scale(0.1, 1.0, (0.1, 1.0), log=True)
-    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
-    grid = [m * 10.0**p for p in powers for m in (1, 2, 5)]
-    first = max((g for g in grid if g <= low * (1 + 1e-9)), default=grid[0])
-    last = min((g for g in grid if g >= high * (1 - 1e-9)), default=grid[-1])
-    if first == last:
-        last = grid[grid.index(first) + 1]
-    ticks = [g for g in grid if first <= g <= last]
-    if len(ticks) > n_ticks + 1:
-        decades = [10.0**p for p in powers if first <= 10.0**p <= last]
-        ticks = decades[:: ceil(len(decades) / max(n_ticks, 1))] if len(decades) > 1 else [first, last]
-    return Scale(first, last, tuple(float(f"{t:.1e}") for t in ticks), log=True)
+    if high < low * (1 + 1e-9):
+        low, high = low * (1 - FLAT), high * (1 + FLAT)
+    below, above = (nice_step(min(high - low, end), 10) for end in (low, high))
+    first, last = floor(low / below + 1e-9) * below, ceil(high / above - 1e-9) * above
+    choices = [ticks for ticks in _log_ticks(first, last, n_ticks) if 2 <= len(ticks) <= n_ticks + 1]
+    return Scale(first, last, tuple(float(f"{tick:.5g}") for tick in (choices or [[first, last]])[0]), log=True)
+
+
+def _log_ticks(first: float, last: float, n_ticks: int) -> Iterator[list[float]]:
+    """What may be labelled on a logarithmic axis, best first; some are too many or too few."""
+    if last < first * SHORT:
+        steps = (nice_step(last - first, n) for n in (n_ticks, n_ticks + 1, n_ticks + 2))
+        grids = [[i * step for i in range(floor(first / step), ceil(last / step) + 1)] for step in steps]
+    else:
+        powers = range(floor(log10(first)), ceil(log10(last)) + 1)
+        grids = [[m * 10.0**p for p in powers for m in multiples] for multiples in LOG_TICKS]
+        grids.append([10.0**p for p in powers][:: ceil(len(powers) / max(n_ticks, 1))])
+    for grid in grids:
+        yield [tick for tick in grid if first * (1 - 1e-9) <= tick <= last * (1 + 1e-9)]
 
 
 def epoch_ticks(low: int, high: int, n_ticks: int) -> tuple[int, ...]:

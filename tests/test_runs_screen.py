@@ -146,6 +146,17 @@ async def test_the_footer_shows_whole_keys_the_most_used_first(save_dir: Path, w
         assert ("Pin" in [key.description for key in keys()]) == (width == 160)
 
 
+async def test_where_no_run_fits_the_filter_the_list_says_so_and_no_curve_is_drawn(save_dir: Path) -> None:
+    async with opened(save_dir, (160, 50)) as (screen, pilot, _):
+        plot = screen.query_one("#runs-curve", Plot)
+        assert plot.visible
+        await pilot.press("slash", *"none")
+        await until(pilot, lambda: not screen.selection.shown)
+        assert not plot.visible and "no run fits this filter; esc takes it away" in rows(screen)[1]
+        await pilot.press("escape")
+        await until(pilot, lambda: plot.visible and len(rows(screen)) == 5)
+
+
 async def test_filter_as_you_type_and_say_what_is_wrong(save_dir: Path) -> None:
     async with opened(save_dir) as (screen, pilot, _):
         await pilot.press("slash", *"lr>=1e-2")
@@ -156,8 +167,8 @@ async def test_filter_as_you_type_and_say_what_is_wrong(save_dir: Path) -> None:
         assert "a value is missing" in str(error.content)
         await pilot.press(*"2")
         assert screen.selection.shown == []
-        assert "no run fits" in screen.query_one("#runs-account", Sheet).text
-        assert "no run fits" in screen.query_one("#runs-detail", Lines).text
+        assert "no run fits" in rows(screen)[1]
+        assert not screen.query_one("#runs-detail", Lines).text.strip()
         await pilot.press(*["backspace"] * 6)
         await pilot.press(*" -done x", *"y:")
         assert "no such key" in str(error.content)

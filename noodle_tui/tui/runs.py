@@ -145,7 +145,8 @@ class RunsScreen(Screen[None]):
         self.selection.arrange()
         shown = self.selection.shown
         cursor = next((i for i, run in enumerate(shown) if run.folder == picked), before)
-        self._list.show(len(shown), self._row, self._header, cursor)
+        unfit = bool(self.selection.runs) and not self.selection.query_error
+        self._list.show(len(shown), self._row, self._header, cursor, runs_text.NONE_FITS if unfit else "")
         self._paint_title()
         self._paint_picked()
 
@@ -186,11 +187,9 @@ class RunsScreen(Screen[None]):
         if (kind := run and (run.status, run.resumable)) != self._picked_kind:  # the footer is rewritten only where it changes
             self._picked_kind = kind
             self.refresh_bindings()
+        self.query_one(Preview).visible = run is not None
         if run is None:
-            unfit = bool(self.selection.runs) and not self.selection.query_error
-            hint = "no run fits this filter; esc takes it away" if unfit else ""
-            self.query_one("#runs-detail", Lines).show(Content.styled(hint, "$quiet"))
-            self.query_one(Preview).clear(hint)
+            self.query_one("#runs-detail", Lines).show()
         elif self.has_class("-preview"):
             self.query_one(Preview).show(run)
         else:

@@ -7,13 +7,12 @@ from textual.content import Content
 from noodle_tui.names import printable
 from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import runs_text
-from noodle_tui.tui.widgets.drawing import Picture
 from noodle_tui.tui.widgets.plot import Plot
-from noodle_tui.tui.widgets.sheet import Sheet, paragraph
+from noodle_tui.tui.widgets.sheet import Sheet
 
 
 class Preview(Vertical):
-    """Shows one run, or none."""
+    """Shows one run."""
 
     def compose(self) -> ComposeResult:
         yield Sheet(id="runs-account")
@@ -23,7 +22,3 @@ class Preview(Vertical):
         self.query_one(Sheet).show(lambda width: runs_text.account(run, width), printable(run.name))
         self.query_one(Plot).show(
             Content.styled("validation accuracy", "bold"), [Content.styled("95% interval", "$quiet")], runs_text.curve(run))
-
-    def clear(self, hint: str) -> None:
-        self.query_one(Sheet).show(lambda width: paragraph(hint, width) if hint else [])
-        self.query_one(Plot).show(Content(""), [Content("")], Picture())

@@ -24,6 +24,7 @@ from noodle_tui.tui.widgets.sheet import paragraph
 LETTERS = "abcdefgh"  # of the marked runs, here and in the overlay
 LONG_AGO = timedelta(days=300)  # a day and a month alone could be of last year
 WHOLE_NAME = 30  # cells that a name gets before other columns grow: a longer one is cut in its middle
+NONE_FITS = "no run fits this filter; esc takes it away"
 GUTTER = 3  # cells before the first column: the mark's letter, the pin, a space
 
 

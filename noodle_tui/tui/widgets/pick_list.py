@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from noodle_tui.tui.widgets.painting import Painted
+from noodle_tui.tui.widgets.sheet import paragraph
 
 SCROLL_BY = 4  # the cursor leaves the window: move on by a quarter of it. Line by line would rewrite all at every key.
 RowText = Callable[[int, int], Content]  # (row, width) to its text
@@ -56,10 +57,12 @@ class PickList(Painted, can_focus=True):
     count = 0
     _header: Callable[[int], Content] | None = None
     _row: RowText | None = None
+    _note = ""
 
-    def show(self, count: int, row: RowText, header: Callable[[int], Content] | None = None, cursor: int = 0) -> None:
-        """Show `count` rows, each made by `row` when it is in sight, and pick the row `cursor`."""
-        self.count, self._row, self._header = count, row, header
+    def show(self, count: int, row: RowText, header: Callable[[int], Content] | None = None, cursor: int = 0,
+             note: str = "") -> None:
+        """Show `count` rows, each made by `row` when it is in sight, and pick the row `cursor`. Where there are none: a note."""
+        self.count, self._row, self._header, self._note = count, row, header, note
         self.cursor = max(0, min(cursor, count - 1))
         self.repaint()
 
@@ -72,7 +75,8 @@ class PickList(Painted, can_focus=True):
             self.top = self.cursor - room + 1 + room // SCROLL_BY
         self.top = max(0, min(self.top, self.count - room))
         shown = range(self.top, min(self.top + room, self.count)) if self._row else []
-        return [self.content_line(line, width) for line in (*header, *(self._line(i, width) for i in shown))]
+        rows = [self._line(i, width) for i in shown] or paragraph(self._note, width, " ", "$quiet")
+        return [self.content_line(line, width) for line in (*header, *rows)]
 
     def _line(self, index: int, width: int) -> Content:
         """A row behind its gutter. The bar tells the picked row without colour; in focus the row is lit as well."""

@@ -16,6 +16,7 @@ from noodle_tui.errors import UsageError
 
 DATA, TRAINING, LOGGING = "Data", "Training", "Logging"
 LAST_CARD = 127  # torch counts GPUs in a signed byte
+SORTING = ("classes", "val_fraction", "split_by", "mode")  # options of rejig alone, which its record keeps
 DEFAULT_PERSON = r"(?:^|/)([^_/]+)_[^/]*$"  # 34/34M_Ne_to_Sa_C08.JPG: 34M
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from noodle_tui.config import DEFAULT_PERSON, RunConfig, options
+from noodle_tui.config import DEFAULT_PERSON, SORTING, RunConfig, options
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import level_in, person_in
 from noodle_tui.rejig import load_manifest, rejig_options
@@ -75,10 +75,9 @@ def options_as_used(config: RunConfig, made: Mapping[str, Any] | None) -> dict[s
     values = config.model_dump(mode="json")
     if config.rejig_data:
         return values
-    sorting = ("classes", "val_fraction", "split_by", "mode")
-    for name in ("stimuli", *sorting):
+    for name in ("stimuli", *SORTING):
         del values[name]
-    recorded = {name: made[name] for name in sorting if name in made} if made else {}
+    recorded = {name: made[name] for name in SORTING if name in made} if made else {}
     return values | recorded | {"person": person_regex(config.person, made)}
 
 

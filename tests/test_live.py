@@ -166,6 +166,8 @@ async def test_stop_asks_first():
             await pilot.press("s")
             await pilot.pause()
             assert isinstance(pilot.app.screen, Question)
+            said = pilot.app.screen.query_one("Static").content.plain  # type: ignore[attr-defined]
+            assert "finishes the current batch, saves (epoch 24 of 40), and can be resumed (r)." in said
             await pilot.press(refusal)
             await pilot.pause()
         assert source.requests == []
@@ -378,6 +380,18 @@ def test_a_network_that_starts_from_nothing_is_said_in_words():
     where, options = live_text.overview(state)
     assert ("model", "ResNet18, random weights") in where[1]
     assert options[1] == [("data dir", "sorted")], "as the form names it"
+
+
+def test_how_photos_were_sorted_is_an_option_of_a_run_that_sorted_them_alone():
+    state = RunState.fold(fake_events(3))
+    assert state.started is not None
+    config = {"data_dir": "sorted", "rejig_data": False, "split_by": "person", "mode": "move", "lr": 0.1}
+    _, options, sorted_by = live_text.overview(replace(state, started=replace(state.started, config=config)))
+    assert options[1] == [("data dir", "sorted"), ("rejig data", "no"), ("lr", "0.1")]
+    assert sorted_by == ("How rejig had sorted the photos", [("split by", "person"), ("mode", "move")])
+    config["rejig_data"] = True
+    _, options = live_text.overview(replace(state, started=replace(state.started, config=config)))
+    assert ("split by", "person") in options[1]
 
 
 async def test_a_run_that_nobody_works_on_was_interrupted():

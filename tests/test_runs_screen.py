@@ -39,6 +39,8 @@ from noodle_tui.tui.widgets.plot import Plot
 from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.words import shortened
 
+STOPS = "finishes the current batch, saves (epoch 25 of 40), and can be resumed (r)."  # as in test_live.py
+
 
 class Home(Message):
     """Setup was asked for."""
@@ -345,6 +347,7 @@ async def test_a_live_run_ticks_is_stopped_after_a_question_and_cannot_be_delete
             assert "25/40" in rows(screen)[1]
             await pilot.press("s")
             await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+            assert STOPS in pilot.app.screen.query_one("Static").content.plain  # type: ignore[attr-defined]
             await pilot.press("y")
             await until(pilot, (folder / "stop").exists)
 
@@ -368,8 +371,10 @@ async def test_pin_keeps_a_run_on_top(save_dir: Path) -> None:
     async with opened(save_dir) as (screen, pilot, _):
         await pilot.press("end", "p")
         await until(pilot, lambda: screen.selection.shown[0].name == "done_run")
-        assert "▴" in rows(screen)[1]
-        await pilot.press("home", "p")
+        assert "◆" in rows(screen)[1]
+        await pilot.press("O")  # sorted upwards has a mark of its own
+        assert "◆" not in rows(screen)[0] and "▴" in rows(screen)[0]
+        await pilot.press("O", "home", "p")
         await until(pilot, lambda: screen.selection.shown[-1].name == "done_run")
 
 

@@ -27,7 +27,7 @@ from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.messages import Back, Open, PickUp
 from noodle_tui.tui.sources import RunSource, in_parts
-from noodle_tui.tui.widgets.dialogs import Help, Question, asked
+from noodle_tui.tui.widgets.dialogs import Help, asked, stop_question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
 from noodle_tui.tui.widgets.key_bar import KeyBar
@@ -269,12 +269,7 @@ class LiveScreen(Screen[None]):
 
     @work
     async def action_stop(self) -> None:
-        sure = await asked(self, Question(
-            "Stop this run?",
-            f"It finishes the current batch, saves after epoch {self.state.epoch} of {self.state.n_epochs}, and can be "
-            "picked up again from there.",
-            yes="Stop & save (y)", no="Keep running (n)",
-        ))  # fmt: skip
+        sure = await asked(self, stop_question("It", self.state.epoch, self.state.n_epochs))
         if sure and self.check_action("stop", ()):
             self._ask(self.source.stop, "stopping")
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from textual.content import Content
 
+from noodle_tui.config import SORTING
 from noodle_tui.events import STAGES, EpochDone, RunDone, RunFailed, RunState, RunStopped
 from noodle_tui.names import are, as_argument, number_of, printable
 from noodle_tui.stats import accuracy_in_words
@@ -180,11 +181,15 @@ def awaited(state: RunState, status: str) -> str:
 
 
 def overview(state: RunState) -> list[tuple[str, list[tuple[str, str]]]]:
-    """All options of the run, and where it lives, in groups of (name, value)."""
+    """All options of the run, and where it lives, in groups of (name, value). Of photos that it didn't sort, how they were
+    sorted is no option of its."""
     started = state.started
     if started is None:
         return []
-    options = [(printable(name.replace("_", " ")), printable(in_words(value))) for name, value in started.config.items()]
+    options, sorted_by = list[tuple[str, str]](), list[tuple[str, str]]()
+    for name, value in started.config.items():
+        of_rejig = name in SORTING and not started.config.get("rejig_data")
+        (sorted_by if of_rejig else options).append((printable(name.replace("_", " ")), printable(in_words(value))))
     place = [("folder", printable(started.folder)), ("host", printable(started.host)), ("process", str(started.pid))]
     if state.model is not None:
         model = state.model
@@ -192,7 +197,8 @@ def overview(state: RunState) -> list[tuple[str, list[tuple[str, str]]]]:
         place += [("model", printable(f"{model.architecture}, {words.weights(model.weights)}"))]
     if started.resumed_at:
         place.append(("picked up", f"after epoch {started.resumed_at}"))
-    return [("Where it runs", place), ("Options", options)]
+    groups = [("Where it runs", place), ("Options", options), ("How rejig had sorted the photos", sorted_by)]
+    return [group for group in groups if group[1]]
 
 
 def verdict(state: RunState, status: str) -> Content | None:

@@ -28,7 +28,7 @@ from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
 from noodle_tui.tui.runs_text import LETTERS
-from noodle_tui.tui.widgets.dialogs import Help, Question, asked
+from noodle_tui.tui.widgets.dialogs import Help, Question, asked, stop_question
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -343,7 +343,8 @@ class RunsScreen(Screen[None]):
 
     def action_stop(self) -> None:
         if run := self.picked:
-            self._do_if_sure(runs_chores.stop_question(run), lambda: runs_chores.stop(run.folder))
+            question = stop_question(printable(run.folder.name), run.epoch, run.n_epochs)
+            self._do_if_sure(question, lambda: runs_chores.stop(run.folder))
 
     def action_delete(self) -> None:
         if run := self.picked:

@@ -42,12 +42,3 @@ class Trash:
             "u takes it back.",
             yes="Move to trash (y)", no="Keep it (n)",
         )  # fmt: skip
-
-
-def stop_question(run: RunSummary) -> Question:
-    return Question(
-        "Stop this run?",
-        f"{printable(run.folder.name)} finishes the current batch, saves (epoch {run.epoch} of {run.n_epochs}), and "
-        "can be resumed.",
-        yes="Stop & save (y)", no="Keep running (n)",
-    )  # fmt: skip

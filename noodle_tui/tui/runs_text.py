@@ -163,7 +163,7 @@ def column_at(x: int, width: int, longest: int) -> Column | None:
 
 def row(run: RunSummary, width: int, longest: int, letter: str) -> Content:
     """One run as a line. `letter`: that of a marked run."""
-    gutter = Content.assemble((letter or " ", "$accent bold"), ("▴" if run.pinned else " ", "$accent"), " ")
+    gutter = Content.assemble((letter or " ", "$accent bold"), ("◆" if run.pinned else " ", "$accent"), " ")
     cells = [_cell(column.text(run, room - 2 if room > 2 else 2), room, column.right)
              for column, room in columns_for(width, longest)]
     return Content("").join([gutter, *cells])

@@ -47,6 +47,13 @@ class Question(ModalScreen[bool]):
         self.dismiss(yes)
 
 
+def stop_question(run: str, epoch: int, n_epochs: int) -> Question:
+    """Before a run is stopped. run: which, as the sentence begins."""
+    return Question("Stop this run?",
+                    f"{run} finishes the current batch, saves (epoch {epoch} of {n_epochs}), and can be resumed (r).",
+                    yes="Stop & save (y)", no="Keep running (n)")
+
+
 async def asked(screen: Screen[Any], question: Question) -> bool:
     """Whether the answer is yes. Not asked where another window lies over `screen` by now: of keys that come all at once the
     second would ask a second time."""

@@ -61,7 +61,7 @@ class PickList(Painted, can_focus=True):
 
     def show(self, count: int, row: RowText, header: Callable[[int], Content] | None = None, cursor: int = 0,
              note: str = "") -> None:
-        """Show `count` rows, each made by `row` when it is in sight, and pick the row `cursor`. Where there are none: a note."""
+        """Show `count` rows, each made by `row` when it is in sight, and pick the row `cursor`. Of none: a note."""
         self.count, self._row, self._header, self._note = count, row, header, note
         self.cursor = max(0, min(cursor, count - 1))
         self.repaint()

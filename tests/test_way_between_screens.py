@@ -20,6 +20,7 @@ from textual.widgets._footer import FooterKey
 from noodle_tui.config import RunConfig
 from noodle_tui.rejig import undo_rejig
 from noodle_tui.run import run
+from noodle_tui.run_folder import locked
 from noodle_tui.tui import app as app_module
 from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp
@@ -77,6 +78,24 @@ async def test_options_are_copied_to_a_setup_that_was_never_shown(tmp_path: Path
         await pilot.press("c")
         await until(pilot, lambda: app.screen is app.setup and app.setup.is_mounted)
         await until(pilot, lambda: app.setup.query_one("#option-lr", Input).value == "0.05")
+
+
+@pytest.mark.parametrize("key", ["d", "escape"])
+async def test_out_of_what_noodle_watch_opened_the_way_leads_to_the_shell(tmp_path: Path, key: str) -> None:
+    folder = fake_folder(tmp_path, "run", "running")
+    first = LiveScreen(FolderSource(folder), "run")
+    app = NoodleApp(first=first, recall_last=False)
+    with locked(folder):
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: first.status == "running")
+            await pilot.press("f5")
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.selection.shown))
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is first)
+            assert not app._exit, "only from the screen that it opened on"
+            await pilot.press(key)
+            await until(pilot, lambda: app._exit)
+    assert app.return_code in (0, None) and not app.setup.is_mounted and not (folder / "stop").exists()
 
 
 async def test_a_resumed_run_is_shown_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

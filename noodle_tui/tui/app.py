@@ -194,9 +194,11 @@ class NoodleApp(App[None]):
         return self.setup
 
     def back(self) -> None:
-        """The screen below; from the first one, Setup."""
+        """The screen below; from the first one, Setup, or out of an app that was opened for that screen (`noodle watch`)."""
         if len(self.screen_stack) > 2:
             self.pop_screen()
+        elif self.screen is self._first:
+            self.exit()
         else:
             self.home()
 
@@ -336,7 +338,7 @@ class NoodleApp(App[None]):
         self.back()
 
     def on_live_screen_detach(self) -> None:
-        """From the run of this app: leave it, and the terminal. From another one: only its screen."""
+        """From the run of this app: leave it, and the terminal. From another one: only its screen, see `back`."""
         from noodle_tui.tui.sources import BackgroundSource
 
         if not self.is_busy() or not isinstance(getattr(self.screen, "source", None), BackgroundSource):

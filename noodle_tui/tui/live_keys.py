@@ -23,9 +23,9 @@ BINDINGS = (
 )
 KEYS = (
     ("The run", (("s", "stop and save; asks first"), ("p", "pause after the current batch, or go on"),
-                 ("d", "detach: the run goes on; of one that was started here the app ends"),
+                 ("d", "detach: the run goes on; of one that was started here the app ends, as in noodle watch"),
                  ("enter", "its result, once it has ended"), ("r", "resume it, where it was stopped or died"),
-                 ("f5", "all runs; this one goes on"), ("esc", "the screen before; this run goes on"),
+                 ("f5", "all runs; this one goes on"), ("esc", "the screen before, out of noodle watch; this run goes on"),
                  ("y", "copy the run folder's path"), ("i", "all its options, and where it runs"))),
     ("The curves", (*curve_keys.KEYS, ("f", "curves alone, without table and log"))),
     ("Table and log", (("tab", "from one to the other"), ("↑ ↓", "older, newer; page up, page down, home, end"))),

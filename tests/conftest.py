@@ -20,8 +20,9 @@ from noodle_tui.samples import find_samples
 
 @pytest.fixture(autouse=True, scope="session")
 def no_state_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What the app remembers: neither hers comes into a test, nor a test's to her."""
+    """What the app remembers, and what is copied: neither hers comes into a test, nor a test's to her."""
     os.environ["XDG_STATE_HOME"] = str(tmp_path_factory.mktemp("state"))
+    os.environ.pop("TMUX", None)
 
 
 PEOPLE = ("07F", "09F", "25M", "34M")

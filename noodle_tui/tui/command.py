@@ -16,12 +16,12 @@ from noodle_tui.tui.widgets.painting import clean
 
 
 class CommandLine(ModalScreen[None]):
-    """Shows both; one key copies each, through the terminal (OSC 52: over SSH and tmux, too)."""
+    """Shows both; one key copies each."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "copy_command", "Copy the command"),
         Binding("s", "copy_script", "Copy the script"),
-        Binding("escape,q", "dismiss", "Close"),
+        Binding("escape,q", "close", "Close"),
     ]
 
     def __init__(self, config: RunConfig):
@@ -43,6 +43,10 @@ class CommandLine(ModalScreen[None]):
     async def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         await self.run_action(str(event.button.id))
+
+    def action_close(self) -> None:
+        self.app.clear_notifications()  # else the screen below says again what was copied here
+        self.dismiss()
 
     def action_copy_command(self) -> None:
         copy_text(self, self.command, "the command")

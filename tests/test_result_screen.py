@@ -235,7 +235,7 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
     torch.save(resnet18(num_classes=2).state_dict(), done / "model.pth")
     card = json.loads((done / "model.json").read_text())
     (done / "model.json").write_text(json.dumps({**card, "input_size": 32, "precision": "fp32"}))
-    photos = tmp_path / "new"
+    photos = tmp_path / "new photos"
     draw_face(photos / "anna.jpg", 1)
     draw_face(photos / "[b]en.jpg", 2)
     (photos / "broken.jpg").write_bytes(b"no image")
@@ -255,11 +255,19 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         assert isinstance(note, Content)
         assert "broken.jpg" in note.plain
         await until(pilot, lambda: bool(left))  # the GPU's memory is others' again
+        command = f"noodle predict --load-dir {done} --format csv '{photos}' > answers.csv"
+        keep = dialog.query_one("#predict-keep", Static)
+        assert keep.display and command in keep.content.plain  # type: ignore[union-attr]
+        await pilot.press("y")
+        assert pilot.app.clipboard == "", "a letter of a path"
+        answers.focus()
+        await pilot.press("y")
+        assert pilot.app.clipboard == command
         dialog.query_one("#predict-path").value = str(tmp_path / "nowhere")  # type: ignore[attr-defined]
         dialog.query_one("#predict-path").focus()
         await pilot.press("enter")
         await until(pilot, lambda: "nowhere" in str(dialog.query_one("#predict-note", Static).content))
-        assert dialog.answers == [] and answers.count == 0, "none of another path"
+        assert dialog.answers == [] and answers.count == 0 and not keep.display, "none of another path"
         dialog.query_one("#predict-path").value = "x" * 300  # type: ignore[attr-defined]
         await pilot.press("enter")
         await until(pilot, lambda: "file name too long" in str(dialog.query_one("#predict-note", Static).content))

@@ -15,8 +15,9 @@ from textual.widgets import Input, Static
 
 from noodle_tui.card import leave_card
 from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.names import printable
+from noodle_tui.names import as_argument, printable
 from noodle_tui.tui import words
+from noodle_tui.tui.clipboard import copy_text
 from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.pick_list import PickList
@@ -30,7 +31,8 @@ class PredictDialog(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "ask", "Ask"),  # from the answers, too; from the path it comes as its Submitted, behind what was typed
-        Binding("escape", "dismiss", "Close"),
+        Binding("y", "copy_command", "Copy the command"),  # in the path's line it is a letter
+        Binding("escape", "close", "Close"),
     ]
 
     class Progress(Message):
@@ -52,6 +54,7 @@ class PredictDialog(ModalScreen[None]):
         super().__init__()
         self.folder, self.model = folder, model
         self.answers: list[Answer] = []
+        self.command = ""  # that gives the same answers in a shell
         self._busy = False
         self._gone = Flag()
 
@@ -64,6 +67,7 @@ class PredictDialog(ModalScreen[None]):
             yield path
             yield Static(id="predict-note")
             yield PickList(id="predict-answers")
+            yield Static(id="predict-keep")
         yield PathCompletion(path, folders_only=False)
 
     def on_resize(self) -> None:
@@ -84,7 +88,9 @@ class PredictDialog(ModalScreen[None]):
         self.query_one(PathCompletion).close()
         self._note("loading the model …", "$quiet")
         self._show([])  # answers for an earlier path don't belong here
-        self._predict(Path(words.home_in_full(words.unquoted(path))))
+        photos = Path(words.home_in_full(words.unquoted(path)))
+        self.command = f"noodle predict --load-dir {as_argument(self.folder)} --format csv {as_argument(photos)} > answers.csv"
+        self._predict(photos)
 
     @work(thread=True)
     def _predict(self, path: Path) -> None:
@@ -132,6 +138,17 @@ class PredictDialog(ModalScreen[None]):
     def _show(self, answers: "list[Answer]") -> None:
         self.answers = answers
         self.query_one("#predict-answers", PickList).show(len(answers), self._row, self._header)
+        keep = self.query_one("#predict-keep", Static)
+        keep.display = bool(answers)
+        keep.update(Content.assemble(("To keep them (tab, then y copies this): ", "$quiet"), self.command))
+
+    def action_copy_command(self) -> None:
+        if self.answers:
+            copy_text(self, self.command, "the command")
+
+    def action_close(self) -> None:
+        self.app.clear_notifications()  # as in command.py
+        self.dismiss()
 
     def _header(self, width: int) -> Content:
         return Content.styled("  " + "answer".ljust(18) + "sure   file", "$quiet") if self.answers else Content("")

@@ -1,44 +1,111 @@
-"""Run folders that somebody deletes: moved into `<save_dir>/.trash/`, from where they can be had back."""
+"""Run folders that somebody deletes: moved into `<save_dir>/.trash/<time>/`, a folder for each deletion, from where the last
+can be had back until the trash is emptied."""
 
 import os
+import re
+import shutil
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.run_folder import LOCK, is_run_folder, locked
 
 TRASH = ".trash"
+DELETION = re.compile(r"\d{8}-\d{6}(-\d+)?")
 
 
-def move_to_trash(save_dir: Path, folder: Path) -> Path:
-    """Move a run folder of `save_dir` into its trash with one rename; returns its new place.
+def move_to_trash(save_dir: Path, folders: Sequence[Path]) -> Path:
+    """Move run folders of `save_dir` into its trash, each with one rename; returns the folder that they are in now.
 
-    NoodleError, and nothing is touched, if the run is alive, the folder is no run folder directly in `save_dir`, or it,
+    NoodleError, and nothing is touched, if a run is alive, a folder is no run folder directly in `save_dir`, or it,
     its lock or the trash is a link: what lies elsewhere is never moved or written to.
     """
-    _check_is_run_of(save_dir, folder)
+    for folder in folders:
+        _check_is_run_of(save_dir, folder)
     trash = _trash_of(save_dir)
-    with locked(folder):  # held while it moves, so that nobody picks the run up meanwhile
-        place = _free_name(trash, folder.name)
+    with ExitStack() as locks:  # held while they move, so that nobody picks a run up meanwhile
+        for folder in folders:
+            locks.enter_context(locked(folder))
+        place, moved = trash, 0
         try:
-            trash.mkdir(exist_ok=True)
-            os.rename(folder, place)
+            place = _new_deletion(trash)
+            for folder in folders:
+                os.rename(folder, place / folder.name)
+                moved += 1
         except OSError as error:
-            raise NoodleError(f"{folder}: can't be moved to {trash} ({error.strerror}); nothing was deleted") from None
+            _tidy_up(place, trash)
+            deleted = f"{moved} of {len(folders)} runs are in it" if moved else "nothing was deleted"
+            raise NoodleError(f"{folders[moved]}: can't be moved to {trash} ({error.strerror}); {deleted}") from None
     return place
 
 
-def restore(save_dir: Path, place: Path) -> Path:
-    """Put back what `move_to_trash` moved to `place`; returns the run folder. NoodleError if it is gone or its name taken."""
-    folder = save_dir / place.name
-    if place.parent != _trash_of(save_dir) or place.is_symlink() or not place.is_dir():
-        raise NoodleError(f"{place}: not a run in the trash of {save_dir}")
-    if os.path.lexists(folder):
-        raise NoodleError(f"{folder}: there is something of that name again; move it away first")
-    try:
-        os.rename(place, folder)
-    except OSError as error:
-        raise NoodleError(f"{place}: can't be moved back ({error.strerror})") from None
-    return folder
+def deletions(save_dir: Path) -> list[Path]:
+    """What is in the trash, a folder for each deletion, the last one at the end. NoodleError if the trash is a link, OSError if
+    it can't be listed."""
+    trash = _trash_of(save_dir)
+    found = [trash / name for name in os.listdir(trash)] if trash.is_dir() else []
+    return sorted((place for place in found if runs_in(place)), key=lambda place: (_is_deletion(place), place.name))
+
+
+def runs_in(deletion: Path) -> list[Path]:
+    """The run folders that went with a deletion. An earlier version put each into the trash as it was."""
+    if deletion.is_symlink() or is_run_folder(deletion):
+        return [] if deletion.is_symlink() else [deletion]
+    places = sorted(deletion.iterdir()) if _is_deletion(deletion) and deletion.is_dir() else []
+    return [place for place in places if not place.is_symlink() and is_run_folder(place)]
+
+
+def restore_last(save_dir: Path) -> list[Path]:
+    """Put back what was deleted last; returns the run folders, none if the trash is empty. NoodleError if a name is taken."""
+    found = deletions(save_dir)
+    places = runs_in(found[-1]) if found else []
+    for place in places:
+        if os.path.lexists(save_dir / place.name):
+            raise NoodleError(f"{save_dir / place.name}: there is something of that name again; move it away first")
+    for place in places:
+        try:
+            os.rename(place, save_dir / place.name)
+        except OSError as error:
+            raise NoodleError(f"{place}: can't be moved back ({error.strerror})") from None
+    _tidy_up(*found[-1:], save_dir / TRASH)
+    return [save_dir / place.name for place in places]
+
+
+def empty_trash(save_dir: Path, gone: Sequence[Path]) -> None:
+    """Remove these `deletions` for good, and nothing else. Links in them are removed, not followed. NoodleError where one can't
+    be."""
+    trash = _trash_of(save_dir)
+    for deletion in gone:
+        if deletion.parent != trash:
+            raise NoodleError(f"{deletion}: not in the trash of {save_dir}")
+        try:
+            shutil.rmtree(deletion)
+        except OSError as error:
+            raise NoodleError(f"{error.filename}: can't be removed ({error.strerror})") from None
+    _tidy_up(trash)
+
+
+def size_of(folder: Path) -> int:
+    """The bytes of all files in a folder. Links are not followed; what is gone meanwhile counts nothing."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size
+    return total
+
+
+def _is_deletion(place: Path) -> bool:
+    return bool(DELETION.fullmatch(place.name))
+
+
+def _tidy_up(*folders: Path) -> None:
+    """Remove folders that are empty now."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def _check_is_run_of(save_dir: Path, folder: Path) -> None:
@@ -61,10 +128,13 @@ def _trash_of(save_dir: Path) -> Path:
     return trash
 
 
-def _free_name(trash: Path, name: str) -> Path:
-    """`name` in the trash, with -2, -3 … where it is taken."""
-    place, attempt = trash / name, 1
-    while os.path.lexists(place):
-        attempt += 1
-        place = trash / f"{name}-{attempt}"
-    return place
+def _new_deletion(trash: Path) -> Path:
+    """A new folder named by the time in UTC, which no clock change puts out of order; with -2, -3 … where that is taken."""
+    name, attempt = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 1
+    while True:
+        place = trash / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            place.mkdir(parents=True)
+            return place
+        except FileExistsError:
+            attempt += 1

@@ -44,8 +44,7 @@ from noodle_tui.samples import find_samples
 from noodle_tui.session import new_session
 from noodle_tui.settings import load_settings, masked
 from noodle_tui.summaries import Summaries, as_json, pin
-from noodle_tui.trash import move_to_trash
-from noodle_tui.trash import restore as take_back
+from noodle_tui.trash import deletions, empty_trash, move_to_trash, restore_last
 from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
@@ -382,16 +381,14 @@ def trash(box: Box) -> list[Call]:
     if box.chance.random() < 0.15:
         asked = save_dir / "linked"
         asked.symlink_to(box.chance.choice((folder, box.outside / "kept")))
-    places: list[Path] = []
+    empty = box.chance.random() < 0.5
+    strange = box.chance.choice((box.outside / "kept", save_dir / ".trash" / "..", folder, Path("\0")))
 
-    def delete() -> None:
-        places.append(move_to_trash(save_dir, asked))
+    def get_rid() -> None:
+        empty_trash(save_dir, [*deletions(save_dir), strange])
 
-    def have_back() -> None:
-        for place in [*places, box.chance.choice((box.outside / "kept", save_dir / ".trash" / "..", folder, Path("\0")))]:
-            take_back(save_dir, place)
-
-    return [Call(delete), Call(have_back)]
+    return [Call(lambda: move_to_trash(save_dir, [asked])),
+            Call(get_rid if empty else lambda: restore_last(save_dir), (NoodleError, OSError))]
 
 
 def requests(box: Box) -> list[Call]:

@@ -25,6 +25,7 @@ from noodle_tui.events import EpochDone, Event, RunFailed
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import Follower, locked
 from noodle_tui.summaries import RunSummary
+from noodle_tui.trash import move_to_trash
 from noodle_tui.tui import compare, runs, runs_chores
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
@@ -305,23 +306,94 @@ async def test_delete_asks_by_name_and_can_be_taken_back(save_dir: Path) -> None
     async with opened(save_dir) as (screen, pilot, _):
         await pilot.press("delete")
         await until(pilot, lambda: isinstance(pilot.app.screen, Question))
-        assert folder.name in pilot.app.screen.query_one("Static").content.plain  # type: ignore[attr-defined]
+        assert folder.name in question(pilot) and "  21 MiB" in question(pilot) and "emptied (E)" in question(pilot)
         await pilot.press("escape")
         assert folder.is_dir()
         await pilot.press("delete")
         await until(pilot, lambda: isinstance(pilot.app.screen, Question))
         await pilot.press("y")
         await until(pilot, lambda: len(screen.selection.shown) == 3)
-        assert (save_dir / ".trash" / folder.name / "events.jsonl").is_file()
+        assert len(list(save_dir.glob(f".trash/*/{folder.name}/events.jsonl"))) == 1
+        await until(pilot, lambda: "Undo delete" in [key.description for key in screen.query(FooterKey)])
         await pilot.press("u")
         await until(pilot, lambda: len(screen.selection.shown) == 4)
         assert folder.is_dir()
 
 
+def question(pilot: Pilot[Any]) -> str:
+    """What the question in sight says."""
+    assert isinstance(pilot.app.screen, Question)
+    return f"{pilot.app.screen._title} {pilot.app.screen.query_one(Static).content}"
+
+
+async def test_with_marks_delete_takes_the_marked_runs_and_undo_all_of_them(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("space", "space", "delete")  # the cursor is on the third
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        assert "Delete these 2 runs?" in question(pilot)
+        assert "interrupted_run-" in question(pilot) and "stopped_run-" in question(pilot) and "failed" not in question(pilot)
+        await pilot.press("y")
+        await until(pilot, lambda: [run.name for run in screen.selection.shown] == ["failed_run", "done_run"])
+        await until(pilot, lambda: "2 runs are in the trash; u takes them back" in toasts(pilot))
+        await until(pilot, lambda: "Overlay" not in [key.description for key in screen.query(FooterKey)])
+        await pilot.press("u")
+        await until(pilot, lambda: len(screen.selection.shown) == 4)
+
+
+async def test_no_marked_run_is_deleted_while_one_of_them_goes_on(save_dir: Path) -> None:
+    with locked(fake_folder(save_dir, "live", "running", stamp="20261124-101500")):
+        async with opened(save_dir) as (screen, pilot, _):
+            await pilot.press("space", "space", "delete")
+            await until(pilot, lambda: "live-20261124-101500 is going on: nothing is deleted" in toasts(pilot))
+            assert pilot.app.screen is screen and len(screen.selection.shown) == 5
+
+
+async def test_what_was_deleted_before_the_app_was_started_comes_back_too(save_dir: Path) -> None:
+    folder = save_dir / "failed_run-20261123-101501"
+    move_to_trash(save_dir, [folder])
+    async with opened(save_dir) as (screen, pilot, _):
+        assert len(screen.selection.shown) == 3
+        await pilot.press("u")
+        await until(pilot, lambda: len(screen.selection.shown) == 4)
+        await until(pilot, lambda: f"{folder.name} is back" in toasts(pilot))
+        await pilot.press("u")
+        await until(pilot, lambda: "there is nothing to take back" in toasts(pilot))
+
+
+async def test_the_trash_is_emptied_after_a_question_that_says_what_it_frees(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("E")
+        await until(pilot, lambda: "The trash is empty." in toasts(pilot))
+        move_to_trash(save_dir, [save_dir / f"{name}_run-20261123-10150{i}" for i, name in ((1, "failed"), (2, "stopped"))])
+        await pilot.press("E")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        assert "2 runs in" in question(pilot) and "43 MiB" in question(pilot)
+        await pilot.press("enter")  # the safe answer
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert len(list(save_dir.glob(".trash/*/*"))) == 2
+        await pilot.press("E")
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: "43 MiB are free again" in toasts(pilot))
+        assert not (save_dir / ".trash").exists() and len(list(save_dir.glob("*_run-*"))) == 2
+
+
+async def test_a_question_that_takes_long_does_not_come_over_who_types_a_filter(
+    save_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    monkeypatch.setattr(runs_chores, "size_of", lambda _: looked.wait(30) and 1)
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("delete", "slash")
+        looked.set()
+        await pilot.pause(0.3)
+        assert pilot.app.screen is screen
+
+
 async def test_a_folder_that_refuses_to_go_is_said_and_the_screen_stays(
     save_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Path) -> None:
+    def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(runs_chores, "move_to_trash", refuse)
@@ -341,7 +413,7 @@ async def test_a_live_run_ticks_is_stopped_after_a_question_and_cannot_be_delete
             await pilot.press("delete")
             await pilot.pause()
             assert pilot.app.screen is screen
-            assert "stop it first" in toasts(pilot)
+            assert "Stop it first (s)" in toasts(pilot)
             Recorder(folder, print)([e for e in fake_events(40, "done") if isinstance(e, EpochDone)][24])
             await until(pilot, lambda: screen.selection.shown[0].epoch == 25)
             assert "25/40" in rows(screen)[1]

@@ -129,7 +129,10 @@ class RunsScreen(Screen[None]):
         self._paint_trouble()
         if self._error and self.selection.runs:  # of a network disk, and passing: they are read again
             return
+        marked = self.selection.marked
         self.selection.take(message.runs, message.whole)
+        if self.selection.marked != marked:  # runs that are gone took their marks along, and what could be done to those
+            self.refresh_bindings()
         self.set_class(not message.runs, "-empty")
         if not message.runs:
             self.query_one("#runs-empty", Static).update(runs_text.empty_text(self.save_dir, self._error))
@@ -232,9 +235,10 @@ class RunsScreen(Screen[None]):
             case "stop":
                 return run is not None and run.alive
             case "delete":
-                return run is not None and not run.alive
+                runs = self.selection.to_delete(run)
+                return bool(runs) and not any(one.alive for one in runs)
             case "restore":
-                return self._trash.last is not None
+                return self._trash.is_used or bool(parameters)
             case "say_why_not":
                 return run is not None and not self.check_action(str(parameters[0]), ())
         return True
@@ -319,7 +323,9 @@ class RunsScreen(Screen[None]):
     def action_say_why_not(self, action: str) -> None:
         """Of a key that does nothing now, say why."""
         if run := self.picked:
-            self.notify(runs_text.why_not(action, run, len(self.selection.to_compare())), severity="warning", timeout=4)
+            run = next((one for one in self.selection.to_delete(run) if one.alive), run) if action == "delete" else run
+            self.notify(runs_text.why_not(action, run, len(self.selection.to_compare())), severity="warning", timeout=4,
+                        markup=False)
 
     @work
     async def action_copy_options(self) -> None:
@@ -346,12 +352,33 @@ class RunsScreen(Screen[None]):
             question = stop_question(printable(run.folder.name), run.epoch, run.n_epochs)
             self._do_if_sure(question, lambda: runs_chores.stop(run.folder))
 
-    def action_delete(self) -> None:
-        if run := self.picked:
-            self._do_if_sure(self._trash.question(run), lambda: self._trash.put(run.folder))
+    @work
+    async def action_delete(self) -> None:
+        folders = [run.folder for run in self.selection.to_delete(self.picked)]
+        if await self._asked_after_a_look(lambda: self._trash.question(folders)):
+            self._do(lambda: self._trash.put(folders))
 
-    def action_restore(self) -> None:
+    def action_restore(self, earlier: bool = False) -> None:
         self._do(self._trash.take_back)
+
+    @work
+    async def action_empty_trash(self) -> None:
+        try:
+            gone = await asyncio.to_thread(self._trash.in_it)
+        except (NoodleError, OSError) as error:
+            self.post_message(self.Did(one_line(error), failed=True))
+            return
+        if not gone:
+            self.notify("The trash is empty.", timeout=4)
+        elif await self._asked_after_a_look(lambda: self._trash.question_to_empty(gone)):
+            self._do(lambda: self._trash.empty(gone))
+
+    async def _asked_after_a_look(self, question: Callable[[], Question]) -> bool:
+        """Whether the answer is yes to a question that takes a look at the disk, in a thread. Not asked of who has gone on into
+        the filter meanwhile: what is typed there must not become a yes."""
+        focused = self.focused
+        asks = await asyncio.to_thread(question)
+        return self.focused is focused and await asked(self, asks)
 
     def action_pin(self) -> None:
         if run := self.picked:

@@ -21,6 +21,8 @@ BINDINGS = (  # the most used first: the footer leaves out the last ones where i
     Binding("o", "sort", "Sort"),
     Binding("p", "pin", "Pin"),
     Binding("O", "reverse", "Reverse", show=False),
+    Binding("u", "restore(True)", "Undo delete", show=False),  # of an earlier day; the one above is in the footer
+    Binding("E", "empty_trash", "Empty trash", show=False),
     Binding("y", "copy_path", "Copy path", show=False),
     Binding("escape", "back_out", "Back", show=False),
     *(Binding(key, f"say_why_not('{action}')", show=False)  # where the same key's binding above does nothing
@@ -37,7 +39,9 @@ KEYS = (
               ("v", "overlay the marked runs, compare options"), ("p", "pin on top and into every overlay, or unpin"),
               ("r", "resume a run that ended early"), ("s", "stop and save a live run; asks first"),
               ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
-              ("del", "move to the trash; asks first"), ("u", "take the last deletion back"), ("n", "a new run"))),
+              ("del", "move it, or the marked ones, to the trash; asks first"),
+              ("u", "take back what was deleted last, today or before"),
+              ("E", "empty the trash; asks first, and says what it frees"), ("n", "a new run"))),
     ("The list", (("/", "filter: words of the name; -word: without it"),
                   ("", "status:done  acc>0.9  cfg.lr>=1e-3  epoch<5"), ("esc", "no filter"),
                   ("o", "sort by the next column (or click on it)"), ("O", "the other way round"),

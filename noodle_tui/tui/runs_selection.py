@@ -76,6 +76,11 @@ class Selection:
         """A marked run's letter, here and in the overlay; "" for others."""
         return LETTERS[self.marked.index(folder)] if folder in self.marked else ""
 
+    def to_delete(self, picked: RunSummary | None) -> list[RunSummary]:
+        """The marked runs; without marks the picked one."""
+        marked = [run for run in self.runs if run.folder in self.marked]
+        return marked or ([picked] if picked else [])
+
     def to_compare(self) -> list[RunSummary]:
         """The marked runs, in the order of their letters, then pinned ones."""
         by_folder = {run.folder: run for run in self.runs if run.status != "broken"}

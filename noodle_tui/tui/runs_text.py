@@ -226,7 +226,7 @@ def why_not(action: str, run: RunSummary, n_marked: int) -> str:
         case "stop":
             return "This run isn't going on: there is nothing to stop."
         case "delete":
-            return "This run is going on: stop it first (s)."
+            return f"{printable(run.folder.name)} is going on: nothing is deleted. Stop it first (s)."
     return why_not_resumed(run.status)
 
 

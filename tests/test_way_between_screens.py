@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import MakeConfig
@@ -12,7 +13,8 @@ from fake_runs import ReplaySource, fake_events
 from fake_stimuli import draw_seed_like
 from small_app import burst, until
 from textual.binding import Binding
-from textual.command import CommandList
+from textual.command import CommandList, CommandPalette
+from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
 from textual.widgets._footer import FooterKey
@@ -201,6 +203,49 @@ async def test_the_palette_lists_each_action_once() -> None:
         await until(pilot, lambda: bool(app.screen.query(CommandList)) and bool(app.screen.query_one(CommandList).option_count))
         listed = app.screen.query_one(CommandList)
         assert [str(option.prompt).splitlines()[0] for option in listed.options][:2] == titles[:2]
+
+
+async def found(pilot: Pilot[Any], query: str) -> list[str]:
+    """What the palette has for a query: title and description, the best first; the palette is left open."""
+    app = pilot.app
+    await pilot.press("ctrl+p", *query)
+    await until(pilot, lambda: isinstance(app.screen, CommandPalette) and app.screen.query_one(Input).value == query)
+    palette = app.screen
+    await until(pilot, lambda: not palette.has_class("-searching") and bool(palette.query_one(CommandList).option_count))
+    await pilot.pause(0.3)
+    return [str(option.prompt) for option in palette.query_one(CommandList).options]
+
+
+@pytest.mark.parametrize(("query", "hit", "says"), [
+    ("light", "Theme", "light colours"), ("undo", "Undo", "f3"), ("sample", "Photos", "f7"), ("command", "Copy", "f6"),
+    ("seed", "seed", "decides what is random"), ("comet", "comet", "log to Comet"), ("held out", "val fraction", "held out"),
+])
+async def test_the_palette_finds_by_title_and_by_what_is_said_of_it(query: str, hit: str, says: str) -> None:
+    app = NoodleApp({"weights": "none", "device": "cpu"}, recall_last=False)
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: app.setup.form.editors["tensorboard"].is_attached)
+        first = (await found(pilot, query))[0]
+        assert first.startswith(hit) and says in first
+
+
+async def test_an_option_that_is_chosen_in_the_palette_gets_the_keyboard() -> None:
+    app = NoodleApp({"weights": "none", "device": "cpu"}, recall_last=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        field = app.setup.form.editors["momentum"]
+        await until(pilot, lambda: field.is_attached)
+        assert (await found(pilot, "momentum"))[0].startswith("momentum")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen is app.setup and field.has_focus)
+
+
+@pytest.mark.parametrize("name", ["setup", "live", "runs", "result", "overlay"])
+async def test_the_palette_says_of_each_key_what_the_help_says(name: str, tmp_path: Path) -> None:
+    screen = OPENED[name](fake_folder(tmp_path, "run", "done"))
+    async with NoodleApp(first=screen).run_test() as pilot:
+        await until(pilot, lambda: pilot.app.screen is screen)
+        await pilot.pause(0.3)
+        bare = [command.title for command in pilot.app.get_system_commands(screen) if len(command.help.split()) < 3]
+        assert not [title for title in bare if title not in ("Back", "Help", "Panel up", "Panel down")]
 
 
 async def test_the_palette_leaves_out_how_one_types_and_scrolls(tmp_path: Path) -> None:

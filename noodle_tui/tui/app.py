@@ -423,11 +423,11 @@ class NoodleApp(App[None]):
         self.call_from_thread(self.exit, return_code=EXIT_STOPPED)
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
-        """The palette: everything that the screen can do now, then every screen. Each title once."""
-        from noodle_tui.tui.palette import commands_anywhere, commands_of
+        """The palette: everything that the screen can do now, then every screen, then what is found only. Each title once."""
+        from noodle_tui.tui.palette import commands_anywhere, commands_of, commands_searched
 
         commands: dict[str, SystemCommand] = {}
-        for command in (*commands_of(self, screen), *commands_anywhere(self)):
+        for command in (*commands_of(self, screen), *commands_anywhere(self), *commands_searched(self, screen)):
             commands.setdefault(command.title, command)
         return commands.values()
 

@@ -51,6 +51,7 @@ class CompareScreen(Screen[None]):
     CSS_PATH: ClassVar = ["compare.tcss", "widgets/plot.tcss"]
     is_current = only_on_top
     AUTO_FOCUS = "#compare-below"
+    KEYS = KEYS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", key_display="esc"),
         Binding("t", "phase", "Train/val"),

@@ -49,6 +49,7 @@ class LiveScreen(Screen[None]):
     is_current = only_on_top
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = list(BINDINGS)
+    KEYS = KEYS
     action_log_scale, action_smooth, action_zoom = curve_keys.log_scale, curve_keys.smooth, curve_keys.zoom
     action_cursor, action_cursor_to = curve_keys.move_cursor, curve_keys.cursor_to
     on_plot_epoch_clicked = curve_keys.clicked

@@ -1,20 +1,25 @@
 """The command palette: what it offers, and in which order; imported when it is opened first."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 from textual.app import SystemCommand
 from textual.binding import Binding
-from textual.command import DiscoveryHit, Hits
+from textual.command import DiscoveryHit, Hit, Hits
 from textual.screen import ModalScreen, Screen
 from textual.system_commands import SystemCommandsProvider
+
+from noodle_tui.tui import setup_keys
+from noodle_tui.tui.setup import SetupScreen
+from noodle_tui.tui.setup_form import label_of
 
 if TYPE_CHECKING:
     from noodle_tui.tui.app import NoodleApp
 
 # What the keys do that Textual gives every screen: from widget to widget, say.
 TEXTUALS_OWN = {binding.action for binding in Screen.BINDINGS if isinstance(binding, Binding)}
+IN_DESCRIPTION = 0.5  # of a hit: below all whose titles fit
 
 
 class Commands(SystemCommandsProvider):
@@ -25,6 +30,14 @@ class Commands(SystemCommandsProvider):
             if discover:
                 yield DiscoveryHit(title, callback, help=text)
 
+    async def search(self, query: str) -> Hits:
+        """What fits by its title; then what has all words in its title and its description."""
+        matcher, words = self.matcher(query), query.casefold().split()
+        for title, text, callback, _ in self.app.get_system_commands(self.screen):
+            said = f"{title} {text}".casefold()
+            if score := matcher.match(title) or IN_DESCRIPTION * all(word in said for word in words):
+                yield Hit(score, matcher.highlight(title), callback, help=text)
+
 
 def commands_of(app: "NoodleApp", screen: Screen) -> Iterator[SystemCommand]:
     """What the keys of a screen do, and of its focused widget those in the footer: not each arrow and editing key."""
@@ -34,8 +47,28 @@ def commands_of(app: "NoodleApp", screen: Screen) -> Iterator[SystemCommand]:
     for node, binding, enabled, _ in in_footer_first:
         is_listed = binding.show if node is not screen else binding.action not in TEXTUALS_OWN
         if enabled and binding.description and is_listed and node is not app:  # Quit stands at the end
-            yield SystemCommand(binding.description, f"key {app.get_key_display(binding)}",
-                                partial(app.call_later, app.run_action, binding.action, node))
+            yield _command(app, screen, binding, partial(app.call_later, app.run_action, binding.action, node))
+
+
+def commands_searched(app: "NoodleApp", screen: Screen) -> Iterator[SystemCommand]:
+    """What is found, but not listed: the options of the form, and what the keys of a screen do at other times."""
+    if isinstance(screen, SetupScreen):
+        for name, editor in screen.form.editors.items():
+            if editor.is_attached:
+                yield SystemCommand(label_of(name), f"to its field: {editor.option.help}",
+                                    partial(app.call_later, editor.focus), discover=False)
+    for binding in screen.BINDINGS:
+        if isinstance(binding, Binding) and binding.description and not isinstance(screen, ModalScreen):
+            not_now = partial(app.notify, f"{binding.description}: not now.", severity="warning", timeout=4)
+            yield _command(app, screen, binding, not_now, now=False)
+
+
+def _command(app: "NoodleApp", screen: Screen, binding: Binding, do: Callable[[], object], now: bool = True) -> SystemCommand:
+    """What a key does, as the screen's help says it."""
+    shown = app.get_key_display(binding)
+    rows = [row for _, rows in getattr(screen, "KEYS", setup_keys.KEYS) for row in rows]
+    text = next((text for keys, text in rows if {shown, *binding.key.split(",")} & set(keys.split())), "")
+    return SystemCommand(binding.description, f"{shown}  {text}" if now else f"not now: {shown}  {text}", do, discover=now)
 
 
 def commands_anywhere(app: "NoodleApp") -> Iterator[SystemCommand]:
@@ -44,5 +77,5 @@ def commands_anywhere(app: "NoodleApp") -> Iterator[SystemCommand]:
     yield SystemCommand("Runs", "All runs of the save folder", app.action_runs)
     if app.background is not None:
         yield SystemCommand("Live", "The run that was started here", app.action_live)
-    yield SystemCommand("Theme", "Dark, light and other colours", app.action_change_theme)
+    yield SystemCommand("Theme", "Dark or light colours", app.action_change_theme)
     yield SystemCommand("Quit", "Leave; a run that is going on may be left running", app.action_leave)

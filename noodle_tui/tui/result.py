@@ -47,6 +47,7 @@ class ResultScreen(Screen[None]):
     CSS_PATH: ClassVar = ["result.tcss", "widgets/plot.tcss"]
     is_current = only_on_top
     AUTO_FOCUS = "#result-page"
+    KEYS = KEYS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "Back", key_display="esc"),
         Binding("space,enter", "photo", "Photo"),

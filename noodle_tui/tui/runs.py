@@ -53,6 +53,7 @@ class RunsScreen(Screen[None]):
     is_current = only_on_top
     AUTO_FOCUS = "#runs-list"
     BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.BINDINGS]
+    KEYS = runs_keys.KEYS
 
     class Listed(Message):
         """What the thread found, or why it couldn't. `whole`: these are all runs, not only the newest."""

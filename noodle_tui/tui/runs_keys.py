@@ -43,7 +43,7 @@ KEYS = (
               ("u", "take back what was deleted last, today or before"),
               ("E", "empty the trash; asks first, and says what it frees"), ("n", "a new run"))),
     ("The list", (("/", "filter: words of the name; -word: without it"),
-                  ("", "status:done  acc>0.9  cfg.lr>=1e-3  epoch<5"), ("esc", "no filter"),
+                  ("", "status:done  acc>0.9  cfg.lr>=1e-3  epoch<5"), ("esc", "no filter; then no marks; then back"),
                   ("o", "sort by the next column (or click on it)"), ("O", "the other way round"),
                   ("↑ ↓", "move (page up, page down, home, end)"))),
     ("Anywhere", ANYWHERE),

@@ -85,6 +85,18 @@ def test_an_accuracy_no_better_than_the_commonest_class():
     assert len(found) == 3
 
 
+def test_scores_that_show_more_than_an_accuracy_no_better_than_the_commonest_class():
+    """Of uneven classes the commonest scores high: a model that finds most of both has learned, whatever its accuracy."""
+    _, about = trustworthy()
+    uneven = [(0, 0)] * 810 + [(0, 1)] * 90 + [(1, 1)] * 90 + [(1, 0)] * 10  # (true, predicted)
+    predictions = [Prediction(f"val/{i}", f"p{i % 40:02d}", None, true, said, (0.9, 0.1) if said == 0 else (0.2, 0.8))
+                   for i, (true, said) in enumerate(uneven)]
+    found = doubts(evaluate(predictions, CLASSES), about, train_counts=[900, 100], validated=[(1, 900)])
+    assert found[0] == ("The accuracy is not above what always answering 'happy' gives (0.900, 900/1000): it does not show "
+                        "that the model has learned; see beside it the balanced accuracy 0.900 (guessing gives 0.500) and the "
+                        "area under the ROC curve 0.900 (guessing gives 0.500).")
+
+
 def test_an_accuracy_that_may_be_luck():
     _, about = trustworthy()
     rights: dict[str | None, tuple[int, int]] = {f"p{i:02d}": (14, 26) for i in range(40)}

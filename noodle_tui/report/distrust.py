@@ -59,10 +59,22 @@ def _no_better_than_guessing(evaluation: Evaluation) -> str:
     baseline = f"always answering {majority.name!r} gives ({share})"
     low = min(interval[0] for interval in (overall.interval, evaluation.people_interval) if interval)
     if overall.correct <= majority.correct:
-        return f"The accuracy is not above what {baseline}: nothing shows that the model has learned."
+        return f"The accuracy is not above what {baseline}: {_what_else_shows(evaluation)}."
     if low <= majority.accuracy:
         return f"The 95% interval of the accuracy reaches down to what {baseline}: this may be luck."
     return ""
+
+
+def _what_else_shows(evaluation: Evaluation) -> str:
+    """Of an accuracy that shows nothing: the scores that may, since always answering one class gives them a known value."""
+    chance = 1 / len(evaluation.classes)
+    above = [f"{name} {value:.3f} (guessing gives {guessed:.3f})"
+             for name, value, guessed in (("balanced accuracy", evaluation.balanced_accuracy, chance),
+                                          ("area under the ROC curve", evaluation.roc_auc, 0.5))
+             if value is not None and value > guessed + 1e-9]  # more than rounding
+    if not above:
+        return "nothing shows that the model has learned"
+    return f"it does not show that the model has learned; see beside it the {' and the '.join(above)}"
 
 
 def _same_photos_on_both_sides(facts: RunFacts, evaluation: Evaluation) -> str:

@@ -128,6 +128,15 @@ def test_few_images_and_few_people():
     assert one.endswith("how far the accuracy would be from this one with other people can't be told from these.")
 
 
+def test_few_people_known_among_images_of_unknown_ones():
+    _, about = trustworthy()
+    rights: dict[str | None, tuple[int, int]] = {"a": (390, 400), "b": (390, 400), None: (180, 200)}
+    [_, one] = doubts(evaluate(answers(rights), CLASSES), about, val_people={"a", "b"}, unknown_people=200,
+                      validated=[(1, 960)])
+    assert one == ("800 of 1,000 validation images are of only 2 people, and images of one person are not independent: the 95% "
+                   "interval takes them for that, and tends to be too narrow.")
+
+
 def test_overfit():
     evaluation, about = trustworthy()
     [one] = doubts(evaluation, about, train_accuracy=1.0)

@@ -431,6 +431,12 @@ def test_methods_say_whether_the_last_layer_was_kept():
         assert words in report_markdown(facts, evaluation_of())
 
 
+def test_methods_claim_no_number_of_people_where_some_are_unknown():
+    text = report_markdown(facts_of(unknown_people=7), evaluation_of())
+    assert "trained on 216 images of at least 6 people for" in text
+    assert "the 24 validation images of at least 6 people;" in " ".join(text.split())
+
+
 def test_long_tables_are_cut_and_counted():
     skipped = [(f"{i}.JPG", "the file is empty") for i in range(450)]
     markdown = report_markdown(facts_of(skipped=skipped), evaluation_of())

@@ -158,6 +158,11 @@ def _few_people(facts: RunFacts, evaluation: Evaluation) -> str:
     if not 0 < people < FEW_PEOPLE:
         return ""
     shows = f"{number_of(evaluation.overall.count, 'validation image')} of only {number_of(people, 'person')}"
+    known = sum(person.count for person in evaluation.per_person)
+    if known < evaluation.overall.count:  # of how many people the others are, nobody knows
+        return (f"{known} of {number_of(evaluation.overall.count, 'validation image')} {are(known)} of only "
+                f"{number_of(people, 'person')}, and images of one person are not independent: the 95% interval takes them for "
+                "that, and tends to be too narrow.")
     if people == 1:
         return f"{shows}: the accuracy on other people is unknown."
     dependent = f"{shows}, and images of one person are not independent"

@@ -192,14 +192,19 @@ def _start(facts: RunFacts) -> str:
     return f"the weights {_code(PurePath(facts.weights).name)}{run}{digest}{head}"
 
 
+def _among(facts: RunFacts, people: set[str]) -> str:
+    """Of how many people a side's images are, as far as is known."""
+    at_least = "at least " if facts.unknown_people else ""
+    return f" of {at_least}{number_of(len(people), 'person')}" if people else ""
+
+
 def methods(facts: RunFacts) -> str:
     """The Methods paragraph, in words made from the options as run."""
     o, env, size = facts.config, facts.environment, facts.config["input_size"]
     precision, device = facts.terms.get("precision", facts.precision), facts.terms.get("device", facts.device_name)
     arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[precision]
     again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
-    among = f" of {number_of(len(facts.train_people), 'person')}" if facts.train_people else ""
-    val_among = f" of {number_of(len(facts.val_people), 'person')}" if facts.val_people else ""
+    among, val_among = _among(facts, facts.train_people), _among(facts, facts.val_people)
     # a learning rate is told by its epochs, but for one that changed within an epoch
     others = [change for change in facts.changes if not (change.startswith("lr ") and "up to epoch" in change)]
     n_epochs, validated = len(facts.epochs), len(facts.validated)

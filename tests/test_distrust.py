@@ -38,10 +38,18 @@ def test_people_on_both_sides():
     evaluation, about = trustworthy()
     both = about.train_people | {"p00", "p01"}
     [one] = doubts(evaluation, about, train_people=both, split_by="file")
-    assert one == ("2 of 40 people in the validation set are also in training: this accuracy measures memory for known "
-                   "faces; use --split-by person.")
+    assert one == ("2 of 40 people in the validation set are also in training: of their images the accuracy measures memory "
+                   "for known faces; use --split-by person.")
+    [one] = doubts(evaluation, about, train_people=both | about.val_people, split_by="file")
+    assert one == ("40 of 40 people in the validation set are also in training: this accuracy measures memory for known faces; "
+                   "use --split-by person.")
     [one] = doubts(evaluation, about, train_people=both)
     assert "not split by person as asked" in one
+    [one] = doubts(evaluation, about, train_people=both, split_by=None)
+    assert one.endswith("sort the photos so that nobody is on both sides, as noodle rejig --split-by person does.")
+    [one, _] = doubts(evaluate(answers({"a": (960, 1000)}), CLASSES), about, train_people={"a"}, val_people={"a"},
+                      split_by="file")
+    assert one.endswith("this accuracy measures memory for known faces; to know more, add photos of other people.")
 
 
 def test_unknown_people():

@@ -89,12 +89,20 @@ def _people_on_both_sides(facts: RunFacts) -> str:
     both = len(facts.train_people & facts.val_people)
     if not both:
         return ""
-    if facts.split_by == "person":
-        advice = "the data folder is not split by person as asked; arrange it anew with noodle rejig --split-by person"
-    else:
-        advice = "use --split-by person"
+    whose = "this" if both == len(facts.val_people) else "of their images the"
     return (f"{both} of {number_of(len(facts.val_people), 'person')} in the validation set {are(both)} also in training: "
-            f"this accuracy measures memory for known faces; {advice}.")
+            f"{whose} accuracy measures memory for known faces; {_way_to_new_people(facts)}.")
+
+
+def _way_to_new_people(facts: RunFacts) -> str:
+    """How to validate on people that training hasn't seen."""
+    if len(facts.train_people | facts.val_people) == 1:
+        return "to know more, add photos of other people"
+    if facts.split_by == "person":
+        return "the data folder is not split by person as asked; arrange it anew with noodle rejig --split-by person"
+    if facts.split_by == "file":
+        return "use --split-by person"
+    return "sort the photos so that nobody is on both sides, as noodle rejig --split-by person does"
 
 
 def _unknown_people(facts: RunFacts) -> str:

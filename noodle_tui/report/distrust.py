@@ -206,8 +206,9 @@ def _overfit(facts: RunFacts, overall: Count) -> str:
     train_accuracy = facts.best.train_accuracy if facts.best else None
     if train_accuracy is None or train_accuracy <= max(overall.accuracy + 0.1, overall.interval[1]):
         return ""
-    return (f"In training the accuracy is {train_accuracy:.3f}, in validation {overall.accuracy:.3f}: "
-            "the model has learned its training images by heart.")
+    by_heart, better = "has learned its training images by heart", "does better on the images that it was trained on"
+    more = by_heart if train_accuracy > 0.99 else better
+    return f"In training the accuracy is {train_accuracy:.3f}, in validation {overall.accuracy:.3f}: the model {more}."
 
 
 def _still_improving(facts: RunFacts) -> str:

@@ -194,7 +194,7 @@ def test_a_class_that_fails_while_the_accuracy_looks_well():
 
 def test_skipped_images():
     [one] = doubts(*trustworthy(), skipped=[("a.jpg", "empty")] * 3)
-    assert one == "3 files could not be read and took no part."
+    assert one == "3 files could not be used and took no part."
 
 
 def test_a_person_on_each_image_is_doubted():
@@ -215,7 +215,7 @@ def test_other_options_at_a_pick_up_and_what_could_not_be_read_are_told():
     [one] = doubts(evaluation, about, changes=["lr 0.01 up to epoch 4, then 1e-05"])
     assert "picked up on other terms (lr 0.01 up to epoch 4, then 1e-05)" in one
     left_out = {"unreadable (the file is empty)": 5, "unreadable folder (permission denied)": 1, "no class's token": 40}
-    assert doubts(evaluation, about, left_out=left_out) == ["6 files could not be read and took no part."]
+    assert doubts(evaluation, about, left_out=left_out) == ["6 files could not be used and took no part."]
 
 
 def test_a_class_name_can_not_write_to_the_terminal():

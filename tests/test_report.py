@@ -440,6 +440,7 @@ def test_methods_claim_no_number_of_people_where_some_are_unknown():
 def test_long_tables_are_cut_and_counted():
     skipped = [(f"{i}.JPG", "the file is empty") for i in range(450)]
     markdown = report_markdown(facts_of(skipped=skipped), evaluation_of())
+    assert "Images left out because they could not be used: 450." in markdown, "an animation can well be read"
     assert "`199.JPG`" in markdown
     assert "`200.JPG`" not in markdown
     assert "250 more are in report.json." in markdown

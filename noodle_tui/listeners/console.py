@@ -217,7 +217,7 @@ def data_in_words(event: DataReady) -> str:
         return f"{sum(counts)} ({each})"
 
     people = f"; {number_of(event.people, 'person')}, {event.people_in_both} in both" if event.people else ""
-    skipped = f"; {event.skipped} unreadable images left out" if event.skipped else ""
+    skipped = f"; {number_of(event.skipped, 'image')} left out" if event.skipped else ""
     return f"train {side(event.train_counts)}, val {side(event.val_counts)}{people}{skipped}; pixels in {event.where}"
 
 

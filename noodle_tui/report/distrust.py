@@ -28,7 +28,7 @@ def what_to_distrust(facts: RunFacts, evaluation: Evaluation) -> list[str]:
         _still_improving(facts),
         _each_a_person(facts),
         _picked_up_otherwise(facts),
-        _unreadable(facts),
+        _unusable(facts),
     ]
     return [sentence for sentence in sentences if sentence]
 
@@ -47,10 +47,11 @@ def _picked_up_otherwise(facts: RunFacts) -> str:
     return f"The run was picked up on other terms ({'; '.join(facts.changes)}): the report lists the last ones."
 
 
-def _unreadable(facts: RunFacts) -> str:
+def _unusable(facts: RunFacts) -> str:
+    """Photos that can't be read, and in the data folder what is no photo, too: an animation, a dot."""
     begins = (UNREADABLE, "image of too many")  # what was said of bombs earlier
     count = len(facts.skipped) + sum(n for reason, n in facts.left_out.items() if reason.startswith(begins))
-    return f"{number_of(count, 'file')} could not be read and took no part." if count else ""
+    return f"{number_of(count, 'file')} could not be used and took no part." if count else ""
 
 
 def _no_better_than_guessing(evaluation: Evaluation) -> str:

@@ -128,7 +128,7 @@ def _data(facts: RunFacts) -> str:
         _table(["number of", "training", "validation"], rows),
         f"People on both sides: {len(facts.train_people & facts.val_people)}. Images whose name tells no person: "
         f"{facts.unknown_people}. Fingerprint of the data: {_code(facts.fingerprint)}. "
-        f"Images left out because they could not be read: {len(facts.skipped)}." + _left_out(facts),
+        f"Images left out because they could not be used: {len(facts.skipped)}." + _left_out(facts),
     ]
     if facts.skipped:
         parts.append(_table(["left out", "why"], [[_code(file), _escape(why)] for file, why in facts.skipped]))

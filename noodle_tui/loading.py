@@ -131,10 +131,12 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
     """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos."""
     from noodle_tui.checkpoint import restore
     from noodle_tui.model import ARCHITECTURE
+    from noodle_tui.report import environment
     from noodle_tui.session import new_session
 
     config, before, world = job.config, job.before, job.world
-    terms = {"device": device.name, "precision": device.precision, "processes": str(world.size)}
+    terms = {"device": device.name, "precision": device.precision, "processes": str(world.size),
+             "torch": environment()["torch"]}
     with stage("weights", "loading the network", job.emit) as progress:
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -305,6 +306,17 @@ def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path)
     assert f"picked up on other terms: {change}" in [m.text for m in events if isinstance(m, Message)]
     assert read_report(copy_of_finished).training.changes == [change]
     assert f"Training was picked up on other terms: {change}." in (copy_of_finished / "report.md").read_text()
+
+
+def test_a_run_that_goes_on_with_another_torch_says_so(copy_of_finished: Path) -> None:
+    before = read_checkpoint(copy_of_finished)[0].model_dump()
+    save_session(copy_of_finished, {**before, "terms": {**before["terms"], "torch": "2.0.1"}})
+    run(RunConfig(load_dir=copy_of_finished))  # trains no more
+    assert "PyTorch 2.0.1," in (copy_of_finished / "report.md").read_text()
+    run(RunConfig(load_dir=copy_of_finished, n_epochs=4))
+    change = f"torch 2.0.1 up to epoch 3, then {version('torch')}"
+    assert read_report(copy_of_finished).training.changes == [change]
+    assert f"PyTorch {version('torch')}," in (copy_of_finished / "report.md").read_text()
 
 
 def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_its_own(copy_of_finished: Path) -> None:

@@ -226,7 +226,7 @@ def methods(facts: RunFacts) -> str:
         f"Order and augmentation follow from the seed {o['seed']}.",
         f"The arithmetic was {arithmetic} on {_escape(device)}; training took{again}",
         f"{number_of(round(facts.seconds), 'second')} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
-        f"Python {env['python']}, PyTorch {env['torch']}, torchvision {env['torchvision']}.",
+        f"Python {env['python']}, PyTorch {facts.terms.get('torch', env['torch'])}, torchvision {env['torchvision']}.",
         *([f"Training was picked up on other terms: {_escape('; '.join(others))}."] if others else []),
     ]
     return " ".join(sentences)

@@ -137,6 +137,19 @@ def test_environment_names_versions_but_neither_machine_nor_user():
     assert not re.search(rf"\b{re.escape(getpass.getuser())}\b", text)
 
 
+def test_environment_names_what_computes_on_an_nvidia_gpu(monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "cuda" not in environment()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.backends.cudnn, "version", lambda: 91002)
+    env = environment()
+    assert (env["cuda"], env["cudnn"]) == ("12.8", "91002")
+    assert "| cuda | 12.8 |" in report_markdown(facts_of(environment=env), evaluation_of())
+
+
 # predictions.csv ------------------------------------------------------------------------------------------------------
 
 def evil_predictions() -> list[Prediction]:

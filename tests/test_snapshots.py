@@ -62,7 +62,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A working folder with a run in each state in weights/; the one that goes on is locked, as a live one is."""
     place = tmp_path_factory.mktemp("snapshots")
     with contextlib.chdir(place), contextlib.ExitStack() as held, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fake_folders, "environment", lambda: dict.fromkeys(environment(), "1.2.3"))
+        patch.setattr(fake_folders, "environment", lambda: dict.fromkeys(environment().keys() - {"cuda", "cudnn"}, "1.2.3"))
         made = partial(fake_folder, SAVE_DIR)
         made("first_try", "failed", stamp="20251009-085320", lr=0.5)
         made("by_file", "done", stamp="20251009-101500", later=4900, seed=1, n_epochs=12, report=True, lr=0.01)

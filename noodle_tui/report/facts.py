@@ -71,8 +71,17 @@ def environment() -> dict[str, str]:
     """Versions and machine, as far as results depend on them; neither the machine's name nor the user's."""
     packages = {name: _version(name) for name in ("torch", "torchvision", "numpy", "pillow")}
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"noodle-tui": __version__, "python": platform.python_version(), **packages,
+    return {"noodle-tui": __version__, "python": platform.python_version(), **packages, **_cuda(),
             "platform": f"{platform.system()} {platform.release()} {platform.machine()}", "cpus": str(cpus)}
+
+
+def _cuda() -> dict[str, str]:
+    """Versions of the libraries that compute on an NVIDIA GPU, where there is one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    return {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
 
 
 def _version(package: str) -> str:

@@ -450,6 +450,23 @@ def test_methods_claim_no_number_of_people_where_some_are_unknown():
     assert "the 24 validation images of at least 6 people;" in " ".join(text.split())
 
 
+def test_the_report_says_what_its_intervals_are_of():
+    def text(evaluation: Evaluation, **changes: Any) -> str:
+        return " ".join(report_markdown(facts_of(**changes), evaluation).split())
+
+    drawn = text(evaluation_of())
+    assert "The bounds with people resampled are percentiles of 10,000 draws of 3 people with replacement." in drawn
+    assert "they do not allow for another seed or split, nor for the choice of the epoch by these images." in drawn
+    assert "Guessing gives a balanced accuracy of 0.500." in drawn
+    assert "and the results are of their answers to these same images." in drawn
+    assert "seed or split. Guessing" in text(evaluation_of(), epochs=[epoch(1, 1, 23, True)], best_epoch=1)
+    one_unknown = evaluation_of(seed_predictions(lambda i: f"p{i}" if i else None))
+    assert "are undefined, since the people on some images are unknown." in text(one_unknown)
+    assert "are undefined, since there is one person." in text(evaluation_of(seed_predictions(lambda i: "07F")))
+    alike = evaluation_of([replace(p, predicted=p.true) for p in seed_predictions()])
+    assert "are undefined, since all people have the same accuracy." in text(alike)
+
+
 def test_long_tables_are_cut_and_counted():
     skipped = [(f"{i}.JPG", "the file is empty") for i in range(450)]
     markdown = report_markdown(facts_of(skipped=skipped), evaluation_of())

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from noodle_tui import __version__
-from noodle_tui.evaluate import Count, Evaluation
+from noodle_tui.evaluate import RESAMPLES, Count, Evaluation
 from noodle_tui.names import number_of, printable
 from noodle_tui.report.as_json import options_without_folders, utc
 from noodle_tui.report.distrust import what_to_distrust
@@ -62,7 +62,7 @@ def report_markdown(facts: RunFacts, evaluation: Evaluation) -> str:
         "## What to distrust",
         warnings or "Nothing that the numbers show.",
         "## Results",
-        _results(evaluation),
+        _results(facts, evaluation),
         "## Methods",
         methods(facts),
         "## Data",
@@ -81,7 +81,21 @@ def _option_text(value: Any) -> str:
     return " ".join(value) if isinstance(value, list | tuple) else str(value)
 
 
-def _results(evaluation: Evaluation) -> str:
+def _about_intervals(facts: RunFacts, evaluation: Evaluation) -> str:
+    """What the table of scores can't say of them: how the second interval was made, and what neither allows for."""
+    people, known = len(evaluation.per_person), sum(person.count for person in evaluation.per_person)
+    if evaluation.people_interval:
+        second = f"are percentiles of {RESAMPLES:,} draws of {people} people with replacement"
+    elif known < evaluation.overall.count:
+        second = "are undefined, since the people on some images are unknown"
+    else:
+        second = "are undefined, since " + ("there is one person" if people < 2 else "all people have the same accuracy")
+    chosen = ", nor for the choice of the epoch by these images" if len(facts.validated) > 1 else ""
+    return (f"The bounds with people resampled {second}. The intervals are of one trained model: they do not allow for "
+            f"another seed or split{chosen}. Guessing gives a balanced accuracy of {1 / len(evaluation.classes):.3f}.")
+
+
+def _results(facts: RunFacts, evaluation: Evaluation) -> str:
     overall, n = evaluation.overall, len(evaluation.classes)
     names = [_code(name) for name in evaluation.classes]
     people = interval_in_words(evaluation.people_interval) if evaluation.people_interval else "undefined"
@@ -105,6 +119,7 @@ def _results(evaluation: Evaluation) -> str:
     interval = "95% interval (Wilson)"
     parts = [
         _table(["score", "value"], scores),
+        _about_intervals(facts, evaluation),
         "### Confusion matrix", _table(["true \\ predicted", *names], confusion),
         "### Per class", _table(["class", "right", "recall", interval, "precision", "F1"], per_class),
     ]
@@ -222,7 +237,8 @@ def methods(facts: RunFacts) -> str:
         _split(facts),
         f"After {when} the network answered the",
         f"{number_of(sum(facts.val_counts), 'validation image')}{val_among}; the weights of the epoch with the most right",
-        f"answers were kept (epoch {facts.best_epoch}; the earliest of equals).",
+        f"answers were kept (epoch {facts.best_epoch}; the earliest of equals), and the results are of their answers to these",
+        "same images.",
         f"Order and augmentation follow from the seed {o['seed']}.",
         f"The arithmetic was {arithmetic} on {_escape(device)}; training took{again}",
         f"{number_of(round(facts.seconds), 'second')} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",

@@ -55,6 +55,7 @@ class StoredOrigin(_Stored):
     input_size: int = 0
     fingerprint: str = ""
     classes: tuple[str, ...] = ()
+    weights: str = ""
 
 
 class Checkpoint(_Stored):
@@ -242,7 +243,8 @@ def restore(session: Session, stored: Checkpoint) -> None:
     session.history, session.changes, session.terms = list(stored.history), list(stored.changes), dict(stored.terms)
     start = stored.start
     session.weights_digest = start.digest
-    session.origin = None if start.run is None else Origin(start.run, start.input_size, start.fingerprint, start.classes)
+    session.origin = None if start.run is None else Origin(start.run, start.input_size, start.fingerprint, start.classes,
+                                                           start.weights)
 
 
 def _weights(stored: dict[str, Any], model: nn.Module) -> dict[str, Tensor]:

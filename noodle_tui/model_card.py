@@ -38,6 +38,7 @@ class ModelCard(BaseModel):
     high: float = 1.0
     split_by: str | None = None
     fingerprint: str = ""  # of the photos and their split
+    weights: str = ""  # what training started from: "imagenet", "none" or the name of a file; "" in a card that doesn't tell
 
 
 def read_card(file: Path) -> ModelCard:
@@ -63,6 +64,7 @@ class Origin:
     input_size: int  # pixels
     fingerprint: str  # of the photos and their split
     classes: tuple[str, ...] = ()  # in the order of its outputs; () where that isn't known
+    weights: str = ""  # what it started from itself; "" where that isn't known
 
     def tells(self, classes: Sequence[str]) -> bool:
         """Whether its last layer tells just these classes, as far as is known."""
@@ -80,7 +82,9 @@ def origin_of(weights: str) -> Origin | None:
         card = read_card(file.with_name(CARD))
     except NoodleError:
         return None  # it is no run's folder, or none that can be understood: nothing is known
-    return Origin(file.parent.name, card.input_size, card.fingerprint, tuple(card.classes)) if card.fingerprint else None
+    if not card.fingerprint:
+        return None
+    return Origin(file.parent.name, card.input_size, card.fingerprint, tuple(card.classes), card.weights)
 
 
 def other_size(origin: Origin, input_size: int) -> str:

@@ -177,6 +177,9 @@ def test_weights_that_were_trained_before():
                           "other classes: ")
     [one] = doubts(*trustworthy(), **about, origin=same)
     assert one.endswith("trained on the same photos in the same split: their epoch was chosen on these validation images, too.")
+    [one] = doubts(*trustworthy(), **about, origin=dataclasses.replace(same, weights="model.pth"))
+    assert one.endswith("images, too. neuro_ml-20261126 itself started from the weights of a file: images or people of this "
+                        "validation set may have been in that training.")
     assert doubts(*trustworthy(), weights="imagenet") == []
 
 

@@ -47,7 +47,7 @@ def test_the_run_that_weights_come_from_is_known_by_the_card_beside_them(finishe
     file = finished.folder / "model.pth"
     origin = origin_of(str(file))
     assert origin is not None
-    assert (origin.run, origin.input_size) == (finished.folder.name, 32)
+    assert (origin.run, origin.input_size, origin.weights) == (finished.folder.name, 32, "none")
     (tmp_path / "best.pth").symlink_to(file)
     assert origin_of(str(tmp_path / "best.pth")) == origin, "by the file that a link leads to"
     for weights in ("imagenet", "none", str(tmp_path / "model.pth"), str(finished.folder / "checkpoint.pt")):

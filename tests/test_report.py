@@ -114,6 +114,8 @@ def test_model_card_agrees_with_the_evaluation_and_is_json():
     assert (card["architecture"], card["input_size"]) == ("resnet18", 224)
     assert (card["precision"], card["device"]) == ("bf16", "cuda")
     assert (card["split_by"], card["fingerprint"]) == ("file", "sha256:0123")
+    assert card["weights"] == "imagenet"
+    assert model_card(facts_of(weights="/home/jane.doe/w/model.pth"), evaluation_of().overall).weights == "model.pth"
 
 
 def test_normalisation_is_the_one_that_is_trained_with():

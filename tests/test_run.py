@@ -215,11 +215,13 @@ def test_what_a_run_started_from_is_known_after_it_changed(
     weights.write_bytes(b"another")
     (copy_of_finished / "model.json").unlink()
     content = read_checkpoint(stopped.folder)[0].model_dump()
-    save_session(stopped.folder, {**content, "start": {**content["start"], "input_size": 64}})
+    save_session(stopped.folder, {**content, "start": {**content["start"], "input_size": 64, "weights": "x.pth"}})
     events: list[Event] = []
-    training = read_report(run(RunConfig(load_dir=stopped.folder), [events.append]).folder).training
+    report = read_report(run(RunConfig(load_dir=stopped.folder), [events.append]).folder)
+    training = report.training
     assert not any("trained at --input-size" in m.text for m in events if isinstance(m, Message)), "it was said at the start"
     assert (training.weights_sha256, training.weights_run) == (digest, copy_of_finished.name)
+    assert any(f"{copy_of_finished.name} itself started from the weights of a file" in one for one in report.distrust)
 
 
 def test_a_run_that_was_killed_and_picked_up(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:

@@ -124,8 +124,11 @@ def _trained_before(facts: RunFacts) -> str:
         return ""
     run = facts.origin.run if facts.origin else ""
     if facts.origin and facts.origin.fingerprint == facts.fingerprint:
+        before = "" if facts.origin.weights in ("imagenet", "none", "") else (
+            f" {run} itself started from the weights of a file: images or people of this validation set may have been in that "
+            "training.")
         return (f"It started from the weights of {run}, trained on the same photos in the same split: their epoch was chosen "
-                "on these validation images, too.")
+                f"on these validation images, too.{before}")
     of = f"of {run}, trained on other photos, in another split or for other classes" if run else "of a file"
     return (f"It started from the weights {of}: images or people of this validation set may have been in that training, which "
             "can't be seen from here; if they were, this accuracy measures memory.")

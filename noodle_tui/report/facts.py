@@ -4,6 +4,7 @@ import os
 import platform
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 from typing import Any
 
 from noodle_tui import __version__
@@ -127,4 +128,5 @@ def model_card(facts: RunFacts, overall: Count) -> ModelCard:
         high=high,
         split_by=facts.split_by,
         fingerprint=facts.fingerprint,
+        weights=PurePath(facts.weights).name,
     )

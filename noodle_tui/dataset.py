@@ -84,6 +84,7 @@ class Dataset:
     where: str  # where the pixels are kept, in words
     rejig: dict[str, Any] | None  # how rejig made the folders, see rejig_options; None where somebody else did
     twins: int = 0  # validation images whose file is also in training, byte for byte, under whatever name
+    two_classes: int = 0  # images of both sides whose file is also in another class
 
     @property
     def place(self) -> str:
@@ -142,7 +143,7 @@ def load_dataset(
     twins = sum(i >= n_train and digest in of_train for i, digest in decoded.read.digests.items())
     _check_complete(data_dir, classes, splits)
     return Dataset(classes, splits["train"], splits["val"], skipped, _fingerprint(everything, decoded.read.digests),
-                   decoded.where, found.rejig, twins)
+                   decoded.where, found.rejig, twins, _in_two_classes(everything, decoded.read.digests))
 
 
 def _decode(
@@ -265,6 +266,14 @@ def _check_complete(data_dir: Path, classes: list[str], splits: dict[str, Split]
         for name, count in zip(classes, content.counts(len(classes)), strict=True):
             if count == 0:
                 raise NoodleError(f"{data_dir / split / name}: none of its images can be read")
+
+
+def _in_two_classes(samples: list[Sample], digests: dict[int, bytes]) -> int:
+    """How many used images have the content of one in another class."""
+    labels: dict[bytes, set[int]] = {}
+    for i, digest in digests.items():
+        labels.setdefault(digest, set()).add(samples[i].label)
+    return sum(len(labels[digest]) > 1 for digest in digests.values())
 
 
 def _fingerprint(samples: list[Sample], digests: dict[int, bytes]) -> str:

@@ -91,6 +91,14 @@ def test_the_same_file_on_both_sides_is_counted_whatever_its_name(own_data_dir: 
     assert load(own_data_dir).twins == 2
 
 
+def test_the_same_file_in_two_classes_is_counted_on_either_side(own_data_dir: Path) -> None:
+    photo = next((own_data_dir / "train" / "sad").iterdir())
+    shutil.copy(photo, own_data_dir / "train" / "sad" / "again.jpg")
+    assert load(own_data_dir).two_classes == 0
+    shutil.copy(photo, own_data_dir / "train" / "happy" / "a.jpg")
+    assert load(own_data_dir).two_classes == 3
+
+
 def test_the_fingerprint_is_of_contents_not_names(own_data_dir: Path) -> None:
     before = load(own_data_dir).fingerprint
     first = sorted((own_data_dir / "train" / "sad").iterdir())[0]

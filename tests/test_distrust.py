@@ -167,6 +167,11 @@ def test_the_same_file_on_both_sides():
     assert " is also in training" in doubts(*trustworthy(), twins=1)[0]
 
 
+def test_the_same_file_in_two_classes():
+    [one] = doubts(*trustworthy(), two_classes=2)
+    assert one.startswith("2 images are in another class, too, the same file byte for byte: no model can answer both right")
+
+
 def test_weights_that_were_trained_before():
     about: dict[str, Any] = {"weights": "weights/a/model.pth"}
     [one] = doubts(*trustworthy(), **about)

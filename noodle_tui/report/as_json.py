@@ -100,6 +100,7 @@ class Data(_Part):
     people_in_both: NonNegativeInt
     unknown_people: NonNegativeInt
     twins: NonNegativeInt = 0
+    two_classes: NonNegativeInt = 0
     split_by: str | None
     fingerprint: str
     skipped: list[Skipped]
@@ -170,6 +171,7 @@ def report_of(facts: RunFacts, evaluation: Evaluation) -> Report:
             people_in_both=len(facts.train_people & facts.val_people),
             unknown_people=facts.unknown_people,
             twins=facts.twins,
+            two_classes=facts.two_classes,
             split_by=facts.split_by,
             fingerprint=facts.fingerprint,
             skipped=[Skipped(file=file, reason=reason) for file, reason in facts.skipped],

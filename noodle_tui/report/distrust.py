@@ -15,6 +15,7 @@ def what_to_distrust(facts: RunFacts, evaluation: Evaluation) -> list[str]:
     sentences = [
         _no_better_than_guessing(evaluation),
         _same_photos_on_both_sides(facts, evaluation),
+        _same_photos_in_two_classes(facts),
         _people_on_both_sides(facts),
         _unknown_people(facts),
         _trained_before(facts),
@@ -84,6 +85,14 @@ def _same_photos_on_both_sides(facts: RunFacts, evaluation: Evaluation) -> str:
     images = number_of(evaluation.overall.count, "validation image")
     return (f"{facts.twins} of {images} {are(facts.twins)} also in training, the same file byte for byte: to answer takes no "
             "more than memory; remove one of each pair.")
+
+
+def _same_photos_in_two_classes(facts: RunFacts) -> str:
+    count = facts.two_classes
+    if not count:
+        return ""
+    return (f"{number_of(count, 'image')} {are(count)} in another class, too, the same file byte for byte: no model can answer "
+            "both right; leave out what shows neither class.")
 
 
 def _people_on_both_sides(facts: RunFacts) -> str:

@@ -469,6 +469,12 @@ def test_the_report_says_what_its_intervals_are_of():
     assert "are undefined, since all people have the same accuracy." in text(alike)
 
 
+def test_references_are_of_what_the_run_used():
+    fine_tuned, anew = (report_markdown(facts_of(weights=weights), evaluation_of()) for weights in ("imagenet", "none"))
+    assert "O. Russakovsky et al. (2015)" in fine_tuned and "Russakovsky" not in anew
+    assert all("A. Paszke et al. (2019), PyTorch" in text and "E. B. Wilson (1927)" in text for text in (fine_tuned, anew))
+
+
 def test_long_tables_are_cut_and_counted():
     skipped = [(f"{i}.JPG", "the file is empty") for i in range(450)]
     markdown = report_markdown(facts_of(skipped=skipped), evaluation_of())

@@ -19,6 +19,8 @@ REFERENCES = """\
 - C. A. Field, A. H. Welsh (2007), Bootstrapping clustered data. J. Royal Statistical Society B 69, 369-390.
 - C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger (2017), On calibration of modern neural networks. ICML, 1321-1330.
 - K. He, X. Zhang, S. Ren, J. Sun (2016), Deep residual learning for image recognition. CVPR, 770-778 (ResNet18).
+- A. Paszke et al. (2019), PyTorch: an imperative style, high-performance deep learning library. NeurIPS 32, 8024-8035.
+- O. Russakovsky et al. (2015), ImageNet large scale visual recognition challenge. IJCV 115, 211-252.
 - E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference. JASA 22, 209-212."""
 MAX_ROWS = 200  # of people, levels or skipped files; report.json has all
 
@@ -68,13 +70,18 @@ def report_markdown(facts: RunFacts, evaluation: Evaluation) -> str:
         "## Data",
         _data(facts),
         "## References",
-        REFERENCES,
+        _references(facts),
         "## Software and options",
         _table(["what", "value"], [[name, _escape(value)] for name, value in facts.environment.items()]),
         _table(["option", "value"], [[name, _code(_option_text(value))]
                                      for name, value in options_without_folders(facts.config).items()]),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _references(facts: RunFacts) -> str:
+    """What the report names; ImageNet only where training started from it."""
+    return "\n".join(line for line in REFERENCES.splitlines() if facts.weights == "imagenet" or "ImageNet" not in line)
 
 
 def _option_text(value: Any) -> str:

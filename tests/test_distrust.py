@@ -221,7 +221,8 @@ def test_a_person_on_nearly_each_image_is_doubted_where_there_are_some(people: i
 def test_other_options_at_a_pick_up_and_what_could_not_be_read_are_told():
     evaluation, about = trustworthy()
     [one] = doubts(evaluation, about, changes=["lr 0.01 up to epoch 4, then 1e-05"])
-    assert "picked up on other terms (lr 0.01 up to epoch 4, then 1e-05)" in one
+    assert one == ("The run was picked up on other terms (lr 0.01 up to epoch 4, then 1e-05): the list of options has the last "
+                   "ones.")
     left_out = {"unreadable (the file is empty)": 5, "unreadable folder (permission denied)": 1, "no class's token": 40}
     assert doubts(evaluation, about, left_out=left_out) == ["6 files could not be used and took no part."]
 

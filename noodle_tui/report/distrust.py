@@ -45,7 +45,7 @@ def _each_a_person(facts: RunFacts) -> str:
 def _picked_up_otherwise(facts: RunFacts) -> str:
     if not facts.changes:
         return ""
-    return f"The run was picked up on other terms ({'; '.join(facts.changes)}): the report lists the last ones."
+    return f"The run was picked up on other terms ({'; '.join(facts.changes)}): the list of options has the last ones."
 
 
 def _unusable(facts: RunFacts) -> str:

@@ -475,6 +475,20 @@ def test_references_are_of_what_the_run_used():
     assert all("A. Paszke et al. (2019), PyTorch" in text and "E. B. Wilson (1927)" in text for text in (fine_tuned, anew))
 
 
+def test_methods_tell_batches_and_what_was_drawn_as_they_were():
+    for changes, words in (
+        ({"train_counts": [108, 108]}, "in batches of 24 by"),
+        ({"train_counts": [110, 108]}, "in batches of 24 (an epoch's last of 2) by"),
+        ({"train_counts": [8, 8]}, "in batches of 16 by"),
+        ({}, "(torchvision's IMAGENET1K_V1) but for a new last layer; all"),
+        ({}, "The new layer's first weights, order and augmentation follow from the seed 42."),
+        ({"weights": "none"}, "The first weights, order and augmentation follow"),
+        ({"weights": "mine.pth"}, " Order and augmentation follow"),
+        ({"seconds": 0.3}, "took less than a second and finished"),
+    ):
+        assert words in report_markdown(facts_of(**changes), evaluation_of()), words
+
+
 def test_long_tables_are_cut_and_counted():
     skipped = [(f"{i}.JPG", "the file is empty") for i in range(450)]
     markdown = report_markdown(facts_of(skipped=skipped), evaluation_of())

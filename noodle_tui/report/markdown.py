@@ -192,6 +192,19 @@ def _split(facts: RunFacts) -> str:
     return "The images came already divided into training and validation."
 
 
+def _batches(facts: RunFacts) -> str:
+    """The batches of an epoch, as large as they were."""
+    n = sum(facts.train_counts)
+    size = min(facts.config["batch_size"], n)
+    return f"batches of {size}" + (f" (an epoch's last of {n % size})" if n % size else "")
+
+
+def _seeded(facts: RunFacts) -> str:
+    """What follows from the seed."""
+    drawn = {"none": "The first weights, order", "imagenet": "The new layer's first weights, order"}
+    return f"{drawn.get(facts.weights, 'Order')} and augmentation"
+
+
 def _shared(facts: RunFacts) -> str:
     """How a batch was shared by processes, if it was."""
     if facts.processes == 1:
@@ -203,7 +216,7 @@ def _shared(facts: RunFacts) -> str:
 def _start(facts: RunFacts) -> str:
     """What training started from, in words."""
     if facts.weights == "imagenet":
-        return "ImageNet weights (torchvision's IMAGENET1K_V1)"
+        return "ImageNet weights (torchvision's IMAGENET1K_V1) but for a new last layer"
     if facts.weights == "none":
         return "random weights"
     run = f" of the run {_code(facts.origin.run)}" if facts.origin else ""
@@ -226,6 +239,7 @@ def methods(facts: RunFacts) -> str:
     precision, device = facts.terms.get("precision", facts.precision), facts.terms.get("device", facts.device_name)
     arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[precision]
     again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
+    seconds = number_of(round(facts.seconds), "second") if facts.seconds >= 0.5 else "less than a second"
     among, val_among = _among(facts, facts.train_people), _among(facts, facts.val_people)
     # a learning rate is told by its epochs, but for one that changed within an epoch
     others = [change for change in facts.changes if not (change.startswith("lr ") and "up to epoch" in change)]
@@ -234,7 +248,7 @@ def methods(facts: RunFacts) -> str:
     sentences = [
         f"A {facts.architecture} network (torchvision) with {len(facts.classes)} outputs started from {_start(facts)}; all its",
         f"layers were trained on {number_of(sum(facts.train_counts), 'image')}{among} for",
-        f"{number_of(n_epochs, 'epoch')} in batches of {o['batch_size']}{_shared(facts)} by stochastic gradient descent on the",
+        f"{number_of(n_epochs, 'epoch')} in {_batches(facts)}{_shared(facts)} by stochastic gradient descent on the",
         f"cross entropy ({_learning_rate(facts)}, momentum {o['momentum']:g}, no weight decay).",
         "Images were turned upright as their EXIF data say. Training images",
         f"were cropped at random (area 8% to 100%, aspect ratio 3/4 to 4/3), resized to {size} x {size} pixels",
@@ -246,9 +260,9 @@ def methods(facts: RunFacts) -> str:
         f"{number_of(sum(facts.val_counts), 'validation image')}{val_among}; the weights of the epoch with the most right",
         f"answers were kept (epoch {facts.best_epoch}; the earliest of equals), and the results are of their answers to these",
         "same images.",
-        f"Order and augmentation follow from the seed {o['seed']}.",
+        f"{_seeded(facts)} follow from the seed {o['seed']}.",
         f"The arithmetic was {arithmetic} on {_escape(device)}; training took{again}",
-        f"{number_of(round(facts.seconds), 'second')} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
+        f"{seconds} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
         f"Python {env['python']}, PyTorch {facts.terms.get('torch', env['torch'])}, torchvision {env['torchvision']}.",
         *([f"Training was picked up on other terms: {_escape('; '.join(others))}."] if others else []),
     ]

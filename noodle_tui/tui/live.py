@@ -188,9 +188,11 @@ class LiveScreen(Screen[None]):
         if self._only_progress:  # curves and table are as they were: leave the processor to the training
             return self._paint_header()
         self._only_progress = True
+        box = self.query_one_optional("#verdict", Static)
+        if box is None:
+            return  # the app is leaving
         verdict = live_text.verdict(self.state, self.status)
         verdict = None if verdict is None else clean(verdict)
-        box = self.query_one("#verdict", Static)
         if not box.has_class(f"-{self.status}"):
             box.set_classes(f"-{self.status}")
             self.query_one("#verdict-box").display = verdict is not None

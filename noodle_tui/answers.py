@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,10 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from noodle_tui.errors import EXIT_STOPPED, NoodleError
+from noodle_tui.evaluate import Evaluation
 from noodle_tui.events import RunDone, RunFailed, RunState, RunStopped
 from noodle_tui.listeners.console import ConsoleListener
 from noodle_tui.names import number_of, printable
-from noodle_tui.predict import PredictOutcome
+from noodle_tui.predict import PredictOutcome, score_in_words
 from noodle_tui.report import closing_lines
 from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, how_to_pick_up, is_alive
 from noodle_tui.stats import interval_in_words
@@ -32,20 +34,36 @@ LEAST_NAME = 10  # cells, in which a name is folded
 
 
 def print_answers(outcome: PredictOutcome, format: str) -> None:
-    """Class and probabilities of each image, as table, csv or json."""
-    rows = [{"path": str(a.path), "predicted": a.predicted, **{f"p_{k}": v for k, v in a.probabilities.items()}}
+    """Class and probabilities of each image, as table, csv or json. Where it is known what is right also how many answers are:
+    behind a table, in the JSON, and beside a csv on stderr."""
+    rows = [{"path": str(a.path), "true": a.true, "predicted": a.predicted, **{f"p_{k}": v for k, v in a.probabilities.items()}}
             for a in outcome.answers]
     if format == "json":
         failures = [{"path": str(path), "reason": reason} for path, reason in outcome.failures]
-        write(json.dumps({"answers": rows, "failures": failures}, indent=1) + "\n")
-    elif format == "csv" and rows:
+        write(json.dumps({"answers": rows, "failures": failures, "score": score_as_json(outcome.score)}, indent=1) + "\n")
+        return
+    if format == "csv" and rows:
         out = io.StringIO()
         writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         write(out.getvalue())
     elif rows:
-        print_table([{k: f"{v:.4f}" if isinstance(v, float) else str(v) for k, v in row.items()} for row in rows])
+        shown = [{k: v for k, v in row.items() if k != "true" or outcome.score} for row in rows]
+        print_table([{k: f"{v:.4f}" if isinstance(v, float) else str(v or "-") for k, v in row.items()} for row in shown])
+    stream = sys.stderr if format == "csv" else sys.stdout
+    for line in score_in_words(outcome):
+        print(folded(printable(line), stream), file=stream)
+
+
+def score_as_json(score: Evaluation | None) -> dict[str, Any] | None:
+    if score is None:
+        return None
+    overall = score.overall
+    return {"correct": overall.correct, "count": overall.count, "accuracy": overall.accuracy, "interval": overall.interval,
+            "people_interval": score.people_interval, "balanced_accuracy": score.balanced_accuracy, "roc_auc": score.roc_auc,
+            "per_class": [{"name": one.recall.name, "correct": one.recall.correct, "count": one.recall.count}
+                          for one in score.per_class]}
 
 
 def print_runs(save_dir: Path, format: str) -> None:

@@ -39,6 +39,7 @@ class ModelCard(BaseModel):
     split_by: str | None = None
     fingerprint: str = ""  # of the photos and their split
     weights: str = ""  # what training started from: "imagenet", "none" or the name of a file; "" in a card that doesn't tell
+    tokens: dict[str, str] = {}  # by which rejig told the classes, see names.classes_in; {} where they were folders
 
 
 def read_card(file: Path) -> ModelCard:

@@ -1,16 +1,21 @@
-"""A trained model's answers on new images."""
+"""A trained model's answers on new images; and their score, where the images' names or folders tell what is right."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
+from noodle_tui.config import DEFAULT_PERSON
 from noodle_tui.errors import NoodleError
+from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.model_card import ModelCard, read_card
+from noodle_tui.names import classes_in, level_in, number_of, person_in
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.run_folder import CARD, MODEL
+from noodle_tui.stats import interval_in_words
 
 CHUNK = 64  # images decoded and judged at a time: what one evaluation batch takes
 
@@ -20,12 +25,20 @@ class Answer:
     path: Path
     predicted: str  # the class
     probabilities: dict[str, float]  # a class, in the order of the model's outputs
+    true: str | None = None  # the class that its name or folder tells, if one
 
 
 @dataclass
 class PredictOutcome:
     answers: list[Answer] = field(default_factory=list)
     failures: list[tuple[Path, str]] = field(default_factory=list)  # what could not be read, and why
+    score: Evaluation | None = None  # of the answers whose `true` is known; None where none is
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    path: Path
+    name: str  # posix: from the folder that was given, or of a single file from its own; class and person are told by it
 
 
 def predict(
@@ -33,16 +46,20 @@ def predict(
     paths: list[Path],
     *,
     device: str = "auto",
+    person: str = DEFAULT_PERSON,
     progress: Progress = nothing,
     check: Check = nothing,
 ) -> PredictOutcome:
     """Classify image files, and all images in folders, with the model of a run folder, or a given model.pth with its card.
 
     The transforms and the precision are those of the run's validation, so that a run's own validation folder gives its own
-    accuracy. NoodleError if the model can't be used or there is no image; a single unreadable file is one of the failures.
+    accuracy. Which class an image is of is told as in the run's photos, else by a folder of the class' name; `person`, a
+    regular expression, tells people. NoodleError if the model can't be used or there is no image; a single unreadable file is
+    one of the failures.
     """
     weights, card = find_model(model_folder)
-    files = list(image_files(paths))
+    images = list(image_files(paths))
+    files = [image.path for image in images]
     if not files:
         raise NoodleError(f"no image in {', '.join(map(str, paths))}")
 
@@ -66,15 +83,19 @@ def predict(
 
     outcome = PredictOutcome()
     with warnings.catch_warnings(action="ignore"):  # Pillow's, of odd metadata
-        decoded = zip(files, decode_in_threads(files, check, lambda image: central_square(image, card.input_size)), strict=True)
+        squares = decode_in_threads(files, check, lambda image: central_square(image, card.input_size))
+        decoded, predictions = zip(images, squares, strict=True), list[Prediction]()
         while chunk := list(islice(decoded, CHUNK)):
-            outcome.failures += [(file, str(one)) for file, one in chunk if isinstance(one, BadImage)]
-            readable = [(file, one.pixels) for file, one in chunk if not isinstance(one, BadImage)]
+            outcome.failures += [(image.path, str(one)) for image, one in chunk if isinstance(one, BadImage)]
+            readable = [(image, one.pixels) for image, one in chunk if not isinstance(one, BadImage)]
             if readable:
-                images = torch.stack([pixels for _, pixels in readable])
-                rows = exact_softmax(predict_logits(model, images, target))
-                outcome.answers += [answer(file, row, card.classes) for (file, _), row in zip(readable, rows, strict=True)]
+                stack = torch.stack([pixels for _, pixels in readable])
+                rows = exact_softmax(predict_logits(model, stack, target))
+                for (image, _), row in zip(readable, rows, strict=True):
+                    outcome.answers.append(answer(image, row, card))
+                    predictions += judged(image, outcome.answers[-1], card.classes, re.compile(person))
             progress(len(outcome.answers) + len(outcome.failures), len(files))
+    outcome.score = evaluate(predictions, card.classes) if predictions else None
     return outcome
 
 
@@ -88,12 +109,42 @@ def find_model(place: Path) -> tuple[Path, ModelCard]:
     return place if place.is_file() else folder / MODEL, read_card(folder / CARD)
 
 
-def answer(file: Path, probabilities: list[float], classes: list[str]) -> Answer:
+def answer(image: ImageFile, probabilities: list[float], card: ModelCard) -> Answer:
     """The class with the highest probability; the first of several."""
-    return Answer(file, classes[probabilities.index(max(probabilities))], dict(zip(classes, probabilities, strict=True)))
+    predicted = card.classes[probabilities.index(max(probabilities))]
+    return Answer(image.path, predicted, dict(zip(card.classes, probabilities, strict=True)), true_class(image.name, card))
 
 
-def image_files(paths: list[Path]) -> Iterator[Path]:
+def true_class(name: str, card: ModelCard) -> str | None:
+    """The class that an image's name tells by the run's tokens, else by a folder of the class' name; None: none or several."""
+    for tokens in (card.tokens, {label: f"{label}/" for label in card.classes}):
+        if len(found := classes_in(name, tokens)) == 1:
+            return found[0] if found[0] in card.classes else None
+    return None
+
+
+def judged(image: ImageFile, answer: Answer, classes: list[str], person: re.Pattern[str]) -> Iterator[Prediction]:
+    """The answer as it is scored, where it is known what is right."""
+    if answer.true is not None:
+        yield Prediction(str(image.path), person_in(image.name, person), level_in(image.name), classes.index(answer.true),
+                         classes.index(answer.predicted), tuple(answer.probabilities.values()))
+
+
+def score_in_words(outcome: PredictOutcome) -> list[str]:
+    """What the answers are worth, in a line or two; nothing where that isn't known."""
+    if (score := outcome.score) is None:
+        return []
+    overall, people = score.overall, score.people_interval
+    numbers = f"{overall.correct}/{overall.count}, 95% interval {interval_in_words(overall.interval)}"
+    numbers += f", with people resampled {interval_in_words(people)}" if people else ""
+    whose = "" if overall.count == len(outcome.answers) else (
+        f" of the {number_of(overall.count, 'image')} whose class is told by the name or folder")
+    classes = ", ".join(f"{one.recall.name} {one.recall.correct}/{one.recall.count}" for one in score.per_class)
+    return [f"{overall.accuracy:.3f} are right{whose} ({numbers}): {classes}.",
+            "This is a test only of photos, and best of people, that were not in the training and chose nothing."]
+
+
+def image_files(paths: list[Path]) -> Iterator[ImageFile]:
     """Files as given; of folders, every file with an image's ending, at any depth, sorted. NoodleError for a folder that can't
     be listed."""
     from noodle_tui.rejig.scan import image_endings
@@ -101,7 +152,10 @@ def image_files(paths: list[Path]) -> Iterator[Path]:
 
     for path in paths:
         if os.path.isdir(path):
-            yield from sorted(Path(parent, name) for parent, _, names in walk(path) for name in names
-                              if os.path.splitext(name)[1].lower() in image_endings())
+            found = sorted(Path(parent, name) for parent, _, names in walk(path) for name in names
+                           if os.path.splitext(name)[1].lower() in image_endings())
+            top = os.path.basename(os.path.abspath(path))
+            yield from (ImageFile(file, f"{top}/{file.relative_to(path).as_posix()}") for file in found)
         else:  # whether it is there is seen when it is read: the others are answered all the same
-            yield path
+            place = Path(os.path.abspath(path))
+            yield ImageFile(path, f"{place.parent.name}/{place.name}")

@@ -11,6 +11,7 @@ from fake_folders import fake_folder
 from terminal import Terminal
 
 from noodle_tui.answers import print_answers, print_runs
+from noodle_tui.evaluate import Prediction, evaluate
 from noodle_tui.predict import Answer, PredictOutcome
 
 ODD = Path(os.fsdecode(b"\xff\x1b[2J.jpg"))
@@ -25,13 +26,32 @@ def test_control_codes_in_a_name_do_not_reach_the_terminal_by_a_table(capsys: py
 
 def test_a_name_that_is_not_utf_8_is_written_byte_for_byte(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     print_answers(OUTCOME, "csv")
-    assert capsysbinary.readouterr().out == b"path,predicted,p_happy,p_sad\n\xff\x1b[2J.jpg,sad,0.25,0.75\n"
+    assert capsysbinary.readouterr().out == b"path,true,predicted,p_happy,p_sad\n\xff\x1b[2J.jpg,,sad,0.25,0.75\n"
 
 
 def test_json_has_the_failures_too(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     print_answers(OUTCOME, "json")
     said = json.loads(capsysbinary.readouterr().out)
     assert (said["answers"][0]["path"], said["failures"]) == (str(ODD), [{"path": "b.jpg", "reason": "not a file"}])
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_answers_that_are_known_to_be_right_are_counted(form: str, capfd: pytest.CaptureFixture[str]) -> None:
+    rows = [(f"{i}.jpg", "sad", "happy" if i == 0 else "sad") for i in range(3)]
+    answers = [Answer(Path(path), predicted, {"happy": 0.25, "sad": 0.75}, true) for path, predicted, true in rows]
+    predictions = [Prediction(path, path, None, int(true == "sad"), 1, (0.25, 0.75)) for path, _, true in rows]
+    score = evaluate(predictions, ["happy", "sad"])
+    print_answers(PredictOutcome([*answers, OUTCOME.answers[0]], [], score), form)
+    out, err = capfd.readouterr()
+    if form == "json":
+        found = json.loads(out)["score"]
+        assert (found["correct"], found["count"], found["interval"]) == (2, 3, list(score.overall.interval))
+        assert found["per_class"] == [{"name": "happy", "correct": 0, "count": 1}, {"name": "sad", "correct": 2, "count": 2}]
+        return
+    said, rest = (err, out) if form == "csv" else (out, err)
+    assert "0.667 are right of the 3 images whose class is told by the name or folder (2/3, 95% interval 0.21 to 0.94" in said
+    assert "happy 0/1, sad 2/2." in said and "are right" not in rest
+    assert out.split("\n")[0].replace(",", " ").split() == ["path", "true", "predicted", "p_happy", "p_sad"]
 
 
 @pytest.mark.parametrize(("width", "header"), [

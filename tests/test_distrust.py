@@ -198,6 +198,8 @@ def test_a_class_that_fails_while_the_accuracy_looks_well():
     assert "The accuracy hides that only 0/400 of 'neutral' are right: guessing among 3 finds more." in found
     even = [Prediction(f"val/{i}", f"p{i % 40:02d}", None, i % 2, i % 4 // 3, (0.6, 0.4)) for i in range(400)]
     assert not any("guessing among" in one for one in doubts(evaluate(even, CLASSES), about)), "half of 'sad': no less"
+    few = [Prediction(f"val/{i}", f"p{i}", None, i % 2, int(i in (1, 3, 5)), (0.6, 0.4)) for i in range(16)]
+    assert not any("guessing among" in one for one in doubts(evaluate(few, CLASSES), about)), "3 of 8 may be luck"
 
 
 def test_skipped_images():

@@ -12,8 +12,9 @@ from PIL import Image
 from powerless import powerless
 
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.predict import image_files, predict
-from noodle_tui.report import read_predictions
+from noodle_tui.model_card import ModelCard
+from noodle_tui.predict import image_files, predict, score_in_words, true_class
+from noodle_tui.report import read_predictions, read_report
 
 
 def test_the_validation_folder_gives_the_runs_own_accuracy(finished: FinishedRun, data_dir: Path) -> None:
@@ -28,6 +29,42 @@ def test_the_validation_folder_gives_the_runs_own_accuracy(finished: FinishedRun
         assert answer.path == data_dir / wanted.path
         assert answer.predicted == classes[wanted.predicted]
         assert answer.probabilities == dict(zip(classes, wanted.probabilities, strict=True))
+
+
+def test_photos_that_tell_their_class_give_a_score(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
+    """The run's own validation photos score as in its report."""
+    shutil.copytree(data_dir / "val", tmp_path / "test")
+    shutil.copy(next((data_dir / "val" / "sad").iterdir()), tmp_path / "nobody.jpg")
+    result = read_report(finished.folder).result
+    outcome = predict(finished.folder, [tmp_path], device="cpu")
+    assert outcome.score is not None
+    assert (outcome.score.overall.correct, outcome.score.overall.count) == (result.overall.correct, result.overall.count)
+    assert (outcome.score.people_interval is None) == (result.people_interval is None)
+    if result.people_interval:
+        assert outcome.score.people_interval == (result.people_interval.low, result.people_interval.high)
+    assert {answer.true for answer in outcome.answers} == {"happy", "sad", None}
+    line = score_in_words(outcome)[0]
+    assert f" of the {result.overall.count} images whose class is told by the name or folder (" in line
+    assert predict(finished.folder, [tmp_path / "nobody.jpg"], device="cpu").score is None
+    assert score_in_words(predict(finished.folder, [tmp_path / "nobody.jpg"], device="cpu")) == []
+
+
+def test_the_class_is_told_by_tokens_and_else_by_folders() -> None:
+    card = ModelCard(classes=["happy", "sad"], input_size=32, precision="fp32", tokens={"happy": "_Ha_", "sad": "_Sa_"})
+    told = {"x/34M_Ha_.jpg": "happy", "happy/34M_Sa_.jpg": "sad", "sad/a.jpg": "sad", "happy/sad/a.jpg": None, "a.jpg": None,
+            "sad/1_Ha_2_Sa_.jpg": "sad", "x/happy": None}
+    assert {name: true_class(name, card) for name in told} == told
+    assert true_class("sad/34M_Ha_.jpg", card.model_copy(update={"tokens": {}})) == "sad"
+    assert true_class("x/34M_An_.jpg", card.model_copy(update={"tokens": {"angry": "_An_", "sad": "_Sa_"}})) is None
+
+
+def test_the_given_folder_counts_as_one_on_the_path(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = data_dir / "val" / "sad"
+    photo = next(folder.iterdir())
+    assert all(image.name.startswith("sad/") for image in image_files([folder]))
+    assert [image.name for image in image_files([photo])] == [f"sad/{photo.name}"]
+    monkeypatch.chdir(folder)
+    assert all(image.name.startswith("sad/") for image in image_files([Path(), Path(photo.name)]))
 
 
 def test_a_bad_file_is_named_and_the_others_are_answered(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
@@ -92,7 +129,7 @@ def test_folders_are_searched_to_any_depth_in_order(tmp_path: Path) -> None:
     for name in [*reversed(names), "b/notes.md"]:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert [p.relative_to(tmp_path).as_posix() for p in image_files([tmp_path])] == names
+    assert [image.path.relative_to(tmp_path).as_posix() for image in image_files([tmp_path])] == names
 
 
 def test_a_folder_without_a_model(tmp_path: Path) -> None:

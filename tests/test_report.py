@@ -116,6 +116,17 @@ def test_model_card_agrees_with_the_evaluation_and_is_json():
     assert (card["split_by"], card["fingerprint"]) == ("file", "sha256:0123")
     assert card["weights"] == "imagenet"
     assert model_card(facts_of(weights="/home/jane.doe/w/model.pth"), evaluation_of().overall).weights == "model.pth"
+    for classes, tokens in ((["sad=_Sa_", "happy=Ha/"], {"sad": "_Sa_", "happy": "Ha/"}), (["anything"], {})):
+        facts = facts_of(config={**facts_of().config, "classes": classes})
+        assert model_card(facts, evaluation_of().overall).tokens == tokens
+
+
+def test_what_neither_interval_is_about_and_how_a_gpu_computed_are_told() -> None:
+    report = report_markdown(facts_of(), evaluation_of())
+    assert "6 of these people are in training, too: neither interval is about new people alone." in report
+    assert ", by deterministic algorithms and without TensorFloat-32; training took" in report
+    apart = report_markdown(facts_of(train_people={"other"}, device="cpu"), evaluation_of())
+    assert "neither interval" not in apart and "deterministic" not in apart
 
 
 def test_normalisation_is_the_one_that_is_trained_with():

@@ -76,14 +76,14 @@ def demo_command(
     raise typer.Exit(run_headless(make_config(values)))
 
 
-@with_options(["device", "debug"])
+@with_options(["device", "person", "debug"])
 def predict_command(
     paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH…", readable=False)],
     load_dir: Annotated[Path, typer.Option("--load-dir", help="a run's name or folder (or its model.pth)", metavar="RUN")],
     format: Annotated[str, typer.Option("--format", help="table, csv or json", metavar="table|csv|json")] = "table",
     **values: Any,
 ) -> None:
-    """Let a trained model judge new images."""
+    """Let a trained model judge new images; where their names or folders tell the class, with the score."""
     from noodle_tui.answers import print_answers
     from noodle_tui.predict import predict
     from noodle_tui.run_folder import path_or_run
@@ -93,7 +93,7 @@ def predict_command(
     config = make_config(given(values))
     model = path_or_run(config.save_dir, load_dir)
     with progress_bar("predicting") as progress:
-        outcome = predict(model, paths, device=config.device, progress=progress)
+        outcome = predict(model, paths, device=config.device, person=config.person, progress=progress)
     print_answers(outcome, format)
     for path, reason in outcome.failures:
         complain("noodle", f"{path}: {reason}", 1)

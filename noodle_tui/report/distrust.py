@@ -153,9 +153,9 @@ def _other_than_in_training(facts: RunFacts, evaluation: Evaluation) -> str:
 
 
 def _failed_classes(evaluation: Evaluation) -> str:
-    """Classes of which less is found than guessing evenly would find."""
+    """Classes of which surely less is found than guessing evenly would find."""
     n = len(evaluation.classes)
-    failed = [c.recall for c in evaluation.per_class if c.recall.correct * n < c.recall.count]
+    failed = [c.recall for c in evaluation.per_class if c.recall.count and c.recall.interval[1] < 1 / n]
     if not failed:
         return ""
     found = ", ".join(f"{one.correct}/{one.count} of {one.name!r}" for one in failed)

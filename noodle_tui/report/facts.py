@@ -2,12 +2,14 @@
 
 import os
 import platform
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from typing import Any
 
 from noodle_tui import __version__
+from noodle_tui.config import class_tokens
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.events import EpochDone
 from noodle_tui.model_card import ModelCard, Origin
@@ -130,4 +132,12 @@ def model_card(facts: RunFacts, overall: Count) -> ModelCard:
         split_by=facts.split_by,
         fingerprint=facts.fingerprint,
         weights=PurePath(facts.weights).name,
+        tokens=_tokens(facts),
     )
+
+
+def _tokens(facts: RunFacts) -> dict[str, str]:
+    """By which the photos were sorted into classes; {} where that isn't recorded, or not so that it can be used."""
+    with suppress(ValueError):
+        return class_tokens(tuple(facts.config.get("classes", ())))
+    return {}

@@ -8,7 +8,7 @@ from typing import Any
 
 from noodle_tui import __version__
 from noodle_tui.evaluate import RESAMPLES, Count, Evaluation
-from noodle_tui.names import number_of, printable
+from noodle_tui.names import are, number_of, printable
 from noodle_tui.report.as_json import options_without_folders, utc
 from noodle_tui.report.distrust import what_to_distrust
 from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD, RunFacts, verdict
@@ -98,8 +98,12 @@ def _about_intervals(facts: RunFacts, evaluation: Evaluation) -> str:
     else:
         second = "are undefined, since " + ("there is one person" if people < 2 else "all people have the same accuracy")
     chosen = ", nor for the choice of the epoch by these images" if len(facts.validated) > 1 else ""
-    return (f"The bounds with people resampled {second}. The intervals are of one trained model: they do not allow for "
-            f"another seed or split{chosen}. Guessing gives a balanced accuracy of {1 / len(evaluation.classes):.3f}.")
+    both = len(facts.train_people & facts.val_people)
+    known_faces = (f" {both} of these people {are(both)} in training, too: neither interval is about new people alone."
+                   if both else "")
+    return (f"The bounds with people resampled {second}.{known_faces} The intervals are of one trained model: they do not "
+            f"allow for another seed or split{chosen}. Guessing gives a balanced accuracy of "
+            f"{1 / len(evaluation.classes):.3f}.")
 
 
 def _results(facts: RunFacts, evaluation: Evaluation) -> str:
@@ -238,6 +242,7 @@ def methods(facts: RunFacts) -> str:
     o, env, size = facts.config, facts.environment, facts.config["input_size"]
     precision, device = facts.terms.get("precision", facts.precision), facts.terms.get("device", facts.device_name)
     arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[precision]
+    deterministic = ", by deterministic algorithms and without TensorFloat-32" if facts.device.startswith("cuda") else ""
     again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
     seconds = number_of(round(facts.seconds), "second") if facts.seconds >= 0.5 else "less than a second"
     among, val_among = _among(facts, facts.train_people), _among(facts, facts.val_people)
@@ -261,7 +266,7 @@ def methods(facts: RunFacts) -> str:
         f"answers were kept (epoch {facts.best_epoch}; the earliest of equals), and the results are of their answers to these",
         "same images.",
         f"{_seeded(facts)} follow from the seed {o['seed']}.",
-        f"The arithmetic was {arithmetic} on {_escape(device)}; training took{again}",
+        f"The arithmetic was {arithmetic} on {_escape(device)}{deterministic}; training took{again}",
         f"{seconds} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
         f"Python {env['python']}, PyTorch {facts.terms.get('torch', env['torch'])}, torchvision {env['torchvision']}.",
         *([f"Training was picked up on other terms: {_escape('; '.join(others))}."] if others else []),

@@ -120,6 +120,8 @@ class PredictDialog(ModalScreen[None]):
 
     def on_predict_dialog_answered(self, message: Answered) -> None:
         message.stop()
+        from noodle_tui.predict import score_in_words
+
         self._busy = False
         if message.outcome is None:
             self._note(f"✗ {printable(message.error)}", "$error")
@@ -129,6 +131,8 @@ class PredictDialog(ModalScreen[None]):
         for answer in self.answers:
             counts[answer.predicted] = counts.get(answer.predicted, 0) + 1
         lines = [Content("   ".join(f"{printable(name)} {n}" for name, n in sorted(counts.items())))]
+        if score := score_in_words(message.outcome):
+            lines.append(Content.styled(printable(score[0]), "bold"))
         failures = message.outcome.failures
         lines += [Content.styled(f"! {printable(str(path))}: {printable(reason)}", "$warning") for path, reason in failures[:3]]
         if len(failures) > 3:
@@ -154,12 +158,13 @@ class PredictDialog(ModalScreen[None]):
         return Content.styled("  " + "answer".ljust(18) + "sure   file", "$quiet") if self.answers else Content("")
 
     def _row(self, index: int, width: int) -> Content:
-        """0.97 happy   …/photos/anna.jpg; of a long path the end is kept."""
+        """happy  0.97  …/photos/anna.jpg; of a long path the end is kept. ✗ where another class would be right."""
         answer = self.answers[index]
+        wrong = answer.true not in (None, answer.predicted)
         name = Content(printable(answer.predicted)).truncate(16, ellipsis=True, pad=True)
         file = words.end_of(printable(str(answer.path)), max(width - 26, 8))
         sure = words.number(answer.probabilities[answer.predicted])
-        return Content.assemble(" ", name, (f"  {sure}  ", "bold"), (file, "$quiet"))
+        return Content.assemble(("✗" if wrong else " ", "$error"), name, (f"  {sure}  ", "bold"), (file, "$quiet"))
 
     def _note(self, text: str, style: str) -> None:
         self.query_one("#predict-note", Static).update(Content.styled(text, style))

@@ -41,9 +41,9 @@ def test_a_run_that_goes_on_otherwise_is_found_out(monkeypatch: pytest.MonkeyPat
             yield process
 
     monkeypatch.setattr(module, "_running", otherwise)
-    monkeypatch.setattr(module, "EPOCHS", 8)  # and this seed kills after the second: enough are left to do
+    monkeypatch.setattr(module, "EPOCHS", 5)  # and this seed kills after the first: enough are left to do
     said: list[str] = []
-    assert not verify_resume("cpu", "fp32", 1, 1, said.append)
+    assert not verify_resume("cpu", "fp32", 1, 2, said.append)
     assert any(line.startswith("differs: the weight ") for line in said)
     assert any(line.startswith("differs: the momentum ") for line in said)
 

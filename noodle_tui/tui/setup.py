@@ -244,6 +244,8 @@ class SetupScreen(Screen[None]):
     # -- from what is known to the screen -----------------------------------------------------------------------------
 
     def _paint(self) -> None:
+        if not self.panel.is_attached:
+            return  # the app is leaving
         problems = self.values.problems
         self.panel.show(problems)
         possible = {name for name in MORE_BUTTONS if self.check_action(name, ())}

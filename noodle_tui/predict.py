@@ -139,7 +139,8 @@ def score_in_words(outcome: PredictOutcome) -> list[str]:
     numbers += f", with people resampled {interval_in_words(people)}" if people else ""
     whose = "" if overall.count == len(outcome.answers) else (
         f" of the {number_of(overall.count, 'image')} whose class is told by the name or folder")
-    classes = ", ".join(f"{one.recall.name} {one.recall.correct}/{one.recall.count}" for one in score.per_class)
+    found = [one.recall for one in score.per_class if one.recall.count]
+    classes = ", ".join(f"{one.name} {one.correct}/{one.count}" for one in found)
     return [f"{overall.accuracy:.3f} are right{whose} ({numbers}): {classes}.",
             "This is a test only of photos, and best of people, that were not in the training and chose nothing."]
 

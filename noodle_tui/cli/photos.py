@@ -83,7 +83,7 @@ def predict_command(
     format: Annotated[str, typer.Option("--format", help="table, csv or json", metavar="table|csv|json")] = "table",
     **values: Any,
 ) -> None:
-    """Let a trained model judge new images; where their names or folders tell the class, with the score."""
+    """Let a trained model judge new images, and score it."""
     from noodle_tui.answers import print_answers
     from noodle_tui.predict import predict
     from noodle_tui.run_folder import path_or_run

@@ -159,7 +159,8 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
         console.close()
     if follower.broken_lines:
         lost = number_of(follower.broken_lines, "line")
-        print(folded(f"noodle: left out of {folder / EVENTS}: {lost} that can't be read", sys.stderr), file=sys.stderr)
+        place = printable(str(folder / EVENTS))
+        print(folded(f"noodle: left out of {place}: {lost} that can't be read", sys.stderr), file=sys.stderr)
     if isinstance(state.ended, RunFailed):
         raise NoodleError(f"the run failed: {state.ended.error}")
     if state.ended is None:

@@ -143,11 +143,13 @@ def test_who_watches_a_run_that_was_stopped_is_told_how_it_goes_on_if_it_can(tmp
 
 
 def test_who_watches_is_told_of_lines_that_can_not_be_read(tmp_path):
-    append(tmp_path, *fake_events(4, "done"))
-    with (tmp_path / "events.jsonl").open("a") as file:
+    folder = tmp_path / "\x1b[2J"  # which would clear the screen
+    folder.mkdir()
+    append(folder, *fake_events(4, "done"))
+    with (folder / "events.jsonl").open("a") as file:
         file.write("torn\n")
-    _, err = watch(tmp_path, "--json").communicate(timeout=60)
-    assert err == f"noodle: left out of {tmp_path / 'events.jsonl'}: 1 line that can't be read\n"
+    _, err = watch(folder, "--json").communicate(timeout=60)
+    assert err == f"noodle: left out of {tmp_path}/\\x1b[2J/events.jsonl: 1 line that can't be read\n"
 
 
 def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupted(tmp_path):

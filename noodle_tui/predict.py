@@ -38,7 +38,8 @@ class PredictOutcome:
 @dataclass(frozen=True)
 class ImageFile:
     path: Path
-    name: str  # posix: from the folder that was given, or of a single file from its own; class and person are told by it
+    name: str  # posix: from the folder that was given, or of a single file from its own; the class is told by it
+    below: str  # posix: the same without that folder, as the stimuli's names are; the person is told by it
 
 
 def predict(
@@ -126,7 +127,7 @@ def true_class(name: str, card: ModelCard) -> str | None:
 def judged(image: ImageFile, answer: Answer, classes: list[str], person: re.Pattern[str]) -> Iterator[Prediction]:
     """The answer as it is scored, where it is known what is right."""
     if answer.true is not None:
-        yield Prediction(str(image.path), person_in(image.name, person), level_in(image.name), classes.index(answer.true),
+        yield Prediction(str(image.path), person_in(image.below, person), level_in(image.below), classes.index(answer.true),
                          classes.index(answer.predicted), tuple(answer.probabilities.values()))
 
 
@@ -156,7 +157,9 @@ def image_files(paths: list[Path]) -> Iterator[ImageFile]:
             found = sorted(Path(parent, name) for parent, _, names in walk(path) for name in names
                            if os.path.splitext(name)[1].lower() in image_endings())
             top = os.path.basename(os.path.abspath(path))
-            yield from (ImageFile(file, f"{top}/{file.relative_to(path).as_posix()}") for file in found)
+            for file in found:
+                below = file.relative_to(path).as_posix()
+                yield ImageFile(file, f"{top}/{below}", below)
         else:  # whether it is there is seen when it is read: the others are answered all the same
             place = Path(os.path.abspath(path))
-            yield ImageFile(path, f"{place.parent.name}/{place.name}")
+            yield ImageFile(path, f"{place.parent.name}/{place.name}", place.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import FinishedRun
+from fake_stimuli import draw
 from PIL import Image
 from powerless import powerless
 
@@ -65,6 +66,15 @@ def test_the_given_folder_counts_as_one_on_the_path(data_dir: Path, monkeypatch:
     assert [image.name for image in image_files([photo])] == [f"sad/{photo.name}"]
     monkeypatch.chdir(folder)
     assert all(image.name.startswith("sad/") for image in image_files([Path(), Path(photo.name)]))
+
+
+def test_a_person_is_told_by_the_path_below_the_given_folder(finished: FinishedRun, tmp_path: Path) -> None:
+    for person in ("1", "2"):
+        (tmp_path / "aside" / person / "sad").mkdir(parents=True)
+        for level in range(2):
+            draw(tmp_path / "aside" / person / "sad" / f"a{level}.jpg")
+    score = predict(finished.folder, [tmp_path / "aside"], device="cpu", person="^([^/]+)/").score
+    assert score is not None and [person.name for person in score.per_person] == ["1", "2"]
 
 
 def test_a_bad_file_is_named_and_the_others_are_answered(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from noodle_tui import demo, run_folder
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.demo import draw_stimuli
-from noodle_tui.errors import EXIT_STOPPED
+from noodle_tui.errors import EXIT_STOPPED, NoodleError
 from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.tui import chores
@@ -228,6 +228,24 @@ async def test_a_signal_while_photos_are_sorted_stops_that(monkeypatch: pytest.M
     assert app.chore is not None and app.return_code == EXIT_STOPPED
     app.chore.join()
     assert app.chore.last_words.startswith("Stopped putting the photos back")
+
+
+def test_what_keeps_a_stopped_chore_from_its_end_is_its_last_word() -> None:
+    """The app has gone then, and shows no message any more."""
+    begun, asked, told = threading.Event(), threading.Event(), []
+
+    def sort(progress: Progress, check: Check) -> chores.Done:
+        begun.set()
+        asked.wait(30)
+        raise NoodleError("a full disk\udcff")
+
+    chore = chores.Chore("sorting the photos", sort, told.append, way_on="")
+    assert begun.wait(30)
+    chore.stop()
+    asked.set()
+    chore.join()
+    assert chore.last_words == r"Not done sorting the photos: a full disk\udcff"
+    assert [message.failed for message in told] == [True] and chore.in_words() == ""
 
 
 async def test_what_is_typed_while_the_demo_is_drawn_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -282,7 +282,8 @@ class NoodleApp(App[None]):
 
     def on_setup_screen_demo(self) -> None:
         if self._demo is None:
-            self._begin("drawing invented people", lambda *hooks: chores.DemoDrawn(chores.draw_demo(*hooks)))
+            self._begin("drawing invented people", lambda *hooks: chores.DemoDrawn(chores.draw_demo(*hooks)),
+                        way_on="another demo is drawn in a new folder")
         else:
             self._fill_in_demo(self._demo)
 
@@ -352,10 +353,10 @@ class NoodleApp(App[None]):
         """What is done to photos now, in words; "" for nothing."""
         return self.chore.in_words() if self.chore is not None else ""
 
-    def _begin(self, doing: str, do: Callable[[Progress, Check], Message]) -> None:
+    def _begin(self, doing: str, do: Callable[[Progress, Check], Message], way_on: str = "it can be taken up again") -> None:
         """Do something with photos, one thing at a time."""
         if not self._says_at_work():
-            self.chore = chores.Chore(doing, do, self.post_message)
+            self.chore = chores.Chore(doing, do, self.post_message, way_on)
             self.setup.look_at_app()
 
     def _says_at_work(self) -> bool:

@@ -10,7 +10,7 @@ from textual.message import Message
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.names import number_of
+from noodle_tui.names import number_of, printable
 from noodle_tui.progress import Check, Progress
 
 if TYPE_CHECKING:
@@ -36,17 +36,18 @@ class DemoDrawn(Message):
 class Chore:
     """Something that is done to photos, in a thread of its own: launch.py lets it end, whatever becomes of the app."""
 
-    def __init__(self, doing: str, do: Callable[[Progress, Check], Message], tell: Callable[[Message], object]):
+    def __init__(self, doing: str, do: Callable[[Progress, Check], Message], tell: Callable[[Message], object], way_on: str):
         """Begins at once.
 
-        doing  in words, e.g. "sorting the photos"
-        do     the work; the Check that it gets raises StopRun once `stop` was called
-        tell   is called at the end, in the chore's thread, with what `do` returned, or a Done that says what kept it
+        doing   in words, e.g. "sorting the photos"
+        do      the work; the Check that it gets raises StopRun once `stop` was called
+        tell    is called at the end, in the chore's thread, with what `do` returned, or a Done that says what kept it
+        way_on  what becomes of the rest once it was stopped, as a sentence ends
         """
-        self._doing, self._do, self._tell = doing, do, tell
+        self._doing, self._do, self._tell, self._way_on = doing, do, tell, way_on
         self._so_far: tuple[int, int | None] = 0, None
         self._at_work, self._to_stop = True, threading.Event()
-        self.last_words = ""  # of one that was stopped
+        self.last_words = ""  # of one that was to stop: the app may have gone when it does
         self._thread = threading.Thread(target=self._work, name="chore")
         self._thread.start()
 
@@ -67,10 +68,11 @@ class Chore:
         try:
             message = self._do(self._progress, self._check)
         except StopRun:
-            self.last_words = f"Stopped {self._doing}: every photo is whole, and it can be taken up again."
+            self.last_words = f"Stopped {self._doing}: every photo is whole, and {self._way_on}."
             message = Done(self.last_words)
         except Exception as error:  # noqa: BLE001 - whatever goes wrong in a chore is said; the app stays
             message = Done(one_line(error), failed=True)
+            self.last_words = f"Not done {self._doing}: {printable(message.text)}" if self._to_stop.is_set() else ""
         self._at_work = False
         self._tell(message)
 

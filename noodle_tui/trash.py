@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.run_folder import LOCK, is_run_folder, locked
+from noodle_tui.run_folder import LOCK, is_alive, is_run_folder, locked
 
 TRASH = ".trash"
 DELETION = re.compile(r"\d{8}-\d{6}(-\d+)?")
@@ -75,11 +75,14 @@ def restore_last(save_dir: Path) -> list[Path]:
 
 def empty_trash(save_dir: Path, gone: Sequence[Path]) -> None:
     """Remove these `deletions` for good, and nothing else. Links in them are removed, not followed. NoodleError where one can't
-    be."""
+    be, and before anything is removed where a run in them is alive: somebody picked it up there."""
     trash = _trash_of(save_dir)
     for deletion in gone:
         if deletion.parent != trash:
             raise NoodleError(f"{deletion}: not in the trash of {save_dir}")
+        if alive := [run for run in runs_in(deletion) if is_alive(run)]:
+            raise NoodleError(f"{alive[0]}: a run is going on in it; nothing was removed")
+    for deletion in gone:
         try:
             shutil.rmtree(deletion)
         except OSError as error:

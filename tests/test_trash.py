@@ -59,6 +59,18 @@ def test_emptying_removes_what_was_looked_at_and_no_more(tmp_path: Path) -> None
     assert (other / "events.jsonl").is_file() and kept.is_dir()
 
 
+def test_a_run_that_was_picked_up_in_the_trash_stays_there(tmp_path: Path) -> None:
+    one, two = (fake_folder(tmp_path, name) for name in ("one", "two"))
+    move_to_trash(tmp_path, [one])
+    alive = move_to_trash(tmp_path, [two]) / two.name
+    gone = deletions(tmp_path)
+    with locked(alive), pytest.raises(NoodleError, match="a run is going on in it; nothing was removed"):
+        empty_trash(tmp_path, gone)
+    assert deletions(tmp_path) == gone
+    empty_trash(tmp_path, gone)
+    assert deletions(tmp_path) == []
+
+
 def test_runs_that_cannot_move_say_how_many_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = (fake_folder(tmp_path, name) for name in ("one", "two"))
     rename = os.rename

@@ -366,13 +366,12 @@ class RunsScreen(Screen[None]):
     async def action_empty_trash(self) -> None:
         try:
             gone = await asyncio.to_thread(self._trash.in_it)
-        except (NoodleError, OSError) as error:
+            if not gone:
+                self.notify("The trash is empty.", timeout=4)
+            elif await self._asked_after_a_look(lambda: self._trash.question_to_empty(gone)):
+                self._do(lambda: self._trash.empty(gone))
+        except (NoodleError, OSError) as error:  # it may be emptied elsewhere between the two looks
             self.post_message(self.Did(one_line(error), failed=True))
-            return
-        if not gone:
-            self.notify("The trash is empty.", timeout=4)
-        elif await self._asked_after_a_look(lambda: self._trash.question_to_empty(gone)):
-            self._do(lambda: self._trash.empty(gone))
 
     async def _asked_after_a_look(self, question: Callable[[], Question]) -> bool:
         """Whether the answer is yes to a question that takes a look at the disk, in a thread. Not asked of who has gone on into

@@ -100,6 +100,22 @@ async def test_out_of_what_noodle_watch_opened_the_way_leads_to_the_shell(tmp_pa
     assert app.return_code in (0, None) and not app.setup.is_mounted and not (folder / "stop").exists()
 
 
+async def test_a_run_of_this_app_is_not_left_with_what_noodle_watch_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was resumed from the list of runs, and began only when its user was back on the first screen."""
+    folder = fake_folder(tmp_path, "run", "running")
+    first = LiveScreen(FolderSource(folder), "run")
+    app = NoodleApp(first=first, recall_last=False)
+    with locked(folder):
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: first.status == "running")
+            monkeypatch.setattr(app, "is_busy", lambda: True)
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is app.setup)
+            assert not app._exit
+
+
 async def test_a_resumed_run_is_shown_under_its_own_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = fake_folder(tmp_path, "run", "stopped")
     titles: list[str] = []

@@ -194,10 +194,11 @@ class NoodleApp(App[None]):
         return self.setup
 
     def back(self) -> None:
-        """The screen below; from the first one, Setup, or out of an app that was opened for that screen (`noodle watch`)."""
+        """The screen below; from the first one, Setup, or out of an app that was opened for that screen (`noodle watch`), but
+        not while a run that was resumed here goes on."""
         if len(self.screen_stack) > 2:
             self.pop_screen()
-        elif self.screen is self._first:
+        elif self.screen is self._first and not self.is_busy():
             self.exit()
         else:
             self.home()

@@ -230,6 +230,14 @@ async def test_a_signal_while_photos_are_sorted_stops_that(monkeypatch: pytest.M
     assert app.chore.last_words.startswith("Stopped putting the photos back")
 
 
+async def test_control_characters_of_what_kept_a_chore_from_its_end_are_shown_as_escapes() -> None:
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test(notifications=True) as pilot:
+        app.post_message(chores.Done("a photo\x1b[2J", failed=True))
+        await until(pilot, lambda: bool(app._notifications))
+        assert [one.message for one in app._notifications] == [r"a photo\x1b[2J"]
+
+
 def test_what_keeps_a_stopped_chore_from_its_end_is_its_last_word() -> None:
     """The app has gone then, and shows no message any more."""
     begun, asked, told = threading.Event(), threading.Event(), []

@@ -368,7 +368,7 @@ class NoodleApp(App[None]):
 
     def on_done(self, message: chores.Done) -> None:
         text, failed = message.text, message.failed
-        self.notify(in_fields(text) if failed else printable(text), severity="error" if failed else "information",
+        self.notify(printable(in_fields(text) if failed else text), severity="error" if failed else "information",
                     timeout=10 if failed else 5, markup=False)
         self.setup.look_again()
 

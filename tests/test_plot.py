@@ -206,6 +206,11 @@ def test_log_scale_ticks():
     assert log_scale(1e-6, 1.0, 4).ticks == (1e-6, 1e-4, 1e-2, 1.0)
     assert log_scale(0.3, 0.3, 4).low < log_scale(0.3, 0.3, 4).high
     assert log_scale(0.31, 1.08, 4).ticks == (0.3, 0.4, 0.5, 0.7, 1.0)
+    assert log_scale(1e-4, 9e-4, 7).labels() == ["1e-4", "1.5e-4", "2e-4", "3e-4", "4e-4", "5e-4", "7e-4"]
+    for low, high in ((0.000345, 0.000496), (0.00212, 0.00241), (0.00085, 0.0012)):  # labels tell ticks apart
+        labels = log_scale(low, high, 8).labels()
+        assert len(set(labels)) == len(labels) > 1 and max(map(len, labels)) <= 6
+    assert log_scale(0.0138151, 0.0138154, 2).labels() == ["0.0138", "0.0138"]
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.65, 0.72), (0.31, 1.08), (0.002, 3.1), (0.69, 0.7), (1e-9, 40.0)])

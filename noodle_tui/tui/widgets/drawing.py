@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from noodle_tui.tui.widgets import braille
 from noodle_tui.tui.widgets.braille import Floats
-from noodle_tui.tui.widgets.scale import FEW_EPOCHS, SHORT, Scale, epoch_ticks, label, linear_scale, log_scale
+from noodle_tui.tui.widgets.scale import FEW_EPOCHS, Scale, epoch_ticks, linear_scale, log_scale
 
 LABEL_WIDTH = 7  # the y axis' labels and a space
 X_LABELS = 1  # rows below the curves
@@ -159,12 +159,10 @@ def _shown(x: Floats, picture: Picture) -> slice:
 
 
 def _draw_labels(cells: Cells, inside: Cells, axes: Axes) -> None:
-    ticks, is_even = axes.y.ticks, not axes.y.log or axes.y.high < axes.y.low * SHORT
-    for tick, neighbour in zip(ticks, (*ticks[1:], ticks[-2] if len(ticks) > 1 else 0.0), strict=True):
+    for tick, text in zip(axes.y.ticks, axes.y.labels(), strict=True):
         row = axes.row(tick)
         if not 0 <= row < axes.height:
             continue
-        text = label(tick, abs(neighbour - tick) if is_even else tick)
         _write(cells, row, LABEL_WIDTH - 1 - len(text), text)
         inside.char[row, 1::2] = "·"
         inside.ink[row, 1::2] = GRID

@@ -8,6 +8,7 @@ import numpy as np
 
 from noodle_tui.tui.widgets.braille import Floats, Ints
 
+LABEL = 6  # characters of a value's label
 FEW_EPOCHS = 6  # of which each is labelled where there is room
 LOG_TICKS = ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1,))  # times a power of ten, from the closest to the widest apart
 SHORT = 2  # an axis that ends below so many times its start is labelled in even steps, logarithmic or not
@@ -30,6 +31,13 @@ class Scale:
             return (values - self.low) / (self.high - self.low)
         positive = np.where(values > 0, values, np.nan)
         return (np.log10(positive) - log10(self.low)) / (log10(self.high) - log10(self.low))
+
+    def labels(self) -> list[str]:
+        """Of the ticks: where they are evenly spaced, with as many decimals as their distance has."""
+        ticks, is_even = self.ticks, not self.log or self.high < self.low * SHORT
+        neighbours = (*ticks[1:], ticks[-2] if len(ticks) > 1 else 0.0)
+        return [label(tick, abs(neighbour - tick) if is_even else tick)
+                for tick, neighbour in zip(ticks, neighbours, strict=True)]
 
     def dot(self, values: Floats, n_dots: int) -> Ints:
         """The dot (0 to n_dots - 1) of each finite value; values beyond the ends lie beyond 0 and n_dots - 1."""
@@ -64,8 +72,11 @@ def log_scale(low: float, high: float, n_ticks: int) -> Scale:
         low, high = low * (1 - FLAT), high * (1 + FLAT)
     below, above = (nice_step(min(high - low, end), 10) for end in (low, high))
     first, last = floor(low / below + 1e-9) * below, ceil(high / above - 1e-9) * above
-    choices = [ticks for ticks in _log_ticks(first, last, n_ticks) if 2 <= len(ticks) <= n_ticks + 1]
-    return Scale(first, last, tuple(float(f"{tick:.5g}") for tick in (choices or [[first, last]])[0]), log=True)
+    for ticks in _log_ticks(first, last, n_ticks):
+        scale = Scale(first, last, tuple(float(f"{tick:.5g}") for tick in ticks), log=True)
+        if 2 <= len(ticks) <= n_ticks + 1 and len(set(scale.labels())) == len(ticks):
+            return scale
+    return Scale(first, last, (first, last), log=True)
 
 
 def _log_ticks(first: float, last: float, n_ticks: int) -> Iterator[list[float]]:
@@ -94,8 +105,9 @@ def epoch_ticks(low: int, high: int, n_ticks: int) -> tuple[int, ...]:
 
 
 def label(value: float, step: float) -> str:
-    """A tick's label, with as many decimals as tell it from its neighbours; at most 6 characters."""
+    """A tick's label, with as many decimals as tell it from its neighbours; at most LABEL characters."""
     if value != 0 and (abs(value) >= 100_000 or abs(value) < 0.001):
-        return f"{value:.0e}".replace("e-0", "e-").replace("e+0", "e")
-    decimals = next((d for d in range(4) if abs(step * 10**d - round(step * 10**d)) < 1e-6), 4)
+        texts = [f"{value:.{n}e}".replace(".0e", "e").replace("e-0", "e-").replace("e+0", "e") for n in (1, 0)]
+        return texts[len(texts[0]) > LABEL]
+    decimals = next((d for d in range(4) if abs(step * 10**d - round(step * 10**d)) < 1e-6 * step), 4)
     return f"{value:.{decimals}f}"

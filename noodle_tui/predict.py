@@ -4,17 +4,18 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.model_card import ModelCard, read_card
 from noodle_tui.names import classes_in, level_in, number_of, person_in
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.run_folder import CARD, MODEL
+from noodle_tui.run_folder import CARD, MODEL, read_config
 from noodle_tui.stats import interval_in_words
 
 CHUNK = 64  # images decoded and judged at a time: what one evaluation batch takes
@@ -47,7 +48,7 @@ def predict(
     paths: list[Path],
     *,
     device: str = "auto",
-    person: str = DEFAULT_PERSON,
+    person: str = "",
     progress: Progress = nothing,
     check: Check = nothing,
 ) -> PredictOutcome:
@@ -55,10 +56,11 @@ def predict(
 
     The transforms and the precision are those of the run's validation, so that a run's own validation folder gives its own
     accuracy. Which class an image is of is told as in the run's photos, else by a folder of the class' name; `person`, a
-    regular expression, tells people. NoodleError if the model can't be used or there is no image; a single unreadable file is
-    one of the failures.
+    regular expression, tells people ("": as in the run). NoodleError if the model can't be used or there is no image; a single
+    unreadable file is one of the failures.
     """
     weights, card = find_model(model_folder)
+    pattern = re.compile(person or person_of(weights.parent))
     images = list(image_files(paths))
     files = [image.path for image in images]
     if not files:
@@ -94,7 +96,7 @@ def predict(
                 rows = exact_softmax(predict_logits(model, stack, target))
                 for (image, _), row in zip(readable, rows, strict=True):
                     outcome.answers.append(answer(image, row, card))
-                    predictions += judged(image, outcome.answers[-1], card.classes, re.compile(person))
+                    predictions += judged(image, outcome.answers[-1], card.classes, pattern)
             progress(len(outcome.answers) + len(outcome.failures), len(files))
     outcome.score = evaluate(predictions, card.classes) if predictions else None
     return outcome
@@ -108,6 +110,13 @@ def find_model(place: Path) -> tuple[Path, ModelCard]:
     if not (folder / CARD).exists():
         raise NoodleError(f"{folder}: no finished model in it ({CARD} and {MODEL}); see `noodle runs`")
     return place if place.is_file() else folder / MODEL, read_card(folder / CARD)
+
+
+def person_of(folder: Path) -> str:
+    """The regular expression by which a run told people; the default one where its folder doesn't say, or nothing usable."""
+    with suppress(NoodleError, ValueError, KeyError):
+        return RunConfig(person=read_config(folder)["person"]).person
+    return DEFAULT_PERSON
 
 
 def answer(image: ImageFile, probabilities: list[float], card: ModelCard) -> Answer:

@@ -12,9 +12,10 @@ from fake_stimuli import draw
 from PIL import Image
 from powerless import powerless
 
+from noodle_tui.config import DEFAULT_PERSON
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.model_card import ModelCard
-from noodle_tui.predict import image_files, predict, score_in_words, true_class
+from noodle_tui.predict import image_files, person_of, predict, score_in_words, true_class
 from noodle_tui.report import read_predictions, read_report
 
 
@@ -75,6 +76,19 @@ def test_a_person_is_told_by_the_path_below_the_given_folder(finished: FinishedR
             draw(tmp_path / "aside" / person / "sad" / f"a{level}.jpg")
     score = predict(finished.folder, [tmp_path / "aside"], device="cpu", person="^([^/]+)/").score
     assert score is not None and [person.name for person in score.per_person] == ["1", "2"]
+
+
+def test_people_are_told_as_in_the_run(finished: FinishedRun, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    config = json.loads((folder / "config.json").read_text())
+    assert person_of(folder) == config["person"] == DEFAULT_PERSON
+    (folder / "config.json").write_text(json.dumps({**config, "person": "^([^/]+)/"}))
+    assert person_of(folder) == "^([^/]+)/"
+    for broken in ({**config, "person": "("}, {**config, "person": 3}, {}, []):
+        (folder / "config.json").write_text(json.dumps(broken))
+        assert person_of(folder) == DEFAULT_PERSON
+    assert person_of(tmp_path) == DEFAULT_PERSON
 
 
 def test_a_bad_file_is_named_and_the_others_are_answered(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:

@@ -90,10 +90,11 @@ def predict_command(
 
     if format not in ("table", "csv", "json"):
         raise UsageError(f"--format: {format!r} is none of table, csv, json")
-    config = make_config(given(values))
+    values = given(values)
+    config = make_config(values)
     model = path_or_run(config.save_dir, load_dir)
     with progress_bar("predicting") as progress:
-        outcome = predict(model, paths, device=config.device, person=config.person, progress=progress)
+        outcome = predict(model, paths, device=config.device, person=values.get("person", ""), progress=progress)
     print_answers(outcome, format)
     for path, reason in outcome.failures:
         complain("noodle", f"{path}: {reason}", 1)

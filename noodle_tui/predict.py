@@ -61,7 +61,7 @@ def predict(
     """
     weights, card = find_model(model_folder)
     pattern = re.compile(person or person_of(weights.parent))
-    images = list(image_files(paths))
+    images = list({os.path.abspath(image.path): image for image in image_files(paths)}.values())  # each once
     files = [image.path for image in images]
     if not files:
         raise NoodleError(f"no image in {', '.join(map(str, paths))}")

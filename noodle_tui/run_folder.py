@@ -293,9 +293,11 @@ def run_named(save_dir: Path, name: str) -> Path | None:
 
 
 def path_or_run(save_dir: Path, place: Path) -> Path:
-    """What --load-dir names: a path, or a run in `save_dir` as in `run_named`. A path, too, where there is neither: whoever
-    opens it says so."""
-    return place if os.path.lexists(place) else run_named(save_dir, str(place)) or place
+    """What --load-dir names: a file, a folder with a run or a model in it, or a run in `save_dir` as in `run_named`. A path,
+    too, where there is none of these: whoever opens it says so."""
+    if place.is_file() or is_run_folder(place) or (place / MODEL).exists():
+        return place
+    return run_named(save_dir, str(place)) or place
 
 
 def clear_leftovers(folder: Path) -> None:

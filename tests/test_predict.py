@@ -51,6 +51,13 @@ def test_photos_that_tell_their_class_give_a_score(finished: FinishedRun, data_d
     assert score_in_words(predict(finished.folder, [tmp_path / "nobody.jpg"], device="cpu")) == []
 
 
+def test_a_photo_that_is_named_twice_is_answered_and_scored_once(finished: FinishedRun, data_dir: Path) -> None:
+    folder = data_dir / "val"
+    outcome = predict(finished.folder, [folder, folder / "sad", next((folder / "sad").iterdir())], device="cpu")
+    assert outcome.score is not None
+    assert outcome.score.overall.count == len(outcome.answers) == len(list(image_files([folder])))
+
+
 def test_the_class_is_told_by_tokens_and_else_by_folders() -> None:
     card = ModelCard(classes=["happy", "sad"], input_size=32, precision="fp32", tokens={"happy": "_Ha_", "sad": "_Sa_"})
     told = {"x/34M_Ha_.jpg": "happy", "happy/34M_Sa_.jpg": "sad", "sad/a.jpg": "sad", "happy/sad/a.jpg": None, "a.jpg": None,

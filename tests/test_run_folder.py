@@ -290,7 +290,9 @@ def test_the_run_that_is_meant(tmp_path: Path) -> None:
             find_run(tmp_path, nothing)
 
 
-def test_a_run_is_meant_by_its_name_or_how_that_begins_where_only_one_does(tmp_path: Path) -> None:
+def test_a_run_is_meant_by_its_name_or_how_that_begins_where_only_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, other = run_folder(tmp_path, "lr-0.1-20260101-120000"), run_folder(tmp_path, "lr-0.10-20260101-120000-2")
     long = run_folder(tmp_path, "long run-20260101-120000")
     meant = {"long run": long, "lon": long, "lr-0.1": first, "lr-0.10": other, "lr-0.10-2": other}
@@ -303,6 +305,11 @@ def test_a_run_is_meant_by_its_name_or_how_that_begins_where_only_one_does(tmp_p
         find_run(tmp_path, "lr-0.1")
     assert path_or_run(tmp_path, Path("lon")) == long
     assert path_or_run(tmp_path, tmp_path) == tmp_path and path_or_run(tmp_path, Path("nothing")) == Path("nothing")
+    monkeypatch.chdir(tmp_path)
+    Path("lon").mkdir()  # something else of that name hides no run
+    assert path_or_run(tmp_path, Path("lon")) == long
+    (tmp_path / "lon" / "model.pth").touch()
+    assert path_or_run(tmp_path, Path("lon")) == Path("lon") and path_or_run(tmp_path, long) == long
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "[" * 100_000, '"' + "x" * 2_000_000 + '"'])

@@ -694,6 +694,9 @@ async def test_undo_is_offered_where_rejig_made_the_folder_and_asks(place: Path)
         message = app.asked[0]
         assert isinstance(message, SetupScreen.UndoRejig)
         assert (message.data_dir, message.stimuli) == (Path("Resources/classify"), stimuli)
+        screen.load_values({**SMALL, "data_dir": "a\0b"})  # meanwhile the default folder is looked at: that one isn't meant
+        await until(pilot, lambda: screen.panel.is_settled)
+        assert screen.result is not None and screen.result.made_by_rejig and not screen.check_action("undo_rejig", ())
 
 
 async def test_the_demo_is_the_apps_business() -> None:

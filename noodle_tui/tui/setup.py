@@ -298,7 +298,7 @@ class SetupScreen(Screen[None]):
                 editor = self.form.focused
                 return editor is not None and editor.takes_a_path
             case "undo_rejig":
-                return self.result is not None and self.result.made_by_rejig
+                return self.result is not None and self.result.made_by_rejig and "data_dir" not in self.values.problems
             case "rejig_only":
                 done = self.result is not None and self.result.photos is not None and self.result.photos.rejig == "done"
                 return self.values.config is not None and not done

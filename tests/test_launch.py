@@ -200,7 +200,7 @@ HANGS = [sys.executable, "-c", "import time, noodle_tui.summaries as s; s.list_r
 
 @pytest.mark.parametrize("with_a_run", [False, True])
 def test_a_disk_that_hangs_keeps_nobody_from_leaving(with_a_run, data_dir, tmp_path):
-    terminal = Terminal([*HANGS, "--data-dir", str(data_dir), *SMALL, "--n-epochs", "100"], tmp_path,
+    terminal = Terminal([*HANGS, "--data-dir", str(data_dir), *SMALL, "--n-epochs", "60"], tmp_path,
                         XDG_STATE_HOME=str(tmp_path / "state"))
     terminal.until("ready")
     if not with_a_run:

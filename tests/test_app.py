@@ -185,46 +185,46 @@ async def test_sorting_is_said_done_once_and_not_left(monkeypatch: pytest.Monkey
     assert len(calls) == 1 and app._exit
 
 
-async def test_sorting_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, asked = threading.Event(), threading.Event()
+class Held:
+    """A chore that goes on until it is let go, and looks then whether it is to stop."""
 
-    def sort(config: RunConfig, progress: Progress, check: Check) -> str:
-        begun.set()
-        asked.wait(30)
+    def __init__(self) -> None:
+        self.begun, self.let_go = threading.Event(), threading.Event()
+
+    def __call__(self, *arguments: Any) -> str:
+        *_, check = arguments
+        self.begun.set()
+        self.let_go.wait(30)
         check()
-        return "all are sorted"
+        return "all is done"
 
-    monkeypatch.setattr(chores, "rejig", sort)
+
+async def test_sorting_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held()
+    monkeypatch.setattr(chores, "rejig", held)
     app = NoodleApp(dict(SMALL), recall_last=False)
     async with app.run_test(notifications=True) as pilot:
         app.post_message(SetupScreen.RejigOnly(RunConfig()))
-        await until(pilot, begun.is_set)
+        await until(pilot, held.begun.is_set)
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, ChoiceDialog))
         await pilot.press("s")
         await until(pilot, lambda: app._exit)
-        asked.set()
+        held.let_go.set()
     assert app.chore is not None
     app.chore.join()
     assert app.chore.last_words.startswith("Stopped sorting the photos: every photo is whole")
 
 
 async def test_a_signal_while_photos_are_sorted_stops_that(monkeypatch: pytest.MonkeyPatch) -> None:
-    begun, asked = threading.Event(), threading.Event()
-
-    def undo(data_dir: Path, stimuli: Path, progress: Progress, check: Check) -> str:
-        begun.set()
-        asked.wait(30)
-        check()
-        return "all are back"
-
-    monkeypatch.setattr(chores, "undo", undo)
+    held = Held()
+    monkeypatch.setattr(chores, "undo", held)
     app = NoodleApp(dict(SMALL), recall_last=False)
     async with app.run_test() as pilot:
         app.post_message(SetupScreen.UndoRejig(Path("sorted"), Path("stimuli")))
-        await until(pilot, begun.is_set)
+        await until(pilot, held.begun.is_set)
         app.stop_and_leave("stopped by SIGTERM")
-        asked.set()
+        held.let_go.set()
     assert app.chore is not None and app.return_code == EXIT_STOPPED
     app.chore.join()
     assert app.chore.last_words.startswith("Stopped putting the photos back")

@@ -85,6 +85,7 @@ class Dataset:
     rejig: dict[str, Any] | None  # how rejig made the folders, see rejig_options; None where somebody else did
     twins: int = 0  # validation images whose file is also in training, byte for byte, under whatever name
     two_classes: int = 0  # images of both sides whose file is also in another class
+    by_hand: int = 0  # see Found
 
     @property
     def place(self) -> str:
@@ -143,7 +144,7 @@ def load_dataset(
     twins = sum(i >= n_train and digest in of_train for i, digest in decoded.read.digests.items())
     _check_complete(data_dir, classes, splits)
     return Dataset(classes, splits["train"], splits["val"], skipped, _fingerprint(everything, decoded.read.digests),
-                   decoded.where, found.rejig, twins, _in_two_classes(everything, decoded.read.digests))
+                   decoded.where, found.rejig, twins, _in_two_classes(everything, decoded.read.digests), found.by_hand)
 
 
 def _decode(

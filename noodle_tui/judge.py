@@ -27,7 +27,7 @@ def known_facts(job: Job, loaded: Loaded, left_out: dict[str, int] | None) -> Ru
         train_counts=data.train.counts(n), val_counts=data.val.counts(n), train_people=data.train.people,
         val_people=data.val.people, unknown_people=sum(s.person is None for s in data.train.samples + data.val.samples),
         split_by=made.get("split_by"), split_seed=made.get("seed"), twins=data.twins,
-        two_classes=data.two_classes, skipped=data.skipped,
+        two_classes=data.two_classes, by_hand=data.by_hand, skipped=data.skipped,
         left_out=made.get("left_out", {}) if left_out is None else left_out,
         changes=loaded.session.changes, terms=loaded.session.terms,
         fingerprint=data.fingerprint, weights=config.weights, origin=loaded.session.origin,

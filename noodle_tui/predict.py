@@ -1,5 +1,6 @@
 """A trained model's answers on new images; and their score, where the images' names or folders tell what is right."""
 
+import math
 import os
 import re
 import warnings
@@ -94,6 +95,9 @@ def predict(
             if readable:
                 stack = torch.stack([pixels for _, pixels in readable])
                 rows = exact_softmax(predict_logits(model, stack, target))
+                if not all(math.isfinite(value) for row in rows for value in row):
+                    raise NoodleError(f"{weights}: answers NaN, no numbers, as weights do that grew without end: train again "
+                                      "with a smaller --lr")
                 for (image, _), row in zip(readable, rows, strict=True):
                     outcome.answers.append(answer(image, row, card))
                     predictions += judged(image, outcome.answers[-1], card.classes, pattern)

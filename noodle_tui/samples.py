@@ -35,6 +35,7 @@ class Found(NamedTuple):
     classes: list[str]
     samples: dict[str, list[Sample]]  # by split
     rejig: dict[str, Any] | None  # how rejig made the folder, see `rejig_options`; None where somebody else did
+    by_hand: int = 0  # of the photos of a folder that rejig made: how many it didn't put there
 
 
 def find_samples(data_dir: Path, person: str) -> Found:
@@ -60,7 +61,8 @@ def find_samples(data_dir: Path, person: str) -> Found:
                 for path in _image_files(data_dir / split / name)]
         for split in SPLITS
     }
-    return Found(classes, samples, rejig)
+    by_hand = sum(one.name not in manifest for split in SPLITS for one in samples[split]) if made else 0
+    return Found(classes, samples, rejig, by_hand)
 
 
 def person_regex(wanted: str, made: Mapping[str, Any] | None) -> str:

@@ -119,7 +119,7 @@ def test_drawn_photos_are_jpegs_as_large_as_a_photo_of_a_face(tmp_path: Path):
 
 
 def test_a_sample_is_spread_evenly_over_the_classes(data_dir: Path, tmp_path: Path):
-    classes, samples, _ = find_samples(data_dir, DEFAULT_PERSON)
+    classes, samples, *_ = find_samples(data_dir, DEFAULT_PERSON)
     assert link_some(samples, classes, 12, tmp_path) == (12, 4)
     found = find_samples(tmp_path, DEFAULT_PERSON).samples
     assert [sum(s.label == label for s in found["train"]) for label in (0, 1)] == [6, 6]

@@ -34,8 +34,9 @@ def test_a_stop_is_seen_while_the_best_weights_are_judged() -> None:
 
 
 def test_the_report_has_the_options_by_which_the_photos_were_sorted_before() -> None:
-    facts = known_facts(*job_and_data(val_fraction=0.3, split_by="person"), None)
-    assert (facts.config["val_fraction"], facts.config["split_by"]) == (0.3, "person")
+    job, loaded = job_and_data(val_fraction=0.3, split_by="person")
+    facts = known_facts(job, replace(loaded, data=replace(loaded.data, by_hand=2)), None)
+    assert (facts.config["val_fraction"], facts.config["split_by"], facts.by_hand) == (0.3, "person", 2)
 
 
 def test_where_no_epoch_was_validated_that_is_said(tmp_path: Path) -> None:

@@ -189,3 +189,14 @@ def test_more_images_than_one_chunk(finished: FinishedRun, tmp_path: Path) -> No
 def test_images_in_linked_folders_are_answered_too(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
     (tmp_path / "linked").symlink_to(data_dir / "val")
     assert len(list(image_files([tmp_path]))) == len(list(image_files([data_dir / "val"]))) > 0
+
+
+@pytest.mark.parametrize("name", ["34M_Sa_C01.png", "nobody.png"])
+def test_a_model_that_answers_no_numbers_answers_nothing(finished: FinishedRun, tmp_path: Path, name: str) -> None:
+    state = torch.load(finished.folder / "model.pth", weights_only=True)
+    state["fc.bias"][0] = float("nan")
+    torch.save(state, tmp_path / "model.pth")
+    shutil.copy(finished.folder / "model.json", tmp_path)
+    Image.new("RGB", (40, 40)).save(tmp_path / name)
+    with pytest.raises(NoodleError, match="answers NaN, no numbers"):
+        predict(tmp_path, [tmp_path / name], device="cpu")

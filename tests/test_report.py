@@ -417,8 +417,12 @@ def test_of_photos_that_were_sorted_before_the_options_are_rejigs():
     assert options_as_used(RunConfig(person="mine"), by_folder)["person"] == "mine"
     sorted_here = options_as_used(RunConfig(rejig_data=True), made)
     assert sorted_here == RunConfig(rejig_data=True).model_dump(mode="json")
-    text = report_markdown(facts_of(config=options, split_by="person", split_seed=5), evaluation_of())
-    assert "as nearly as whole people allow (seed 5)" in text and "follow from the seed 42" in text
+    sorted_before = facts_of(config=options, split_by="person", split_seed=5)
+    text = report_markdown(sorted_before, evaluation_of())
+    assert "as nearly as whole people allow (seed 5)" in text and "follow from the seed 42" in text and "by hand" not in text
+    added = replace(sorted_before, by_hand=2)
+    assert "(seed 5); 2 images came to training or validation by hand" in report_markdown(added, evaluation_of())
+    assert report_of(added, evaluation_of()).data.by_hand == 2
 
 
 def test_methods_follow_the_options():

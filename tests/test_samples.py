@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from conftest import draw_face
+from conftest import draw_face, load_folder
+from test_dataset import CPU
 
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.listeners.comet import parameters
@@ -82,3 +83,11 @@ def test_of_options_for_nothing_those_are_told_that_say_something_else_than_reji
     assert unread_options(RunConfig(data_dir=config.data_dir, mode="move")).startswith("--mode: not used, since")
     (config.data_dir / "rejig.json").write_text("broken")
     assert unread_options(RunConfig(data_dir=config.data_dir, mode="copy")).startswith("--mode: not used, since")
+
+
+def test_photos_that_came_into_a_sorted_folder_by_hand_are_counted(tmp_path: Path) -> None:
+    config = sorted_photos(tmp_path)
+    assert find_samples(config.data_dir, DEFAULT_PERSON).by_hand == 0
+    draw_face(config.data_dir / "train" / "sad" / "later" / "09F_Sa_C03.JPG", "09F", "Sa", 3)
+    assert find_samples(config.data_dir, DEFAULT_PERSON).by_hand == 1
+    assert load_folder(config.data_dir, 32, CPU).by_hand == 1

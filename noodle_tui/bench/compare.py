@@ -99,7 +99,7 @@ def bench(options: BenchOptions, say: Say) -> BenchResult:
     with tempfile.TemporaryDirectory(prefix="noodle-bench-") as name:
         place = Path(name)
         data_dir = options.data_dir or _drawn(place / "drawn", options, say)
-        classes, samples, _ = find_samples(data_dir, DEFAULT_PERSON)
+        classes, samples, *_ = find_samples(data_dir, DEFAULT_PERSON)
         check_batches(options, len(samples["train"]))
         photos = _photos_in_words(options, samples)
         notes: list[str] = []

@@ -136,7 +136,7 @@ def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int, 
 def _of_folder(
     config: RunConfig, rejig: Literal["off", "done"], skipped: tuple[tuple[str, int, str], ...], check: Check
 ) -> Photos:
-    names, splits, _ = find_samples(config.data_dir, config.person)
+    names, splits, *_ = find_samples(config.data_dir, config.person)
     samples = [sample for split in SPLITS for sample in splits[split]]
     broken = unreadable(str(config.data_dir), [sample.name for sample in samples], check, nothing)
     usable = {split: [s for s in splits[split] if s.name not in broken] for split in SPLITS}

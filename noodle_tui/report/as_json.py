@@ -101,6 +101,7 @@ class Data(_Part):
     unknown_people: NonNegativeInt
     twins: NonNegativeInt = 0
     two_classes: NonNegativeInt = 0
+    by_hand: NonNegativeInt = 0
     split_by: str | None
     fingerprint: str
     skipped: list[Skipped]
@@ -172,6 +173,7 @@ def report_of(facts: RunFacts, evaluation: Evaluation) -> Report:
             unknown_people=facts.unknown_people,
             twins=facts.twins,
             two_classes=facts.two_classes,
+            by_hand=facts.by_hand,
             split_by=facts.split_by,
             fingerprint=facts.fingerprint,
             skipped=[Skipped(file=file, reason=reason) for file, reason in facts.skipped],

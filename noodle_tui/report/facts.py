@@ -51,6 +51,7 @@ class RunFacts:
     terms: dict[str, str] = field(default_factory=dict)  # what trained it last: see Session.terms
     twins: int = 0  # validation images whose file is also in training
     two_classes: int = 0  # images of both sides whose file is also in another class
+    by_hand: int = 0  # images that came into the folders beside rejig, which divided the others
     origin: Origin | None = None  # the run that a weights file comes from, where one is known
     weights_digest: str = ""  # SHA-256 of a weights file
     architecture: str = "resnet18"

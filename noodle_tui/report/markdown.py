@@ -187,6 +187,7 @@ def _learning_rate(facts: RunFacts) -> str:
 def _split(facts: RunFacts) -> str:
     """How training and validation were divided, in a sentence."""
     seed = "" if facts.split_seed is None else f" (seed {facts.split_seed})"
+    seed += f"; {number_of(facts.by_hand, 'image')} came to training or validation by hand" if facts.by_hand else ""
     if facts.split_by == "file":
         return f"Single images were held out for validation, stratified by class{seed}."
     if facts.split_by == "person":

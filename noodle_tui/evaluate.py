@@ -84,6 +84,7 @@ class Evaluation:
     per_class: list[ClassResult]
     per_person: list[Count]  # sorted by name
     per_level: list[Count]  # sorted by level
+    levels_by_class: dict[int, list[Count]]  # of each level the images of each class, in the order of `classes`
     balanced_accuracy: float
     log_loss: float  # mean of -ln(probability of the true class)
     brier: float
@@ -116,6 +117,7 @@ def evaluate(predictions: Sequence[Prediction], classes: Sequence[str]) -> Evalu
         per_class=per_class,
         per_person=_counts_by(predictions, lambda p: p.person),
         per_level=_counts_by(predictions, lambda p: p.level),
+        levels_by_class=_levels_by_class(predictions, classes),
         balanced_accuracy=sum(recalls) / len(recalls),
         log_loss=log_loss(predictions),
         brier=brier_score(predictions),
@@ -153,6 +155,16 @@ def _counts_by(predictions: Iterable[Prediction], key: Callable[[Prediction], st
             tally[group][0] += p.predicted == p.true
             tally[group][1] += 1
     return [Count(str(group), *tally[group]) for group in sorted(tally)]  # pyright: ignore[reportArgumentType]
+
+
+def _levels_by_class(predictions: Sequence[Prediction], classes: Sequence[str]) -> dict[int, list[Count]]:
+    """Right answers by level and true class: a faint expression may well be told in one class and not in another."""
+    tally: dict[int, list[list[int]]] = defaultdict(lambda: [[0, 0] for _ in classes])
+    for p in predictions:
+        if p.level is not None:
+            tally[p.level][p.true][0] += p.predicted == p.true
+            tally[p.level][p.true][1] += 1
+    return {level: [Count(name, *pair) for name, pair in zip(classes, tally[level], strict=True)] for level in sorted(tally)}
 
 
 def log_loss(predictions: Sequence[Prediction]) -> float:

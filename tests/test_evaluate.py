@@ -102,6 +102,10 @@ def test_counts_by_person_and_level():
     of_7 = [p for p in predictions if p.level == 7]
     assert (result.per_level[7].correct, result.per_level[7].count) == (
         sum(p.true == p.predicted for p in of_7), len(of_7))
+    assert [(count.name, count.correct, count.count) for count in result.levels_by_class[7]] == [
+        (name, sum(p.predicted == label for p in of_7 if p.true == label), sum(p.true == label for p in of_7))
+        for label, name in enumerate(CLASSES)]
+    assert [str(level) for level in result.levels_by_class] == [count.name for count in result.per_level]
 
 
 @pytest.mark.parametrize(("correct", "count"), [(23, 24), (0, 5), (5, 5), (50, 100), (1, 1)])

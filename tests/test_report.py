@@ -229,6 +229,10 @@ def test_report_of_holds_the_numbers(tmp_path: Path):
     assert [(c["name"], c["correct"], c["count"]) for c in result["per_person"]] == [
         ("07F", 7, 8), ("09F", 8, 8), ("25M", 8, 8)]
     assert [(c["name"], c["count"]) for c in result["per_level"]][:5] == [(str(i), 2 if i < 4 else 1) for i in range(5)]
+    assert [(c["name"], c["correct"], c["count"]) for c in result["levels_by_class"]["0"]] == [("happy", 1, 2), ("sad", 0, 0)]
+    text = (tmp_path / "report.md").read_text()
+    assert "| level | right | accuracy | 95% interval (Wilson) | right of `happy` | right of `sad` |" in text
+    assert re.search(r"\| `0` \| 1/2 \| .* \| 1/2 \| 0/0 \|", text)
     assert result["worst"] == [{"path": "val/happy/34M_Ne_to_Sa_C00.JPG", "person": "07F", "level": 0, "true": "happy",
                                 "predicted": "sad", "probability": 0.9}]
     assert report["data"]["people_in_both"] == 6
@@ -378,7 +382,7 @@ def test_the_report_tells_results_methods_and_doubts():
     for row in (
         ["accuracy", "0.958 (23/24)"], ["95% interval (Wilson 1927; takes images for independent)", "0.80 to 0.99"],
         ["happy", "11", "1"], ["sad", "0", "12"], ["07F", "7/8", "0.875", "0.529 to 0.978"],
-        ["0", "1/2", "0.500", "0.095 to 0.905"], ["val/happy/34M_Ne_to_Sa_C00.JPG", "happy", "sad", "0.900"],
+        ["0", "1/2", "0.500", "0.095 to 0.905", "1/2", "0/0"], ["val/happy/34M_Ne_to_Sa_C00.JPG", "happy", "sad", "0.900"],
         ["happy", "108", "12"], ["people", "6", "6"], ["momentum", "0.9"], ["numpy", environment()["numpy"]],
     ):
         assert row in rows, row

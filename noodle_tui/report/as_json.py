@@ -83,6 +83,7 @@ class Result(_Part):
     per_class: list[ClassScore]
     per_person: list[Score]
     per_level: list[Score]
+    levels_by_class: dict[str, list[Score]] = {}
     calibration: list[Bin]
     worst: list[Mistake]
 
@@ -217,6 +218,8 @@ def _result(evaluation: Evaluation) -> Result:
         per_class=[ClassScore(**_values(c.recall), precision=c.precision, f1=c.f1) for c in evaluation.per_class],
         per_person=[Score(**_values(count)) for count in evaluation.per_person],
         per_level=[Score(**_values(count)) for count in evaluation.per_level],
+        levels_by_class={str(level): [Score(**_values(count)) for count in by_class]
+                         for level, by_class in evaluation.levels_by_class.items()},
         calibration=[Bin(**asdict(one)) for one in evaluation.calibration],
         worst=[Mistake(path=p.path, person=p.person, level=p.level, true=names[p.true], predicted=names[p.predicted],
                        probability=p.confidence) for p in evaluation.worst],

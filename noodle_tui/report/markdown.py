@@ -138,8 +138,10 @@ def _results(facts: RunFacts, evaluation: Evaluation) -> str:
         rows = [_count_row(count) for count in evaluation.per_person]
         parts += ["### Per person", _table(["person", "right", "accuracy", interval], rows)]
     if evaluation.per_level:
-        rows = [_count_row(count) for count in evaluation.per_level]
-        parts += ["### Per morph level", _table(["level", "right", "accuracy", interval], rows)]
+        rows = [[*_count_row(count), *(f"{one.correct}/{one.count}" for one in by_class)]
+                for count, by_class in zip(evaluation.per_level, evaluation.levels_by_class.values(), strict=True)]
+        of_each = [f"right of {name}" for name in names]
+        parts += ["### Per morph level", _table(["level", "right", "accuracy", interval, *of_each], rows)]
     parts += ["### Calibration", _table(["confidence", "images", "mean confidence", "accuracy"], bins)]
     if worst:
         parts += ["### Most confident mistakes", _table(["image", "true", "predicted", "probability"], worst)]

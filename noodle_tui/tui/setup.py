@@ -109,8 +109,9 @@ class SetupScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         # Textual fits a screen to the window after it has laid it out and painted it once; this saves that once
-        self.add_class(*self._get_breakpoint_classes(self.app.size.width, self.HORIZONTAL_BREAKPOINTS),
-                       *self._get_breakpoint_classes(self.app.size.height, self.VERTICAL_BREAKPOINTS), update=False)
+        width, height = self.app.size
+        for cells, breakpoints in ((width, self.HORIZONTAL_BREAKPOINTS), (height, self.VERTICAL_BREAKPOINTS)):
+            self.add_class([name for least, name in breakpoints if cells >= least][-1], update=False)
         yield Lines(id="title")
         with Horizontal(id="body"):
             with VerticalScroll(id="scroll", can_focus=False):

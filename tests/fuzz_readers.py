@@ -35,7 +35,7 @@ from noodle_tui.model_card import read_card
 from noodle_tui.pick_up import folder_to_pick_up, pick_up
 from noodle_tui.predict import image_files
 from noodle_tui.preflight.estimate import photo_bytes
-from noodle_tui.rejig import plan_rejig, read_manifest, rejig_options, undo_rejig
+from noodle_tui.rejig import load_manifest, plan_rejig, rejig_options, undo_rejig
 from noodle_tui.rejig.manifest import PlannedFile, write_manifest
 from noodle_tui.rejig.scan import unreadable
 from noodle_tui.remember import recall, remember, remembered_file
@@ -56,7 +56,6 @@ from noodle_tui.weights import load_state_dict
 
 WIDTHS = (40, 80, 160)
 PERSON = RunConfig().person
-TOKENS = {"sad": "_Sa_", "happy": "_Ha_"}
 
 
 @dataclass
@@ -474,11 +473,12 @@ def manifest(box: Box) -> list[Call]:
     stimuli, data = data_folder(box)
     spoil_data(box, data, stimuli)
     reads: list[Callable[[], object]] = [
-        lambda: read_manifest(data),
+        lambda: load_manifest(data),
         lambda: rejig_options(data),
         lambda: find_samples(data, PERSON),
-        lambda: plan_rejig(stimuli, data, tokens=TOKENS, val_fraction=0.3, split_by=box.chance.choice(("file", "person")),
-                           person=PERSON, mode=box.chance.choice(("move", "copy", "link"))),
+        lambda: plan_rejig(RunConfig(stimuli=stimuli, data_dir=data, val_fraction=0.3,
+                                     split_by=box.chance.choice(("file", "person")),
+                                     mode=box.chance.choice(("move", "copy", "link")))),
     ]
     last = [lambda: undo_rejig(data, stimuli=stimuli)] if box.chance.random() < 0.8 else []
     return [Call(do) for do in [*box.chance.sample(reads, 2), *last]]

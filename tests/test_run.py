@@ -45,7 +45,7 @@ from noodle_tui.events import (
     StageStarted,
     to_json,
 )
-from noodle_tui.rejig import apply_rejig, plan_for
+from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run import find_folder, run, saying_how_it_ends, train
 from noodle_tui.run_folder import Follower, list_runs, locked, read_config, read_state
@@ -350,7 +350,7 @@ def test_the_report_counts_the_files_that_this_run_left_out_when_it_sorted(
             draw_face(tmp_path / "stimuli" / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
     config = config_for(runs_dir, stimuli=tmp_path / "stimuli", data_dir=tmp_path / "sorted", rejig_data=True, mode="copy",
                         val_fraction=0.3, n_epochs=1)
-    apply_rejig(plan_for(config))
+    apply_rejig(plan_rejig(config))
     (tmp_path / "stimuli" / "02F_Ha_.JPG").touch()  # came since
     assert read_report(run(config).folder).data.left_out == {"unreadable (the file is empty)": 1}
 

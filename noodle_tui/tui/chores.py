@@ -86,9 +86,9 @@ class Chore:
 
 def rejig(config: RunConfig, progress: Progress, check: Check) -> str:
     """Sort the stimuli into the data folder. NoodleError if that can't be done. Looking at them is half of the progress."""
-    from noodle_tui.rejig import apply_rejig, plan_for
+    from noodle_tui.rejig import apply_rejig, plan_rejig
 
-    plan = plan_for(config, check, lambda done, total: progress(done, 2 * total if total else None))
+    plan = plan_rejig(config, check, lambda done, total: progress(done, 2 * total if total else None))
     if plan.already_done:
         return f"{config.data_dir} is already as asked for; nothing was changed."
     apply_rejig(plan, progress=lambda done, total: progress((total or 0) + done, 2 * total if total else None), check=check)

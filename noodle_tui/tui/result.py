@@ -10,10 +10,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Digits
-from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import RunState
@@ -62,13 +60,6 @@ class ResultScreen(Screen[None]):
         Binding("r", "say_why_not", show=False),
     ]
 
-    class Read(Message):
-        """The thread has read the folder, or says in one line why it can't."""
-
-        def __init__(self, facts: ResultFacts | None, error: str = ""):
-            super().__init__()
-            self.facts, self.error = facts, error
-
     def __init__(self, folder: Path):
         super().__init__()
         self.folder = folder
@@ -111,27 +102,19 @@ class ResultScreen(Screen[None]):
         self._fit_mistakes()
         self.refresh_bindings()
 
-    @work(thread=True, exclusive=True, group="read")
-    def _read(self) -> None:
-        worker = get_current_worker()
+    @work
+    async def _read(self) -> None:
         try:
-            message = self.Read(read_facts(self.folder))
+            facts = await asyncio.to_thread(read_facts, self.folder)
         except (NoodleError, OSError) as error:
-            message = self.Read(None, one_line(error))
-        if not worker.is_cancelled:
-            self.post_message(message)
-
-    def on_result_screen_read(self, message: Read) -> None:
-        message.stop()
-        if message.facts is None:
-            error = Content.styled(f"✗ {printable(message.error)}", "$error")
-            self.query_one("#result-sentence", Sheet).show(lambda width: [error])
+            reason = Content.styled(f"✗ {printable(one_line(error))}", "$error")
+            self.query_one("#result-sentence", Sheet).show(lambda width: [reason])
             return
-        self.facts = message.facts
-        self._curves.update(message.facts.state.epochs)
+        self.facts = facts
+        self._curves.update(facts.state.epochs)
         with self.app.batch_update():
             self.on_resize()
-            self._fill(message.facts)
+            self._fill(facts)
         self.refresh_bindings()
 
     def _fill(self, facts: ResultFacts) -> None:

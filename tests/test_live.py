@@ -56,7 +56,8 @@ class Watched(NoodleApp):
     """The app, noting what the Live screen asks of it."""
 
     def __init__(self, source: ReplaySource, theme: str = "noodle-dark"):
-        super().__init__(first=LiveScreen(source), theme=theme)
+        super().__init__(first=LiveScreen(source))
+        self.theme = theme
         self.asked: list[str] = []
         self.copied: list[str] = []
 

@@ -28,7 +28,7 @@ from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.control import PAUSE_FILE, STOP_FILE
 from noodle_tui.decode import BadImage, decode_file
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import Event, Message, RunStarted, RunState
+from noodle_tui.events import Event, Message, RunStarted
 from noodle_tui.listeners.console import in_words
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.model_card import read_card
@@ -40,6 +40,7 @@ from noodle_tui.rejig.manifest import PlannedFile, write_manifest
 from noodle_tui.rejig.scan import unreadable
 from noodle_tui.remember import recall, remember, remembered_file
 from noodle_tui.run_query import KEYS, parse_query
+from noodle_tui.run_state import RunState
 from noodle_tui.samples import find_samples
 from noodle_tui.session import new_session
 from noodle_tui.settings import load_settings, masked

@@ -27,7 +27,6 @@ from noodle_tui.events import (
     RunFailed,
     RunMoved,
     RunStarted,
-    RunState,
     RunStopped,
     Saved,
     SaveRefused,
@@ -35,6 +34,7 @@ from noodle_tui.events import (
     StageStarted,
 )
 from noodle_tui.run_folder import locked
+from noodle_tui.run_state import RunState
 from noodle_tui.tui import live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen

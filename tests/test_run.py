@@ -38,7 +38,6 @@ from noodle_tui.events import (
     RunDone,
     RunFailed,
     RunStarted,
-    RunState,
     RunStopped,
     Saved,
     StageDone,
@@ -49,6 +48,7 @@ from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run import find_folder, run, saying_how_it_ends, train
 from noodle_tui.run_folder import Follower, list_runs, locked, read_config, read_state
+from noodle_tui.run_state import RunState
 
 FILES = {"checkpoint.pt", "config.json", "events.jsonl", "metrics.csv", "model.json", "model.pth", "predictions.csv",
          "report.json", "report.md", "run.lock"}

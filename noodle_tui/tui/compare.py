@@ -15,9 +15,10 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import DataReady, Event, RunState
+from noodle_tui.events import DataReady, Event
 from noodle_tui.names import printable
 from noodle_tui.run_folder import Follower, is_alive
+from noodle_tui.run_state import RunState
 from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import curve_keys, words
 from noodle_tui.tui.below import only_on_top

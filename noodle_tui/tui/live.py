@@ -18,8 +18,9 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import Event, RunState, StageProgress
+from noodle_tui.events import Event, StageProgress
 from noodle_tui.events import Message as LogMessage
+from noodle_tui.run_state import RunState
 from noodle_tui.tui import curve_keys, live_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path

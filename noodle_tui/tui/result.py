@@ -14,10 +14,10 @@ from textual.screen import Screen
 from textual.widgets import Digits
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import RunState
 from noodle_tui.names import printable
 from noodle_tui.report import Report, read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, options_today, path_today, read_state
+from noodle_tui.run_state import RunState
 from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path

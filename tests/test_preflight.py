@@ -469,9 +469,3 @@ preflight(RunConfig(stimuli=folder / "stimuli", data_dir=folder / "sorted", reji
 """
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert answer.stdout == "loading torch 36 False\n", answer.stderr
-
-
-def test_a_result_says_which_of_its_findings_are_errors(tmp_path: Path) -> None:
-    result = preflight(options(tmp_path))
-    assert [f.option for f in result.errors] == ["stimuli"]
-    assert replace(result, findings=()).errors == ()

@@ -119,13 +119,6 @@ def test_the_folder_tells_the_same_as_the_events(finished: FinishedRun) -> None:
     assert (stored.status, stored.epochs, stored.best, stored.ended) == ("done", heard.epochs, heard.best, heard.ended)
 
 
-def test_metrics_are_those_of_the_epochs(finished: FinishedRun) -> None:
-    epochs = [e for e in finished.events if isinstance(e, EpochDone)]
-    assert metrics(finished.folder)[0] == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr"]
-    assert [[float(x) for x in row] for row in metrics(finished.folder)[1:]] == [
-        [e.epoch, e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy, e.lr] for e in epochs]
-
-
 def test_torchvision_loads_the_best_weights_strictly(finished: FinishedRun) -> None:
     state = torch.load(finished.folder / "model.pth", weights_only=True)
     resnet18(num_classes=2).load_state_dict(state, strict=True)

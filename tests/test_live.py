@@ -175,8 +175,7 @@ async def test_stop_asks_first():
         await pilot.press("s")
         await pilot.pause()
         await pilot.press("y")
-        await pilot.pause()
-        assert source.requests == ["stop"]
+        await until(pilot, lambda: source.requests == ["stop"])
         assert "stopping" in shown(screen)[1]
         source.add(RunStopped("asked to stop", 24.0))
         source.end()
@@ -201,14 +200,14 @@ async def test_pause_and_go_on():
         screen = await settled(pilot, "running")
         assert "p Pause" in shown(screen)[-1]
         await pilot.press("p")
-        assert source.requests == ["pause"]
+        await until(pilot, lambda: source.requests == ["pause"])
         source.add(Paused(24))
         await settled(pilot, "paused")
         await pilot.pause(0.1)
         assert "‖ paused" in shown(screen)[1]
         assert "p Go on" in shown(screen)[-1]
         await pilot.press("p")
-        assert source.requests == ["pause", "resume"]
+        await until(pilot, lambda: source.requests == ["pause", "resume"])
         source.add(Resumed(24))
         await settled(pilot, "running")
 

@@ -29,7 +29,7 @@ from noodle_tui.trash import move_to_trash
 from noodle_tui.tui import compare, runs, runs_chores
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
-from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
+from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, curve, sorted_runs, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
@@ -47,6 +47,10 @@ class Home(Message):
     """Setup was asked for."""
 
 
+class Back(Message):
+    """The screen before was asked for."""
+
+
 @asynccontextmanager
 async def opened(
     save_dir: Path, size: tuple[int, int] = (100, 30)
@@ -58,10 +62,13 @@ async def opened(
         def on_open(self, message: Message) -> None:
             asked.append(message)
 
-        on_pick_up = on_copy_options = on_back = on_open
+        on_pick_up = on_copy_options = on_open
 
         def action_home(self) -> None:
             asked.append(Home())
+
+        def action_back(self) -> None:
+            asked.append(Back())
 
     screen = RunsScreen(save_dir)
     async with Around(screen).run_test(size=size) as pilot:

@@ -187,7 +187,7 @@ class NoodleApp(App[None]):
             self.switch_screen(self.setup)
         return self.setup
 
-    def back(self) -> None:
+    def action_back(self) -> None:
         """The screen below; from the first one, Setup, or out of an app that was opened for that screen (`noodle watch`), but
         not while a run that was resumed here goes on."""
         if len(self.screen_stack) > 2:
@@ -322,15 +322,12 @@ class NoodleApp(App[None]):
         values = {name: value for name, value in message.config.items() if name != "load_dir"}
         self.home().take_options(values, str(message.config.get("namestr", "a run")))
 
-    def on_back(self) -> None:
-        self.back()
-
     def on_live_screen_detach(self) -> None:
-        """From the run of this app: leave it, and the terminal. From another one: only its screen, see `back`."""
+        """From the run of this app: leave it, and the terminal. From another one: only its screen, see `action_back`."""
         from noodle_tui.tui.sources import BackgroundSource
 
         if not self.is_busy() or not isinstance(getattr(self.screen, "source", None), BackgroundSource):
-            self.back()
+            self.action_back()
         elif not self._says_at_work():
             self.exit()
 

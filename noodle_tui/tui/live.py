@@ -27,7 +27,7 @@ from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
-from noodle_tui.tui.messages import Back, Open, PickUp
+from noodle_tui.tui.messages import Open, PickUp
 from noodle_tui.tui.sources import RunSource, in_parts
 from noodle_tui.tui.widgets.dialogs import Help, asked, stop_question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
@@ -308,10 +308,10 @@ class LiveScreen(Screen[None]):
     def action_help(self) -> None:
         self.app.push_screen(Help("Live: keys", KEYS))
 
-    def action_back_out(self) -> None:
+    async def action_back_out(self) -> None:
         """Escape: no cursor, then back to the screen before."""
         if not curve_keys.put_cursor_away(self):
-            self.post_message(Back())
+            await self.run_action("app.back")
 
 
 def _at_both_ends(left: Content, width: int, *rights: Content) -> Content:

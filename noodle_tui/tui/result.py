@@ -23,7 +23,7 @@ from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
-from noodle_tui.tui.messages import Back, CopyOptions, PickUp
+from noodle_tui.tui.messages import CopyOptions, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result_text import KEYS, ResultFacts
 from noodle_tui.tui.widgets.dialogs import Help
@@ -47,7 +47,7 @@ class ResultScreen(Screen[None]):
     AUTO_FOCUS = "#result-page"
     KEYS = KEYS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", key_display="esc"),
+        Binding("escape", "app.back", "Back", key_display="esc"),
         Binding("space,enter", "photo", "Photo"),
         Binding("p", "predict", "Predict"),
         Binding("r", "resume", "Resume"),
@@ -245,9 +245,6 @@ class ResultScreen(Screen[None]):
     def action_predict(self) -> None:
         if self.facts is not None:
             self.app.push_screen(PredictDialog(self.folder, result_text.model_in_words(self.facts.state)))
-
-    def action_back(self) -> None:
-        self.post_message(Back())
 
     def action_resume(self) -> None:
         self.post_message(PickUp(self.folder))

@@ -22,7 +22,7 @@ from noodle_tui.tui import runs_chores, runs_keys, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen
-from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
+from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
@@ -286,7 +286,7 @@ class RunsScreen(Screen[None]):
     def _filtered(self) -> None:
         self._list.focus()
 
-    def action_back_out(self) -> None:
+    async def action_back_out(self) -> None:
         """Escape: from the filter to the list, then no filter, then no marks, then back to the screen before."""
         query = self.query_one("#runs-query", Input)
         if query.has_focus and query.value == "":
@@ -300,7 +300,7 @@ class RunsScreen(Screen[None]):
             self.selection.marked.clear()
             self._show_marks()
         else:
-            self.post_message(Back())
+            await self.run_action("app.back")
 
     def action_resume(self) -> None:
         if run := self.picked:

@@ -9,7 +9,8 @@ from PIL import Image
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.rejig import PlannedFile, RejigPlan, apply_rejig, load_manifest, plan_rejig
+from noodle_tui.rejig import RejigPlan, apply_rejig, load_manifest, plan_rejig
+from noodle_tui.rejig.manifest import PlannedFile
 
 CLASSES = ("sad=_Sa_", "happy=_Ha_")
 PEOPLE = ("07F", "09F", "25M", "34M", "36M", "40M")

@@ -289,12 +289,8 @@ class RunsScreen(Screen[None]):
     async def action_back_out(self) -> None:
         """Escape: from the filter to the list, then no filter, then no marks, then back to the screen before."""
         query = self.query_one("#runs-query", Input)
-        if query.has_focus and query.value == "":
-            self._list.focus()
-        elif query.value:
+        if query.has_focus or query.value:
             query.value = ""
-            self._list.focus()
-        elif query.has_focus:
             self._list.focus()
         elif self.selection.marked:
             self.selection.marked.clear()

@@ -260,7 +260,7 @@ def events(box: Box) -> list[Call]:
         found.extend(source.read())
         show_live(RunState.fold(found), source.alive(), width)
         for event in found:
-            in_words(event)
+            in_words(event, width)
 
     # OSError: a disk that is gone; the screens wait for it
     return [Call(first, (NoodleError, OSError)), Call(rest, (NoodleError, OSError))]

@@ -17,12 +17,13 @@ from rich.text import Text
 
 from noodle_tui.errors import EXIT_STOPPED, NoodleError
 from noodle_tui.evaluate import Evaluation
-from noodle_tui.events import RunDone, RunFailed, RunState, RunStopped
+from noodle_tui.events import RunDone, RunFailed, RunStopped
 from noodle_tui.listeners.console import ConsoleListener
 from noodle_tui.names import number_of, printable
 from noodle_tui.predict import PredictOutcome, score_in_words
 from noodle_tui.report import closing_lines
 from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, how_to_pick_up, is_alive
+from noodle_tui.run_state import RunState
 from noodle_tui.stats import interval_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 from noodle_tui.terminal import folded

@@ -155,11 +155,11 @@ def warnings_of(config: RunConfig) -> list[str]:
 
 def rejig(job: Job) -> dict[str, int]:
     """Sort the stimuli into the data folder; nothing to do when they already are. {Reason: how many files took no part}."""
-    from noodle_tui.rejig import apply_rejig, left_out_in_words, plan_for
+    from noodle_tui.rejig import apply_rejig, left_out_in_words, plan_rejig
 
     config, check = job.config, job.control.check
     with stage("rejig", f"sorting {config.stimuli} into {config.data_dir}", job.emit) as progress:
-        plan = plan_for(config, check, progress)
+        plan = plan_rejig(config, check, progress)
         apply_rejig(plan, progress=progress, check=check)
     for line in left_out_in_words(plan.skipped):
         job.emit(Message(level="warning", text=f"left out: {line}"))

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError, UsageError
-from noodle_tui.events import Event, RunState, from_json
+from noodle_tui.events import Event, from_json
 from noodle_tui.names import as_argument
+from noodle_tui.run_state import RunState
 
 CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
     "config.json", "events.jsonl", "metrics.csv", "model.pth", "model.json", "run.lock"

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import RunState
 from noodle_tui.run_folder import (
     EVENTS,
     Follower,
@@ -22,6 +21,7 @@ from noodle_tui.run_folder import (
     status_now,
     touch_plain,
 )
+from noodle_tui.run_state import RunState
 from noodle_tui.stats import wilson_interval
 
 PIN = "pinned"  # an empty file in a run folder: the run is kept on top of lists

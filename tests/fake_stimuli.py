@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.rejig import RejigPlan, apply_rejig, plan_rejig
+from noodle_tui.progress import Check, Progress, nothing
+from noodle_tui.rejig import RejigPlan, apply_rejig, load_manifest, plan_rejig
+from noodle_tui.rejig.manifest import PlannedFile
 
-TOKENS = {"sad": "_Sa_", "happy": "_Ha_"}
+CLASSES = ("sad=_Sa_", "happy=_Ha_")
 PEOPLE = ("07F", "09F", "25M", "34M", "36M", "40M")
 ODD_NAMES = [b"new\nline_Sa_.jpg", b"carriage\r_Sa_.jpg", "\N{GRINNING FACE}_Sa_.jpg".encode(), b"\xff\xfe_Sa_.jpg",
              b"[red]markup[_Sa_].jpg", b'quote",_Sa_.jpg', b"_Sa_" + b"x" * 247 + b".jpg", b" _Sa_ .jpg"]
@@ -30,15 +32,21 @@ def draw_seed_like(stimuli: Path, people: tuple[str, ...] = PEOPLE, steps: int =
         draw(stimuli / person[:2] / f"{person}_Ne_to_{feeling}_C{step:02d}.JPG")
 
 
-def make_plan(stimuli: Path, data: Path, **changes) -> RejigPlan:
-    options = {"tokens": TOKENS, "val_fraction": 0.1, "split_by": "file", "person": DEFAULT_PERSON, "mode": "move"}
-    return plan_rejig(stimuli, data, **(options | changes))
+def make_plan(stimuli: Path, data: Path, check: Check = nothing, progress: Progress = nothing, **options) -> RejigPlan:
+    return plan_rejig(RunConfig(stimuli=stimuli, data_dir=data, **options), check, progress)
 
 
-def rejig(stimuli: Path, data: Path, **changes) -> RejigPlan:
-    plan = make_plan(stimuli, data, **changes)
+def rejig(stimuli: Path, data: Path, **options) -> RejigPlan:
+    plan = make_plan(stimuli, data, **options)
     apply_rejig(plan)
     return plan
+
+
+def files_in(data: Path) -> tuple[PlannedFile, ...]:
+    """What the manifest says."""
+    made = load_manifest(data)
+    assert made is not None
+    return made.files
 
 
 def tree(folder: Path) -> dict[str, bytes]:

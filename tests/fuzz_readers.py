@@ -28,18 +28,19 @@ from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.control import PAUSE_FILE, STOP_FILE
 from noodle_tui.decode import BadImage, decode_file
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import Event, Message, RunStarted, RunState
+from noodle_tui.events import Event, Message, RunStarted
 from noodle_tui.listeners.console import in_words
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.model_card import read_card
 from noodle_tui.pick_up import folder_to_pick_up, pick_up
 from noodle_tui.predict import image_files
 from noodle_tui.preflight.estimate import photo_bytes
-from noodle_tui.rejig import plan_rejig, read_manifest, rejig_options, undo_rejig
+from noodle_tui.rejig import load_manifest, plan_rejig, rejig_options, undo_rejig
 from noodle_tui.rejig.manifest import PlannedFile, write_manifest
 from noodle_tui.rejig.scan import unreadable
 from noodle_tui.remember import recall, remember, remembered_file
 from noodle_tui.run_query import KEYS, parse_query
+from noodle_tui.run_state import RunState
 from noodle_tui.samples import find_samples
 from noodle_tui.session import new_session
 from noodle_tui.settings import load_settings, masked
@@ -56,7 +57,6 @@ from noodle_tui.weights import load_state_dict
 
 WIDTHS = (40, 80, 160)
 PERSON = RunConfig().person
-TOKENS = {"sad": "_Sa_", "happy": "_Ha_"}
 
 
 @dataclass
@@ -260,7 +260,7 @@ def events(box: Box) -> list[Call]:
         found.extend(source.read())
         show_live(RunState.fold(found), source.alive(), width)
         for event in found:
-            in_words(event)
+            in_words(event, width)
 
     # OSError: a disk that is gone; the screens wait for it
     return [Call(first, (NoodleError, OSError)), Call(rest, (NoodleError, OSError))]
@@ -474,11 +474,12 @@ def manifest(box: Box) -> list[Call]:
     stimuli, data = data_folder(box)
     spoil_data(box, data, stimuli)
     reads: list[Callable[[], object]] = [
-        lambda: read_manifest(data),
+        lambda: load_manifest(data),
         lambda: rejig_options(data),
         lambda: find_samples(data, PERSON),
-        lambda: plan_rejig(stimuli, data, tokens=TOKENS, val_fraction=0.3, split_by=box.chance.choice(("file", "person")),
-                           person=PERSON, mode=box.chance.choice(("move", "copy", "link"))),
+        lambda: plan_rejig(RunConfig(stimuli=stimuli, data_dir=data, val_fraction=0.3,
+                                     split_by=box.chance.choice(("file", "person")),
+                                     mode=box.chance.choice(("move", "copy", "link")))),
     ]
     last = [lambda: undo_rejig(data, stimuli=stimuli)] if box.chance.random() < 0.8 else []
     return [Call(do) for do in [*box.chance.sample(reads, 2), *last]]

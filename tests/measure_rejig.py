@@ -3,8 +3,8 @@
     python tests/measure_rejig.py [COUNT] [ROUNDS]
 
 Links a few small JPEGs under COUNT names (100,000) in folders of 1,000. In each of ROUNDS rounds (3), one after the other:
-`find` lists them; `find` and `ln -s` link them into one folder; rejig plans (by names alone, and with a look at each header)
-and applies with links. Prints medians and the medians of the rounds' ratios.
+`find` lists them; `find` and `ln -s` link them into one folder; rejig plans, with a look at each header, and applies with
+links. Prints medians and the medians of the rounds' ratios.
 """
 
 import os
@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.config import RunConfig
 from noodle_tui.rejig import apply_rejig, plan_rejig
 
 DIFFERENT = 50  # photos; a file system allows some ten thousand links to one
-TOKENS = {"sad": "_Sa_", "happy": "_Ha_"}
 
 
 def draw(folder: Path, stimuli: Path, count: int) -> None:
@@ -46,24 +45,18 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def measure(stimuli: Path, place: Path) -> dict[str, float]:
-    links, data_dir = place / "links", place / "data"
+    links, config = place / "links", RunConfig(stimuli=stimuli, data_dir=place / "data", mode="link")
     links.mkdir()
     find = ["find", str(stimuli), "-type", "f"]
-
-    def plan(verify: bool) -> object:
-        return plan_rejig(stimuli, data_dir, tokens=TOKENS, val_fraction=0.1, split_by="file", person=DEFAULT_PERSON,
-                          mode="link", verify=verify)
-
     taken = {
         "find": seconds(lambda: subprocess.run(find, stdout=subprocess.DEVNULL, check=True)),
         "find + ln": seconds(lambda: subprocess.run([*find, "-exec", "ln", "-s", "-t", str(links), "{}", "+"], check=True)),
-        "plan by names": seconds(lambda: plan(False)),
-        "plan with headers": seconds(lambda: plan(True)),
+        "plan": seconds(lambda: plan_rejig(config)),
     }
-    planned = plan(False)
-    taken["apply"] = seconds(lambda: apply_rejig(planned))  # type: ignore[arg-type]
+    plan = plan_rejig(config)
+    taken["apply"] = seconds(lambda: apply_rejig(plan))
     shutil.rmtree(links)
-    shutil.rmtree(data_dir)
+    shutil.rmtree(config.data_dir)
     return taken
 
 

@@ -136,7 +136,7 @@ async def test_a_run_that_goes_on_does_not_take_the_screen_from_who_is_at_work(
 ) -> None:
     answered = threading.Event()
     listed = run_folder.list_runs
-    monkeypatch.setattr(run_folder, "list_runs", lambda save_dir: listed(save_dir) if answered.wait(30) else [])
+    monkeypatch.setattr("noodle_tui.tui.app.list_runs", lambda save_dir: listed(save_dir) if answered.wait(30) else [])
     folder = fake_folder(tmp_path / "weights", "night", "running")
     app = NoodleApp({**SMALL, "save_dir": str(tmp_path / "weights")}, recall_last=False)
     with run_folder.locked(folder):

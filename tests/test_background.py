@@ -14,7 +14,8 @@ from noodle_tui import background
 from noodle_tui.background import NICENESS, BackgroundRun
 from noodle_tui.card import has_card
 from noodle_tui.config import RunConfig
-from noodle_tui.events import EpochDone, Event, RunStarted, RunState, StageProgress
+from noodle_tui.events import EpochDone, Event, RunStarted, StageProgress
+from noodle_tui.run_state import RunState
 from noodle_tui.tui.launch import _where_it_stands
 from noodle_tui.tui.sources import BackgroundSource
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content, weights_file
+from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
@@ -98,19 +98,6 @@ def test_weights_that_are_the_best_ones_are_written_once_and_come_back_as_two(tm
 
 def test_losses_are_summed_up_in_double_precision() -> None:
     assert fresh().totals.dtype == torch.float64
-
-
-def test_training_goes_on_the_same(tmp_path: Path) -> None:
-    """One more step after a restore gives the same bits as without it: the momentum and the memory format came along."""
-    sessions = [trained(), fresh()]
-    save_session(tmp_path, session_content(sessions[0], {}))
-    restore(sessions[1], read_checkpoint(tmp_path)[0])
-    images = torch.randn(4, 3, 8, 8)
-    for session in sessions:
-        session.optimizer.zero_grad()
-        session.model(images).square().sum().backward()
-        session.optimizer.step()
-    assert_same(weights(sessions[0]), weights(sessions[1]))
 
 
 def test_the_previous_one_is_kept(tmp_path: Path) -> None:
@@ -212,7 +199,7 @@ def test_a_checkpoint_that_runs_code_is_refused_and_did_not_run(tmp_path: Path) 
     {"version": 2}, {"model": [1]}, {"epoch": "1"}, {"step": None}, {"config": "x"}, {"history": {}}, {"best": 1},
     {"fingerprint": 3}, {"totals": [0, 0]}, {"times": "many"}, {"comet_key": None}, {"comet_key": "../../settings"},
     {"epoch": -1}, {"step": True}, {"times": -1}, {"terms": {"precision": "fp8"}}, {"terms": {"processes": "many"}},
-    {"start": {"digest": 3}},
+    {"start": {"digest": 3}}, {"version": torch.ones(3)},
 ])
 def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
     torch.save({**session_content(trained(), {}), **change}, tmp_path / CHECKPOINT)
@@ -327,20 +314,8 @@ def test_a_disk_without_hard_links_still_saves(number: int, tmp_path: Path, monk
     assert read_checkpoint(tmp_path)[0].step == 2
 
 
-def test_model_file_is_a_plain_state_dict(tmp_path: Path) -> None:
-    session = trained()
-    (tmp_path / "model.pth").write_bytes(weights_file(session.model.state_dict()))
-    assert_same(torch.load(tmp_path / "model.pth", weights_only=True), dict(session.model.state_dict()))
-
-
 def test_a_compressed_file_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "checkpoint.pt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", b"\0" * 10_000_000)
     with pytest.raises(NoodleError, match="is compressed"):
-        read_checkpoint(tmp_path)
-
-
-def test_a_version_that_is_no_number_is_refused(tmp_path: Path) -> None:
-    torch.save({"version": torch.ones(3)}, tmp_path / "checkpoint.pt")
-    with pytest.raises(NoodleError, match="not a checkpoint"):
         read_checkpoint(tmp_path)

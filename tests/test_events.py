@@ -21,7 +21,6 @@ from noodle_tui.events import (
     RunFailed,
     RunMoved,
     RunStarted,
-    RunState,
     RunStopped,
     Saved,
     SaveRefused,
@@ -31,6 +30,7 @@ from noodle_tui.events import (
     from_json,
     to_json,
 )
+from noodle_tui.run_state import RunState
 
 
 def started(n_epochs: int = 3, resumed_at: int = 0) -> RunStarted:

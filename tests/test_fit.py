@@ -22,7 +22,7 @@ from noodle_tui.device import Device
 from noodle_tui.distributed import World
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import EpochDone, Event, Paused, Resumed, StageProgress
-from noodle_tui.fit import check_loss, check_start, fit, is_due
+from noodle_tui.fit import check_loss, check_start, fit
 from noodle_tui.forward import predict_logits
 from noodle_tui.pixels import Ragged
 from noodle_tui.samples import Sample
@@ -158,16 +158,6 @@ def test_when_is_validated_and_saved() -> None:
     assert [e.val_count for e in result.epochs] == [10, 0, 10, 0, 0, 10, 10]
     assert result.saved == [(3, 0), (6, 0), (7, 0)]
     assert result.session.history == result.epochs
-
-
-@pytest.mark.parametrize(("epoch", "due"), [(1, True), (2, False), (5, True), (9, True)])
-def test_is_due(epoch: int, due: bool) -> None:
-    assert is_due(epoch, every=5, last=9) == due
-
-
-def test_only_what_is_told_not_to_be_first_is_not() -> None:
-    assert is_due(1, 5, 9)
-    assert not is_due(1, 5, 9, first=False)
 
 
 # losses that end a run --------------------------------------------------------------------------------------------------
@@ -308,12 +298,6 @@ def test_the_time_before_a_stop_counts(tmp_path: Path) -> None:
     assert first.seconds > 100 > second.seconds
     assert first.images_per_second == pytest.approx((N_TRAIN + N_VAL) / first.seconds)
     assert resumed.seconds == 0
-
-
-def test_the_same_twice_gives_the_same_bits() -> None:
-    one, other = fitted(), fitted()
-    assert all(torch.equal(a, b) for a, b in zip(all_weights(one.session), all_weights(other.session), strict=True))
-    assert list(map(without_times, one.epochs)) == list(map(without_times, other.epochs))
 
 
 def test_a_pause_is_said_and_ends(tmp_path: Path) -> None:

@@ -27,7 +27,6 @@ from noodle_tui.events import (
     RunFailed,
     RunMoved,
     RunStarted,
-    RunState,
     RunStopped,
     Saved,
     SaveRefused,
@@ -35,6 +34,7 @@ from noodle_tui.events import (
     StageStarted,
 )
 from noodle_tui.run_folder import locked
+from noodle_tui.run_state import RunState
 from noodle_tui.tui import live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
@@ -56,7 +56,8 @@ class Watched(NoodleApp):
     """The app, noting what the Live screen asks of it."""
 
     def __init__(self, source: ReplaySource, theme: str = "noodle-dark"):
-        super().__init__(first=LiveScreen(source), theme=theme)
+        super().__init__(first=LiveScreen(source))
+        self.theme = theme
         self.asked: list[str] = []
         self.copied: list[str] = []
 
@@ -174,8 +175,7 @@ async def test_stop_asks_first():
         await pilot.press("s")
         await pilot.pause()
         await pilot.press("y")
-        await pilot.pause()
-        assert source.requests == ["stop"]
+        await until(pilot, lambda: source.requests == ["stop"])
         assert "stopping" in shown(screen)[1]
         source.add(RunStopped("asked to stop", 24.0))
         source.end()
@@ -200,14 +200,14 @@ async def test_pause_and_go_on():
         screen = await settled(pilot, "running")
         assert "p Pause" in shown(screen)[-1]
         await pilot.press("p")
-        assert source.requests == ["pause"]
+        await until(pilot, lambda: source.requests == ["pause"])
         source.add(Paused(24))
         await settled(pilot, "paused")
         await pilot.pause(0.1)
         assert "‖ paused" in shown(screen)[1]
         assert "p Go on" in shown(screen)[-1]
         await pilot.press("p")
-        assert source.requests == ["pause", "resume"]
+        await until(pilot, lambda: source.requests == ["pause", "resume"])
         source.add(Resumed(24))
         await settled(pilot, "running")
 

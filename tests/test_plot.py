@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from fake_runs import fake_events
 
-from noodle_tui.events import EpochDone, RunState
+from noodle_tui.events import EpochDone
+from noodle_tui.run_state import RunState
 from noodle_tui.stats import wilson_interval
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture, smooth
 from noodle_tui.tui.live_text import plot_heading

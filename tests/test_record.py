@@ -1,9 +1,8 @@
 """The run folder's events.jsonl and metrics.csv, also on a disk that refuses; and who passes the events on."""
 
-import errno
 import os
 import resource
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, StageProgress, from_json, to_json
+from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, StageProgress, from_json
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import COLUMNS, Recorder
 from noodle_tui.run_folder import Follower, read_config, read_state
@@ -204,34 +203,6 @@ def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     follower = Follower(tmp_path)
     assert len(follower.read()) == 3
     assert follower.broken_lines == 0
-
-
-# fanout -----------------------------------------------------------------------------------------------------------------
-
-
-def test_a_listener_that_fails_is_said_once_and_left_out() -> None:
-    heard: list[Event] = []
-
-    def broken(event: Event) -> None:
-        raise OSError(errno.EIO, "the terminal is gone")
-
-    emit = Fanout([broken, heard.append])
-    emit(started())
-    emit(epoch(1))
-    assert [type(e) for e in heard] == [Message, RunStarted, EpochDone]
-    assert isinstance(heard[0], Message)
-    assert "function failed and is left out: OSError: [Errno 5] the terminal is gone" in heard[0].text
-
-
-def test_everybody_hears_everything_in_order() -> None:
-    heard: list[list[str]] = [[], []]
-    listeners: list[Callable[[Event], None]] = [lambda e, h=h: h.append(to_json(e)) for h in heard]
-    emit = Fanout(listeners[:1])
-    emit.add(listeners[1])
-    for number in (1, 2, 3):
-        emit(epoch(number))
-    assert heard[0] == heard[1]
-    assert len(heard[0]) == 3
 
 
 @pytest.mark.parametrize("name", ["events.jsonl", "metrics.csv"])

@@ -11,11 +11,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_stimuli import ODD_NAMES, TOKENS, draw, draw_seed_like, error_of, make_plan, rejig, stop_after, tree
+from fake_stimuli import CLASSES, ODD_NAMES, draw, draw_seed_like, error_of, files_in, make_plan, rejig, stop_after, tree
 from PIL import Image
 
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.rejig import apply_rejig, plan_in_words, read_manifest, rejig_options, undo_rejig
+from noodle_tui.rejig import apply_rejig, plan_in_words, rejig_options, undo_rejig
 from noodle_tui.rejig.disk import locked, same_photo
 
 
@@ -39,7 +39,7 @@ def test_move_gives_the_seeds_folders_and_a_manifest(stimuli, data):
     assert plan.classes == ("happy", "sad")
     assert not tree(stimuli)
     assert sorted({**tree(data / "train"), **tree(data / "val")}.values()) == sorted(before.values())
-    row = next(f for f in read_manifest(data) or [] if f.source.endswith("34M_Ne_to_Sa_C03.JPG"))
+    row = next(f for f in files_in(data) if f.source.endswith("34M_Ne_to_Sa_C03.JPG"))
     assert (row.source, row.label, row.person, row.level) == (
         str(stimuli / "34/34M_Ne_to_Sa_C03.JPG"), "sad", "34M", 3)
     assert row.target in (f"{s}/sad/34M_Ne_to_Sa_C03.JPG" for s in ("train", "val"))
@@ -67,7 +67,7 @@ def test_odd_names_go_there_and_back(stimuli, data, mode):
     before = tree(stimuli)
     plan = rejig(stimuli, data, mode=mode)
     assert not plan.skipped
-    assert read_manifest(data) == list(plan.files)
+    assert files_in(data) == plan.files
     assert len({file.target.lower() for file in plan.files}) == len(plan.files) == 60 + 2 * len(ODD_NAMES)
     assert make_plan(stimuli, data, mode=mode).already_done
     assert undo_rejig(data) == len(plan.files)
@@ -105,7 +105,7 @@ def inodes(data: Path) -> dict[str, int]:
 @pytest.mark.parametrize("mode", ["move", "copy"])
 def test_other_options_rearrange_without_a_second_copy(stimuli, data, mode):
     rejig(stimuli, data, mode=mode)
-    before, sides = inodes(data), {file.source: file.split for file in read_manifest(data) or []}
+    before, sides = inodes(data), {file.source: file.split for file in files_in(data)}
     plan = rejig(stimuli, data, mode=mode, split_by="person", val_fraction=0.3)
     assert inodes(data) == before
     switched = sum(sides[file.source] != file.split for file in plan.files)
@@ -113,7 +113,7 @@ def test_other_options_rearrange_without_a_second_copy(stimuli, data, mode):
     assert f", {switched} change between train and val" in "\n".join(plan_in_words(plan))
     assert all((data / file.target).stat().st_nlink == 1 for file in plan.files)
     assert not plan.people_in_both
-    assert read_manifest(data) == list(plan.files)
+    assert files_in(data) == plan.files
     assert sorted(p.name for p in data.parent.iterdir()) == ["classify", "stimuli"]
 
 
@@ -132,9 +132,9 @@ def test_another_mode(stimuli, data, first, then):
 def test_new_photos_are_added_and_dropped_classes_go_back(stimuli, data):
     for number in range(4):
         draw(stimuli / f"0{number}_An_.jpg")
-    three = {**TOKENS, "angry": "_An_"}
+    three = (*CLASSES, "angry=_An_")
     rejig(stimuli, data)
-    plan = make_plan(stimuli, data, tokens=three)
+    plan = make_plan(stimuli, data, classes=three)
     assert (plan.new, plan.leaving) == (4, 0)
     assert "4 new photos" in "\n".join(plan_in_words(plan))
     apply_rejig(plan)
@@ -199,7 +199,7 @@ def test_a_copy_that_is_no_better_than_its_source_and_a_source_of_another_time_o
 def test_a_photo_whose_source_was_spoiled_does_not_leave(stimuli, data):
     for number in range(4):
         draw(stimuli / f"{number}_An_.jpg")
-    rejig(stimuli, data, tokens={**TOKENS, "angry": "_An_"}, mode="copy")
+    rejig(stimuli, data, classes=(*CLASSES, "angry=_An_"), mode="copy")
     before = tree(data)
     (stimuli / "0_An_.jpg").write_bytes(b"")
     with pytest.raises(NoodleError, match=r"0_An_\.jpg: .*their copies can"):
@@ -254,10 +254,9 @@ def test_two_at_once_one_waits_its_turn(stimuli, data):
     """Two real processes, started together: one wins, the other says so; no photo is lost."""
     before = sorted(tree(stimuli).values())
     code = ("import sys, time\nfrom pathlib import Path\nfrom noodle_tui.rejig import *\n"
-            "from noodle_tui.errors import NoodleError\n"
+            "from noodle_tui.config import RunConfig\nfrom noodle_tui.errors import NoodleError\n"
             "s, d = Path(sys.argv[1]), Path(sys.argv[2])\n"
-            "p = plan_rejig(s, d, tokens={'sad': '_Sa_', 'happy': '_Ha_'}, val_fraction=.1, split_by='file',"
-            " person='^(..)', mode='move')\n"
+            "p = plan_rejig(RunConfig(stimuli=s, data_dir=d))\n"
             "print('planned', flush=True); sys.stdin.readline()\n"
             "try: apply_rejig(p, check=lambda: time.sleep(.002)); print('done')\n"
             "except NoodleError as e: print(e)\n")
@@ -359,9 +358,8 @@ def test_a_disk_that_fills_up_leaves_nothing_half_done(stimuli, data):
     with open(stimuli / "zz_Sa_.jpg", "wb") as big:
         Image.effect_noise((300, 300), 90).save(big, "JPEG")
     code = ("import resource, signal, sys\nfrom pathlib import Path\nfrom noodle_tui.rejig import *\n"
-            "from noodle_tui.errors import NoodleError\n"
-            "p = plan_rejig(Path(sys.argv[1]), Path(sys.argv[2]), tokens={'sad': '_Sa_', 'happy': '_Ha_'},"
-            " val_fraction=.1, split_by='file', person='^(..)', mode='copy')\n"
+            "from noodle_tui.config import RunConfig\nfrom noodle_tui.errors import NoodleError\n"
+            "p = plan_rejig(RunConfig(stimuli=sys.argv[1], data_dir=sys.argv[2], mode='copy'))\n"
             "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))\n"
             "try: apply_rejig(p)\nexcept NoodleError as e: print(e)\n")
     answer = subprocess.run([sys.executable, "-c", code, stimuli, data], capture_output=True, text=True,
@@ -385,7 +383,7 @@ def test_how_a_data_folder_was_made_is_known_afterwards(stimuli, data):
 
 def its_photo(data: Path) -> tuple[Path, Path]:
     """The first photo in the data folder, and its source."""
-    file = (read_manifest(data) or [])[0]
+    file = files_in(data)[0]
     return data / file.target, Path(file.source)
 
 

@@ -1,5 +1,6 @@
 """Rejig is killed, for real and at every single step: no photo is lost, and the next call finishes or rolls back."""
 
+import io
 import os
 import shutil
 import signal
@@ -7,21 +8,28 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.rejig import apply_rejig, plan_rejig, undo_rejig
 
+
+def photo(comment: str) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG", comment=comment)
+    return file.getvalue()
+
+
 MEMORY = Path("/dev/shm")
 STEPS = ["link", "symlink", "unlink", "rename", "mkdir", "rmdir", "fsync"]
-PHOTOS = {f"{person}/{person}_{feeling}_C0{step}.jpg": f"{person}{feeling}{step}".encode() * 9
+PHOTOS = {f"{person}/{person}_{feeling}_C0{step}.jpg": photo(f"{person}{feeling}{step}")
           for person in ("1", "2") for feeling in ("Sa", "Ha") for step in (1, 2)}
 LITTER = {"README.md": b"mine", "train/sad/.DS_Store": b"litter"}
 
 
-def rejig(stimuli: Path, data: Path, **changes) -> None:
-    options = {"tokens": {"sad": "_Sa_", "happy": "_Ha_"}, "val_fraction": 0.25, "split_by": "file", "person": "^(.)",
-               "mode": "move"}
-    apply_rejig(plan_rejig(stimuli, data, verify=False, **(options | changes)))
+def rejig(stimuli: Path, data: Path, val_fraction: float = 0.25, **options) -> None:
+    apply_rejig(plan_rejig(RunConfig(stimuli=stimuli, data_dir=data, val_fraction=val_fraction, **options)))
 
 
 def undo(stimuli: Path, data: Path) -> None:
@@ -52,7 +60,7 @@ SCENES: dict[str, tuple[Callable[[Path, Path], None], Callable[[Path, Path], Non
     "copy": (nothing, made(mode="copy")),
     "link": (nothing, made(mode="link")),
     "re-arrange among others' files": (littered, made(val_fraction=0.5)),
-    "drop a class, take in another": (made(), made(tokens={"one": "C01", "ha two": "Ha_C02"})),
+    "drop a class, take in another": (made(), made(classes=("one=C01", "ha two=Ha_C02"))),
     "move to copy": (made(), made(mode="copy")),
     "move to link": (made(), made(mode="link", val_fraction=0.5)),
     "copy to move": (made(mode="copy"), made(mode="move", val_fraction=0.5)),

@@ -20,7 +20,7 @@ from noodle_tui.evaluate import Prediction
 from noodle_tui.report import Score, read_report
 from noodle_tui.stats import wilson_interval
 from noodle_tui.tui.confusion import confusion_lines
-from noodle_tui.tui.messages import Back, CopyOptions, PickUp
+from noodle_tui.tui.messages import CopyOptions, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result import ResultScreen, read_facts
 from noodle_tui.tui.result_text import (
@@ -39,6 +39,10 @@ from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.words import size
 
 
+class Back(Message):
+    """The screen before was asked for."""
+
+
 @asynccontextmanager
 async def opened(
     folder: Path, size: tuple[int, int] = (80, 24)
@@ -47,10 +51,13 @@ async def opened(
     asked: list[Message] = []
 
     class Around(SmallApp):
-        def on_back(self, message: Message) -> None:
+        def on_pick_up(self, message: Message) -> None:
             asked.append(message)
 
-        on_pick_up = on_copy_options = on_back
+        on_copy_options = on_pick_up
+
+        def action_back(self) -> None:
+            asked.append(Back())
 
     screen = ResultScreen(folder)
     async with Around(screen).run_test(size=size) as pilot:

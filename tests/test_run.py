@@ -38,17 +38,17 @@ from noodle_tui.events import (
     RunDone,
     RunFailed,
     RunStarted,
-    RunState,
     RunStopped,
     Saved,
     StageDone,
     StageStarted,
     to_json,
 )
-from noodle_tui.rejig import apply_rejig, plan_for
+from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run import find_folder, run, saying_how_it_ends, train
 from noodle_tui.run_folder import Follower, list_runs, locked, read_config, read_state
+from noodle_tui.run_state import RunState
 
 FILES = {"checkpoint.pt", "config.json", "events.jsonl", "metrics.csv", "model.json", "model.pth", "predictions.csv",
          "report.json", "report.md", "run.lock"}
@@ -117,13 +117,6 @@ def test_what_it_said(finished: FinishedRun) -> None:
 def test_the_folder_tells_the_same_as_the_events(finished: FinishedRun) -> None:
     heard, stored = RunState.fold(finished.events), read_state(finished.folder)
     assert (stored.status, stored.epochs, stored.best, stored.ended) == ("done", heard.epochs, heard.best, heard.ended)
-
-
-def test_metrics_are_those_of_the_epochs(finished: FinishedRun) -> None:
-    epochs = [e for e in finished.events if isinstance(e, EpochDone)]
-    assert metrics(finished.folder)[0] == ["epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr"]
-    assert [[float(x) for x in row] for row in metrics(finished.folder)[1:]] == [
-        [e.epoch, e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy, e.lr] for e in epochs]
 
 
 def test_torchvision_loads_the_best_weights_strictly(finished: FinishedRun) -> None:
@@ -350,7 +343,7 @@ def test_the_report_counts_the_files_that_this_run_left_out_when_it_sorted(
             draw_face(tmp_path / "stimuli" / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
     config = config_for(runs_dir, stimuli=tmp_path / "stimuli", data_dir=tmp_path / "sorted", rejig_data=True, mode="copy",
                         val_fraction=0.3, n_epochs=1)
-    apply_rejig(plan_for(config))
+    apply_rejig(plan_rejig(config))
     (tmp_path / "stimuli" / "02F_Ha_.JPG").touch()  # came since
     assert read_report(run(config).folder).data.left_out == {"unreadable (the file is empty)": 1}
 

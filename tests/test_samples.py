@@ -8,7 +8,7 @@ from test_dataset import CPU
 
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.listeners.comet import parameters
-from noodle_tui.rejig import apply_rejig, plan_for
+from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.samples import Sample, class_folders, find_samples, options_told, order_fingerprint, unread_options
 
 
@@ -19,7 +19,7 @@ def sorted_photos(place: Path, **options: object) -> RunConfig:
             draw_face(place / "stimuli" / name / f"img0{person}-p{person}_C0{person}.JPG", f"{person:02}F", token, person)
     config = RunConfig(stimuli=place / "stimuli", data_dir=place / "sorted", mode="copy", val_fraction=0.3,
                        classes=("happy=Happy/", "sad=Sad/"), **options)  # type: ignore[arg-type]
-    apply_rejig(plan_for(config))
+    apply_rejig(plan_rejig(config))
     return config
 
 

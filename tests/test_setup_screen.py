@@ -27,7 +27,6 @@ from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief, in_fields
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_text import rejig_in_words
-from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.dialogs import Help, Question
 from noodle_tui.tui.widgets.option_field import OptionChoice, OptionInput, read
 from noodle_tui.tui.widgets.painting import Lines
@@ -944,7 +943,8 @@ def test_a_broken_photo_is_said_to_be(tmp_path: Path, content: bytes) -> None:
 
 
 def test_a_choice_that_is_none_of_them_can_be_left() -> None:
-    choice = Choice(("a", "b"), "c")
+    choice = OptionChoice(next(option for option in options() if option.name == "mode"))
+    choice.show("teleport", "move")
     assert "●" not in choice.render().plain
 
 

@@ -144,7 +144,7 @@ async def test_no_photo_leaves_its_folder_for_a_resumed_run_without_a_yes(
 
         undo_rejig(data_dir, stimuli=stimuli)
         app.post_message(PickUp(folder))
-        await until(pilot, lambda: isinstance(app.screen, Question))
+        await until(pilot, lambda: isinstance(app.screen, Question) and bool(app.screen.query(Static)))
         assert f"60 photos will be moved from {stimuli} to {data_dir}." in str(app.screen.query_one(Static).content)
         await pilot.press("enter")  # the safe answer
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))

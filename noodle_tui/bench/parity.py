@@ -31,7 +31,7 @@ from noodle_tui.device import Device, pick_device, set_up
 from noodle_tui.fit import fit
 from noodle_tui.forward import EVAL_BATCH
 from noodle_tui.model import build_model
-from noodle_tui.rejig import apply_rejig, plan_for
+from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.samples import find_samples
 from noodle_tui.session import new_session
 
@@ -204,7 +204,7 @@ def _drawn(place: Path, say: Callable[[str], None]) -> Path:
     say("drawing people")
     draw_stimuli(place / "stimuli")
     demo = RunConfig(**{**demo_config_values(place), "val_fraction": HELD_OUT})
-    apply_rejig(plan_for(demo))
+    apply_rejig(plan_rejig(demo))
     return demo.data_dir
 
 

@@ -25,7 +25,7 @@ def rejig_command(
     **values: Any,
 ) -> None:
     """Sort stimuli into train/val x class folders. --undo takes it back."""
-    from noodle_tui.rejig import apply_rejig, plan_for, plan_in_words, undo_rejig
+    from noodle_tui.rejig import apply_rejig, plan_in_words, plan_rejig, undo_rejig
 
     config = make_config(given(values))
     if undo:
@@ -38,7 +38,7 @@ def rejig_command(
         print(f"{count:,} photos are taken out of {config.data_dir}; moved ones are back where they came from")
         return
     with progress_bar("looking at the photos") as progress:
-        plan = plan_for(config, progress=progress)
+        plan = plan_rejig(config, progress=progress)
     for line in plan_in_words(plan):
         print(folded(line, sys.stdout))
     if dry_run:

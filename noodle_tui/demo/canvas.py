@@ -93,12 +93,12 @@ def mix(a: Colour, b: Colour, share: float) -> Colour:
     return red, green, blue
 
 
-def smooth(points: Sequence[tuple[float, float]], closed: bool = True, steps: int = 8) -> Points:
-    """A curve through all points (Catmull-Rom's spline), `steps` points a piece."""
+def smooth(points: Sequence[tuple[float, float]], closed: bool = True) -> Points:
+    """A curve through all points (Catmull-Rom's spline), 8 points a piece."""
     p = np.asarray(points, float)
     padded = np.vstack([p[-1:], p, p[:2]]) if closed else np.vstack([p[:1], p, p[-1:]])
     a, b, c, d = (padded[i : len(padded) - 3 + i, None] for i in range(4))
-    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
+    t = np.linspace(0, 1, 8, endpoint=False)[None, :, None]
     curve = b + (c - a) / 2 * t + (a - 2.5 * b + 2 * c - d / 2) * t**2 + (1.5 * (b - c) + (d - a) / 2) * t**3
     return curve.reshape(-1, 2) if closed else np.vstack([curve.reshape(-1, 2), p[-1:]])
 

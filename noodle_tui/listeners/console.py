@@ -97,13 +97,11 @@ class ConsoleListener:
             return
         if self._bar is not None:
             self._bar(event)
-        line = in_words(event)
-        if isinstance(event, EpochDone):
-            if not self._is_logged(event):
-                return
-            line = epoch_in_words(event, columns_of(self._out))
+        if isinstance(event, EpochDone) and not is_due(event.epoch, self._log_every, event.n_epochs):
+            return
         if isinstance(event, StageStarted) and self._bar is not None:
             return  # the bar says it
+        line = in_words(event, columns_of(self._out))
         self._saved = self._saved or isinstance(event, Saved) or (isinstance(event, RunStarted) and event.resumed_at > 0)
         if isinstance(event, RunStopped):
             line += "; all is saved" if self._saved else "; nothing had been learnt yet"
@@ -115,9 +113,6 @@ class ConsoleListener:
             self._last_words.append(line)
         elif line:
             self._print(line)
-
-    def _is_logged(self, event: EpochDone) -> bool:
-        return is_due(event.epoch, self._log_every, event.n_epochs)
 
     def _print(self, line: str) -> None:
         line = folded(printable(line), self._out)  # names of files, and what a run folder of somebody else says
@@ -183,8 +178,8 @@ class StageBar:
         self._task = None
 
 
-def in_words(event: Event) -> str:
-    """One plain line for an event; "" for what needs none."""
+def in_words(event: Event, width: int | None) -> str:
+    """One plain line for an event; "" for what needs none. width: the cells of a line, where they are few."""
     match event:
         case RunStarted():
             again = f", goes on after epoch {event.resumed_at}" if event.resumed_at else ""
@@ -197,7 +192,7 @@ def in_words(event: Event) -> str:
             return (f"{event.architecture}, weights {event.weights}, on {event.device_name} ({event.device}) in "
                     f"{event.precision}")
         case EpochDone():
-            return epoch_in_words(event)
+            return epoch_in_words(event, width)
         case Message():
             return f"{MARKS.get(event.level, '·')} {event.text}"
         case Paused():
@@ -221,7 +216,7 @@ def data_in_words(event: DataReady) -> str:
     return f"train {side(event.train_counts)}, val {side(event.val_counts)}{people}{skipped}; pixels in {event.where}"
 
 
-def epoch_in_words(event: EpochDone, width: int | None = None) -> str:
+def epoch_in_words(event: EpochDone, width: int | None) -> str:
     """An epoch's line; where it has no room in `width` cells, without its speed, or its time, either."""
     digits = len(str(event.n_epochs))
     line = f"epoch {event.epoch:{digits}d}/{event.n_epochs}  train loss {event.train_loss:.4f} acc {event.train_accuracy:.3f}"

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.events import Emit, EpochDone, Event, Message, RunStarted, RunState, StageProgress, to_json
+from noodle_tui.events import Emit, EpochDone, Event, Message, RunStarted, StageProgress, to_json
 from noodle_tui.progress import at_most_every
 from noodle_tui.run_folder import CONFIG, EVENTS, METRICS, Follower, open_plain
+from noodle_tui.run_state import RunState
 
 COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds", "images_per_second")
 PROGRESS_EVERY = 2.0  # seconds: a watcher in another process need not see each batch

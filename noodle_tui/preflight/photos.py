@@ -13,7 +13,7 @@ from noodle_tui.names import are, number_of, printable
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.progress import Check, nothing
-from noodle_tui.rejig import RejigPlan, far_from_asked, plan_for, read_manifest
+from noodle_tui.rejig import RejigPlan, far_from_asked, plan_rejig
 from noodle_tui.rejig.scan import by_reason, unreadable
 from noodle_tui.samples import SPLITS, find_samples
 from noodle_tui.stats import wilson_interval
@@ -100,7 +100,7 @@ def look_at_photos(config: RunConfig, check: Check = nothing) -> Photos:
     """
     if not config.rejig_data:
         return _of_folder(config, "off", (), check)
-    plan = plan_for(config, check)
+    plan = plan_rejig(config, check)
     skipped = _reasons((one.reason, one.path) for one in plan.skipped)
     return _of_folder(config, "done", skipped, check) if plan.already_done else _of_plan(config, plan, skipped)
 
@@ -111,8 +111,7 @@ def _reasons(left_out: Iterable[tuple[str, str]]) -> tuple[tuple[str, int, str],
 
 
 def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int, str], ...]) -> Photos:
-    standing = {file.source: config.data_dir / file.target for file in read_manifest(config.data_dir) or ()}
-    here = [standing.get(file.source, Path(file.source)) for file in plan.files]
+    here = [Path(plan.standing_at.get(file.source, file.source)) for file in plan.files]
     return Photos(
         asked=_asked(config),
         classes=plan.classes,

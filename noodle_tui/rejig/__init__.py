@@ -9,13 +9,12 @@
 """
 
 from noodle_tui.rejig.apply import apply_rejig
-from noodle_tui.rejig.manifest import PlannedFile, load_manifest, read_manifest, rejig_options
-from noodle_tui.rejig.plan import RejigPlan, plan_for, plan_rejig, real_folders
-from noodle_tui.rejig.scan import SkippedFile
+from noodle_tui.rejig.manifest import load_manifest, rejig_options
+from noodle_tui.rejig.plan import RejigPlan, plan_rejig, real_folders
 from noodle_tui.rejig.undo import undo_rejig
 from noodle_tui.rejig.words import far_from_asked, left_out_in_words, plan_in_words
 
 __all__ = [
-    "PlannedFile", "RejigPlan", "SkippedFile", "apply_rejig", "far_from_asked", "left_out_in_words", "load_manifest",
-    "plan_for", "plan_in_words", "plan_rejig", "read_manifest", "real_folders", "rejig_options", "undo_rejig",
+    "RejigPlan", "apply_rejig", "far_from_asked", "left_out_in_words", "load_manifest",
+    "plan_in_words", "plan_rejig", "real_folders", "rejig_options", "undo_rejig",
 ]

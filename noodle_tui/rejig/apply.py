@@ -51,17 +51,17 @@ def _refuse_full_disk(plan: RejigPlan) -> None:
     there = plan.data_dir.parent
     if plan.mode == "link" or (plan.mode == "move" and os.stat(plan.stimuli).st_dev == os.stat(there).st_dev):
         return
-    to_copy = [plan.standing_at.get(path, plan.stimuli / path) for path in plan.photos.paths if not _stays_on_disk(plan, path)]
-    needed = sum(os.stat(place).st_size for place in to_copy)
+    to_copy = [file.source for file in plan.files if not _stays_on_disk(plan, file.source)]
+    needed = sum(os.stat(plan.standing_at.get(source, source)).st_size for source in to_copy)
     free = shutil.disk_usage(there).free
     if needed > free:
         raise NoodleError(f"no room for {needed / 2**30:.2f} GiB of photos in {printable(str(there))} "
                           f"({free / 2**30:.2f} GiB are free): make room, choose another --data-dir or --mode link")
 
 
-def _stays_on_disk(plan: RejigPlan, path: str) -> bool:
+def _stays_on_disk(plan: RejigPlan, source: str) -> bool:
     """Whether a photo stands in the data folder and is only linked to its new place there."""
-    return path in plan.standing_at and (plan.mode == "move" or plan.before_mode == "copy")
+    return source in plan.standing_at and (plan.mode == "move" or plan.before_mode == "copy")
 
 
 def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
@@ -71,9 +71,9 @@ def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
     try:
         for folder in folders:
             os.makedirs(folder)
-        for done, (file, path) in enumerate(zip(plan.files, plan.photos.paths, strict=True), start=1):
+        for done, file in enumerate(plan.files, start=1):
             check()
-            _bring(plan, path, file.source, f"{staging}/{file.target}")
+            _bring(plan, file.source, f"{staging}/{file.target}")
             if done % 100 == 0 or done == len(plan.files):
                 progress(done, len(plan.files))
         left_out = dict(Counter(one.reason for one in plan.skipped))
@@ -86,12 +86,12 @@ def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
     return staging
 
 
-def _bring(plan: RejigPlan, path: str, source: str, target: str) -> None:
-    origin = plan.standing_at.get(path, source)
+def _bring(plan: RejigPlan, source: str, target: str) -> None:
+    origin = plan.standing_at.get(source, source)
     try:
         if plan.mode == "link":
             os.symlink(source, target)
-        elif plan.mode == "move" or _stays_on_disk(plan, path):
+        elif plan.mode == "move" or _stays_on_disk(plan, source):
             link_or_copy(origin, target)
         else:
             shutil.copy2(origin, target)

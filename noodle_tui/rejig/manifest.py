@@ -50,12 +50,6 @@ class Manifest:
         return file.source[len(self.stimuli) + 1:]
 
 
-def read_manifest(data_dir: Path) -> list[PlannedFile] | None:
-    """The photos of a data folder that rejig made; None if there is no manifest. NoodleError if it is broken."""
-    manifest = load_manifest(data_dir)
-    return None if manifest is None else list(manifest.files)
-
-
 def rejig_options(data_dir: Path) -> dict[str, Any] | None:
     """How rejig made this data folder, as far as it is recorded: the run's options "classes", "val_fraction", "split_by",
     "person" and "mode", "stimuli" as they are found today, the split's "seed", and "left_out" ({reason: files}). None if rejig
@@ -80,7 +74,7 @@ def rejig_options(data_dir: Path) -> dict[str, Any] | None:
 
 
 def load_manifest(data_dir: Path) -> Manifest | None:
-    """The whole manifest; None if there is no rejig.csv. NoodleError if it is broken.
+    """The manifest; None if there is no rejig.csv. NoodleError if it is broken.
 
     A project that was moved or copied to another place keeps working: the stimuli are looked for where they lie as seen
     from the data folder, and only then at the absolute path that was recorded.

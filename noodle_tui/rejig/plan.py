@@ -3,11 +3,11 @@
 import os
 import re
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
@@ -22,13 +22,12 @@ from noodle_tui.rejig.target_names import target_names
 from noodle_tui.rejig.undo import recover, refuse_links
 
 
-@dataclass(frozen=True)
-class PhotoTable:
-    """The photos that take part, in columns, sorted by path: quick to fill with 100,000 of them."""
+class Photo(NamedTuple):
+    """One that takes part."""
 
-    paths: list[str]  # posix, relative to the stimuli
-    labels: list[str]
-    people: list[str | None]
+    path: str  # posix, relative to the stimuli
+    label: str
+    person: str | None
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,9 @@ class RejigPlan:
     mode: str  # "move", "copy" or "link"
     options: dict[str, Any]  # for rejig.json
     classes: tuple[str, ...]  # sorted: the order of the class folders
-    photos: PhotoTable
-    held_out: frozenset[int]  # positions in `photos` that go to val
+    files: tuple[PlannedFile, ...]  # a row a photo, sorted by source
     skipped: tuple[SkippedFile, ...]
-    standing_at: dict[str, str]  # {path: place in the data folder} of photos that are taken from there, not from stimuli
+    standing_at: dict[str, str]  # {source: place in the data folder} of photos that are taken from there, not from stimuli
     before: Stamp | None  # the manifest that this plan builds on; None: there is none
     before_mode: str | None
     arranged: bool  # the data folder is as planned
@@ -58,16 +56,8 @@ class RejigPlan:
         return self.arranged and not self.sources_left
 
     @cached_property
-    def files(self) -> tuple[PlannedFile, ...]:
-        """A row a photo, sorted by source; worked out when first asked for."""
-        return _files(self.stimuli, self.photos, self.held_out)
-
-    @cached_property
     def _counts(self) -> Counter[tuple[str, str]]:
-        return Counter((self._split(position), label) for position, label in enumerate(self.photos.labels))
-
-    def _split(self, position: int) -> str:
-        return "val" if position in self.held_out else "train"
+        return Counter((file.split, file.label) for file in self.files)
 
     def count(self, split: str, label: str | None = None) -> int:
         """Photos of a split ("train", "val"), of one class or of all."""
@@ -75,8 +65,7 @@ class RejigPlan:
 
     def people(self, split: str) -> set[str]:
         """The people on the photos of a split, as far as names tell them."""
-        return {person for position, person in enumerate(self.photos.people)
-                if person is not None and self._split(position) == split}
+        return {file.person for file in self.files if file.person is not None and file.split == split}
 
     @property
     def people_in_both(self) -> set[str]:
@@ -84,65 +73,47 @@ class RejigPlan:
         return self.people("train") & self.people("val")
 
 
-def plan_for(config: RunConfig, check: Check = nothing, progress: Progress = nothing) -> RejigPlan:
-    """`plan_rejig` with a run's options."""
-    return plan_rejig(config.stimuli, config.data_dir, tokens=class_tokens(config.classes), val_fraction=config.val_fraction,
-                      split_by=config.split_by, person=config.person, mode=config.mode, seed=config.seed, check=check,
-                      progress=progress)
+def plan_rejig(config: RunConfig, check: Check = nothing, progress: Progress = nothing) -> RejigPlan:
+    """Plan which photos of the stimuli go to <data folder>/<train or val>/<class>/. Touches nothing, except that what a killed
+    rejig has left half done is finished or rolled back first.
 
-
-def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fraction: float, split_by: str,
-               person: str, mode: str, seed: int = 42, check: Check = nothing, progress: Progress = nothing,
-               verify: bool = True) -> RejigPlan:
-    """Plan which photos below `stimuli` go to `data_dir`/<train or val>/<class>/. Touches nothing, except that what a
-    killed rejig has left half done is finished or rolled back first.
-
-    tokens        {class: token in the file's own name, or, where it ends in a slash, its folder}
-    val_fraction  share of each class that is held out: exact within one photo, or as near as whole people allow
-    split_by      "file" or "person"
-    person        regular expression whose first group, in the path relative to the stimuli, names the person
-    mode          "move", "copy", or "link" (absolute symbolic links to the sources)
-    check         called between files; may raise StopRun
-    progress      called with (files looked at, files in all or None)
-    verify        look at the header of each photo that isn't in the data folder yet; without it, trust the file's ending
+    check     called between files; may raise StopRun
+    progress  called with (files looked at, files in all or None)
 
     The same photos and options give the same plan wherever the stimuli lie, and whether photos were moved or not.
     Raises NoodleError: no such folder, folders inside each other, a data folder that rejig didn't make, a broken
     manifest, a class without photos, a split without photos of a class, no person in any name (split by person), no
     right to move.
     """
-    with errors_in_words(f"plan a rejig of {printable(str(stimuli))}"):
-        stimuli, data_dir = real_folders(stimuli, data_dir)
+    tokens, mode = class_tokens(config.classes), config.mode
+    with errors_in_words(f"plan a rejig of {printable(str(config.stimuli))}"):
+        stimuli, data_dir = real_folders(config.stimuli, config.data_dir)
         recover(data_dir)
         made = _load_before(stimuli, data_dir)
         found = _look_around(stimuli, data_dir, made, check, progress)
-        standing, skipped = found.standing, found.skipped
-        photos, unnamed = _photos(found.images, standing, tokens, re.compile(person), split_by)
-        skipped += unnamed
-        if verify:
-            unseen = [path for path in photos.paths if path not in standing]
-            broken = unreadable(str(stimuli), unseen, check, progress)
-            skipped += [SkippedFile(path, reason) for path, reason in broken.items()]
-            photos = _without(photos, broken) if broken else photos
+        standing, scanned = found.standing, set(found.images)
+        photos, unnamed = _photos(found, tokens, re.compile(config.person), config.split_by)
+        unseen = [photo.path for photo in photos if photo.path not in standing]
+        broken = unreadable(str(stimuli), unseen, check, progress)
+        photos = [photo for photo in photos if photo.path not in broken]
+        skipped = [*found.skipped, *unnamed, *(SkippedFile(path, reason) for path, reason in broken.items())]
         _refuse_empty(photos, tokens, stimuli, skipped)
-        held_out = _held_out(photos, val_fraction, split_by, seed)
-        scanned, planned = set(found.images), set(photos.paths)
+        files = _files(stimuli, photos, _splits(photos, config))
+        planned = {photo.path for photo in photos}
         left = planned & scanned if mode == "move" else set[str]()
         _refuse_strangers(found.strangers, planned, mode)
-        standing_at = _standing_at(data_dir, made, mode, photos, standing, scanned, stimuli) if made else {}
+        standing_at = _standing_at(data_dir, made, mode, photos, standing, scanned) if made else {}
         if made:
             refuse_spoiled_sources(data_dir, made, check, progress)
-        arranged = (made is not None and made.mode == mode and len(standing_at) == len(photos.paths)
-                    and made.files == _files(stimuli, photos, held_out))
+        arranged = made is not None and made.mode == mode and len(standing_at) == len(files) and made.files == files
         if left or not arranged:
             _refuse_read_only(stimuli, data_dir, left)
     return RejigPlan(
         stimuli=stimuli, data_dir=data_dir, mode=mode,
-        options={"mode": mode, "tokens": tokens, "val_fraction": val_fraction, "split_by": split_by, "person": person,
-                 "seed": seed},
+        options={"mode": mode, "tokens": tokens, "val_fraction": config.val_fraction, "split_by": config.split_by,
+                 "person": config.person, "seed": config.seed},
         classes=tuple(sorted(tokens)),
-        photos=photos,
-        held_out=held_out,
+        files=files,
         skipped=tuple(sorted(skipped, key=lambda one: (one.reason, one.path))),
         standing_at=standing_at,
         before=made.stamp if made else None,
@@ -151,8 +122,8 @@ def plan_rejig(stimuli: Path, data_dir: Path, *, tokens: dict[str, str], val_fra
         sources_left=len(left),
         new=len(planned - standing.keys()),
         leaving=len(standing.keys() - planned),
-        switching=sum(path in standing and standing[path].split != ("val" if position in held_out else "train")
-                      for position, path in enumerate(photos.paths)),
+        switching=sum(photo.path in standing and standing[photo.path].split != file.split
+                      for photo, file in zip(photos, files, strict=True)),
     )
 
 
@@ -252,38 +223,29 @@ def _strangers(stimuli: Path, data_dir: Path, images: Sequence[str],
             and not same_photo(f"{stimuli}/{path}", f"{data_dir}/{standing[path].target}")}
 
 
-def _photos(images: Sequence[str], standing: Mapping[str, PlannedFile], tokens: dict[str, str],
-            person: re.Pattern[str], split_by: str) -> tuple[PhotoTable, list[SkippedFile]]:
-    """The photos whose names say all that is needed; and the others, with the reason."""
-    photos, skipped = PhotoTable([], [], []), list[SkippedFile]()
-    for path in sorted({*images, *standing}) if standing else images:
+def _photos(found: _Found, tokens: dict[str, str], person: re.Pattern[str],
+            split_by: str) -> tuple[list[Photo], list[SkippedFile]]:
+    """The photos whose names say all that is needed, sorted by path; and the others, with the reason."""
+    photos, skipped = list[Photo](), list[SkippedFile]()
+    for path in sorted({*found.images, *found.standing}):
         labels = classes_in(path, tokens)
         if len(labels) == 1:
-            photos.paths.append(path)
-            photos.labels.append(labels[0])
-            photos.people.append(person_in(path, person))
+            photos.append(Photo(path, labels[0], person_in(path, person)))
         elif labels:
             skipped.append(SkippedFile(path, f"tokens of two classes or more in its name ({', '.join(labels)})"))
         else:
             skipped.append(SkippedFile(path, "no class's token in its name"))
-    if split_by == "person" and None in photos.people:
-        nameless = {path for path, who in zip(photos.paths, photos.people, strict=True) if who is None}
-        if len(nameless) == len(photos.paths):
+    if split_by == "person" and (nameless := [photo for photo in photos if photo.person is None]):
+        if len(nameless) == len(photos):
             raise NoodleError(f"no photo's name tells its person with --person {printable(person.pattern)!r} (e.g. "
-                              f"{printable(photos.paths[0])}): give a regular expression that does, or --split-by file")
-        skipped += [SkippedFile(path, "no person in its name") for path in sorted(nameless)]
-        photos = _without(photos, nameless)
+                              f"{printable(photos[0].path)}): give a regular expression that does, or --split-by file")
+        skipped += [SkippedFile(photo.path, "no person in its name") for photo in nameless]
+        photos = [photo for photo in photos if photo.person is not None]
     return photos, skipped
 
 
-def _without(photos: PhotoTable, paths: Container[str]) -> PhotoTable:
-    kept = [position for position, path in enumerate(photos.paths) if path not in paths]
-    return PhotoTable([photos.paths[position] for position in kept], [photos.labels[position] for position in kept],
-                  [photos.people[position] for position in kept])
-
-
-def _refuse_empty(photos: PhotoTable, tokens: dict[str, str], stimuli: Path, skipped: list[SkippedFile]) -> None:
-    found = set(photos.labels)
+def _refuse_empty(photos: Sequence[Photo], tokens: dict[str, str], stimuli: Path, skipped: list[SkippedFile]) -> None:
+    found = {photo.label for photo in photos}
     missing = [label for label in tokens if label not in found]
     if not missing:
         return
@@ -322,30 +284,32 @@ def _refuse_read_only(stimuli: Path, data_dir: Path, to_move: Iterable[str]) -> 
         raise NoodleError(f"no right to write in {printable(str(existing))}: choose another --data-dir")
 
 
-def _held_out(photos: PhotoTable, val_fraction: float, split_by: str, seed: int) -> frozenset[int]:
-    if split_by == "file":
-        return frozenset(hold_out_files(photos.labels, val_fraction, seed))
-    people = hold_out_people(photos.labels, [person or "" for person in photos.people], val_fraction, seed)
-    return frozenset(position for position, person in enumerate(photos.people) if person in people)
+def _splits(photos: Sequence[Photo], config: RunConfig) -> list[str]:
+    """The side of each photo: "train" or "val"."""
+    labels = [photo.label for photo in photos]
+    if config.split_by == "file":
+        held_out = hold_out_files(labels, config.val_fraction, config.seed)
+        return ["val" if position in held_out else "train" for position in range(len(photos))]
+    people = hold_out_people(labels, [photo.person or "" for photo in photos], config.val_fraction, config.seed)
+    return ["val" if photo.person in people else "train" for photo in photos]
 
 
-def _files(stimuli: Path, photos: PhotoTable, held_out: Container[int]) -> tuple[PlannedFile, ...]:
-    files, root = list[PlannedFile](), f"{stimuli}/"
-    rows = zip(photos.paths, photos.labels, photos.people, target_names(photos.paths), strict=True)
-    for position, (path, label, person, name) in enumerate(rows):
-        split = "val" if position in held_out else "train"
-        files.append(PlannedFile(root + path, f"{split}/{label}/{name}", label, split, person, level_in(path)))
-    return tuple(files)
+def _files(stimuli: Path, photos: Sequence[Photo], splits: Sequence[str]) -> tuple[PlannedFile, ...]:
+    names = target_names([photo.path for photo in photos])
+    return tuple(
+        PlannedFile(f"{stimuli}/{path}", f"{split}/{label}/{name}", label, split, person, level_in(path))
+        for (path, label, person), split, name in zip(photos, splits, names, strict=True)
+    )
 
 
-def _standing_at(data_dir: Path, made: Manifest, mode: str, photos: PhotoTable, standing: Mapping[str, PlannedFile],
-                 scanned: set[str], stimuli: Path) -> dict[str, str]:
-    """{path: place in the data folder} of the photos taken from there: what stands there will do, or it is all there is."""
+def _standing_at(data_dir: Path, made: Manifest, mode: str, photos: Sequence[Photo], standing: Mapping[str, PlannedFile],
+                 scanned: set[str]) -> dict[str, str]:
+    """{source: place in the data folder} of the photos taken from there: what stands there will do, or it is all there is."""
     places = dict[str, str]()
-    for path in photos.paths:
+    for path, _, _ in photos:
         if path in standing:
-            here = f"{data_dir}/{standing[path].target}"
-            will_do = made.mode == mode and (mode != "copy" or is_fresh(here, f"{stimuli}/{path}"))
+            source, here = standing[path].source, f"{data_dir}/{standing[path].target}"
+            will_do = made.mode == mode and (mode != "copy" or is_fresh(here, source))
             if will_do or path not in scanned:
-                places[path] = here
+                places[source] = here
     return places

@@ -8,7 +8,7 @@ A run that is started here belongs to a `BackgroundRun`, not to the app: when th
 import asyncio
 import gc
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -29,6 +29,7 @@ from noodle_tui.errors import EXIT_STOPPED, NoodleError, StopRun, one_line
 from noodle_tui.names import number_of, printable
 from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
+from noodle_tui.run_folder import is_alive, list_runs
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
 from noodle_tui.tui.exact_update import ExactUpdate
@@ -43,14 +44,12 @@ from noodle_tui.tui.widgets.painting import harmless
 
 if TYPE_CHECKING:  # imported where they are used: the first paint waits for Setup alone
     from noodle_tui.background import BackgroundRun
-    from noodle_tui.preflight.photos import Photos
     from noodle_tui.tui.palette import Commands
     from noodle_tui.tui.sources import RunSource
 
 TERMINAL_EVERY = 2.0  # seconds between two looks whether the terminal is still there
 # asyncio's own pool has 6 threads on two processors, and each screen that follows a run keeps one: a stop might never get one
 THREADS, THREAD_NAME = 64, "app"
-Place = tuple[Screen, Widget | None]  # where the user is: the screen, and what has the focus
 
 
 def _commands() -> "type[Commands]":
@@ -74,8 +73,7 @@ class NoodleApp(App[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (too_small.WIDTH, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (too_small.HEIGHT, "-short"), (34, "-tall")]  # noqa: RUF012
 
-    def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, theme: str = "",
-                 recall_last: bool = True):
+    def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, recall_last: bool = True):
         """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
         super().__init__()
         self.background: BackgroundRun | None = None  # the run that was started here last
@@ -87,7 +85,7 @@ class NoodleApp(App[None]):
         self._first = first
         for one in THEMES:
             self.register_theme(one)
-        theme, own = theme or recall_theme(), [one.name for one in THEMES]
+        theme, own = recall_theme(), [one.name for one in THEMES]
         self.theme = theme if theme in own else own[0]
         for name in self.available_themes.keys() - set(own):  # in which curves, bands and shades can't be told apart
             self.unregister_theme(name)
@@ -115,26 +113,22 @@ class NoodleApp(App[None]):
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
         self._threads.shutdown(wait=False)
 
-    @work(thread=True)
-    def _keep_theme(self, name: str) -> None:
+    @work
+    async def _keep_theme(self, name: str) -> None:
         try:
-            remember_theme(name)
+            await asyncio.to_thread(remember_theme, name)
         except OSError as error:
-            self.call_from_thread(self.notify, f"These colours can't be remembered ({error.strerror}).", severity="warning")
+            self.notify(f"These colours can't be remembered ({error.strerror}).", severity="warning")
 
-    @work(thread=True)
-    def _look_for_live_runs(self, save_dir: Path) -> None:
+    @work
+    async def _look_for_live_runs(self, save_dir: Path) -> None:
         """A run that goes on without a terminal is shown at once; several are listed."""
-        from noodle_tui.run_folder import is_alive, list_runs
-
         try:
-            alive = [folder for folder in list_runs(save_dir) if is_alive(folder)]
+            alive = await asyncio.to_thread(lambda: [folder for folder in list_runs(save_dir) if is_alive(folder)])
         except NoodleError:
             return  # Setup says what is wrong with the folder
-        if alive:
-            self.call_from_thread(self._show_live_runs, alive, save_dir)
-
-    def _show_live_runs(self, alive: Sequence[Path], save_dir: Path) -> None:
+        if not alive:
+            return
         if not self.setup.is_untouched:
             self.notify(f"{number_of(len(alive), 'run')} going on in {printable(str(save_dir))}: f5 in Setup lists them.",
                         markup=False)
@@ -193,7 +187,7 @@ class NoodleApp(App[None]):
             self.switch_screen(self.setup)
         return self.setup
 
-    def back(self) -> None:
+    def action_back(self) -> None:
         """The screen below; from the first one, Setup, or out of an app that was opened for that screen (`noodle watch`), but
         not while a run that was resumed here goes on."""
         if len(self.screen_stack) > 2:
@@ -295,12 +289,12 @@ class NoodleApp(App[None]):
         if self.is_busy():
             self._say_busy()
         elif not isinstance(self.screen, ModalScreen):  # asked for twice: the question of the first is there
-            self._look_before_pick_up(message.folder, (self.screen, self.focused))
+            self._pick_up(message.folder, (self.screen, self.focused))
 
-    @work(thread=True, exclusive=True, group="pick up")
-    def _look_before_pick_up(self, folder: Path, asked_at: Place) -> None:
-        """Look whether the run would move photos. Runs in a thread: of many photos it takes a while."""
-        worker = get_current_worker()
+    @work(exclusive=True, group="pick up")
+    async def _pick_up(self, folder: Path, asked_at: tuple[Screen, Widget | None]) -> None:
+        """Go on with a run. Photos leave their folder only where the user says so, as from Setup."""
+        worker, name = get_current_worker(), printable(folder.name)
 
         def check() -> None:
             if worker.is_cancelled:
@@ -308,21 +302,13 @@ class NoodleApp(App[None]):
 
         would_move = None
         try:
-            if chores.may_move_photos(folder):
-                self.call_from_thread(self.notify, "Looking whether photos would be moved …")
-                would_move = chores.photos_to_move(folder, check)
-            check()
-        except StopRun:
-            return
+            if await asyncio.to_thread(chores.may_move_photos, folder):
+                self.notify("Looking whether photos would be moved …")
+                would_move = await asyncio.to_thread(chores.photos_to_move, folder, check)
         except Exception as error:  # noqa: BLE001 - whatever keeps it from being picked up is said; the app stays
-            self.call_from_thread(self.notify, in_fields(one_line(error)), title="Not started", severity="error", markup=False)
+            self.notify(in_fields(one_line(error)), title="Not started", severity="error", markup=False)
             return
-        self.call_from_thread(self._pick_up, folder, asked_at, would_move)
-
-    @work
-    async def _pick_up(self, folder: Path, asked_at: Place, would_move: "tuple[RunConfig, Photos] | None") -> None:
-        """Go on with a run. Photos leave their folder only where the user says so, as from Setup."""
-        config, name = RunConfig(load_dir=folder), printable(folder.name)
+        config = RunConfig(load_dir=folder)
         if (self.screen, self.focused) != asked_at:  # what is typed there must not become a yes, or a key of Live
             if would_move is not None:
                 self.notify(f"{name} would move photos first: resume it again to be asked.", title="Not resumed",
@@ -336,15 +322,12 @@ class NoodleApp(App[None]):
         values = {name: value for name, value in message.config.items() if name != "load_dir"}
         self.home().take_options(values, str(message.config.get("namestr", "a run")))
 
-    def on_back(self) -> None:
-        self.back()
-
     def on_live_screen_detach(self) -> None:
-        """From the run of this app: leave it, and the terminal. From another one: only its screen, see `back`."""
+        """From the run of this app: leave it, and the terminal. From another one: only its screen, see `action_back`."""
         from noodle_tui.tui.sources import BackgroundSource
 
         if not self.is_busy() or not isinstance(getattr(self.screen, "source", None), BackgroundSource):
-            self.back()
+            self.action_back()
         elif not self._says_at_work():
             self.exit()
 
@@ -416,13 +399,8 @@ class NoodleApp(App[None]):
         elif answer == "stop" and self.background is not None:
             self.background.control.stop()
             self.notify("Stopping: it finishes its batch and saves …", timeout=60)
-            self._exit_after_run()
-
-    @work(thread=True)
-    def _exit_after_run(self) -> None:
-        if self.background is not None:
-            self.background.join()
-        self.call_from_thread(self.exit, return_code=EXIT_STOPPED)
+            await asyncio.to_thread(self.background.join)
+            self.exit(return_code=EXIT_STOPPED)
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """The palette: everything that the screen can do now, then every screen, then what is found only. Each title once."""

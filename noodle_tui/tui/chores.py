@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from noodle_tui.progress import Check, Progress
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.photos import Photos
+    from noodle_tui.rejig.manifest import Manifest
 
 
 class Done(Message):
@@ -86,32 +86,23 @@ class Chore:
 
 def rejig(config: RunConfig, progress: Progress, check: Check) -> str:
     """Sort the stimuli into the data folder. NoodleError if that can't be done. Looking at them is half of the progress."""
-    from noodle_tui.rejig import apply_rejig, plan_for
+    from noodle_tui.rejig import apply_rejig, plan_rejig
 
-    plan = plan_for(config, check, lambda done, total: progress(done, 2 * total if total else None))
+    plan = plan_rejig(config, check, lambda done, total: progress(done, 2 * total if total else None))
     if plan.already_done:
         return f"{config.data_dir} is already as asked for; nothing was changed."
     apply_rejig(plan, progress=lambda done, total: progress((total or 0) + done, 2 * total if total else None), check=check)
     return f"{number_of(len(plan.files), 'photo')} sorted into {config.data_dir}."
 
 
-@dataclass(frozen=True)
-class Undo:
-    """What an undo of a rejig would do."""
-
-    mode: str  # of the rejig: "move", "copy" or "link"
-    stimuli: Path  # where the photos came from
-    count: int
-
-
-def look_at_undo(data_dir: Path) -> Undo:
-    """What it would be in this data folder. NoodleError where there is nothing to undo."""
+def look_at_undo(data_dir: Path) -> "Manifest":
+    """What an undo would take back in this data folder. NoodleError where there is nothing."""
     from noodle_tui.rejig.manifest import load_manifest
 
     made = load_manifest(data_dir)
     if made is None:
         raise NoodleError(f"{data_dir} was not made by rejig: there is nothing to undo")
-    return Undo(made.mode, Path(made.stimuli), len(made.files))
+    return made
 
 
 def undo(data_dir: Path, stimuli: Path, progress: Progress, check: Check) -> str:

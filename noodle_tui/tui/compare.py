@@ -11,14 +11,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import DataReady, Event, RunState
+from noodle_tui.events import DataReady, Event
 from noodle_tui.names import printable
 from noodle_tui.run_folder import Follower, is_alive
+from noodle_tui.run_state import RunState
 from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import curve_keys, words
 from noodle_tui.tui.below import only_on_top
@@ -62,13 +62,6 @@ class CompareScreen(Screen[None]):
     action_cursor, action_cursor_to = curve_keys.move_cursor, curve_keys.cursor_to
     on_plot_epoch_clicked = curve_keys.clicked
 
-    class News(Message):
-        """What the thread found of run number `number`: new events, or why it can't be read."""
-
-        def __init__(self, number: int, events: Sequence[Event], interrupted: bool, error: str = ""):
-            super().__init__()
-            self.number, self.events, self.interrupted, self.error = number, events, interrupted, error
-
     def __init__(self, runs: Sequence[RunSummary]):
         super().__init__()
         self.runs = runs[:RUNS]
@@ -105,7 +98,7 @@ class CompareScreen(Screen[None]):
 
     @work(thread=True)
     def _follow(self) -> None:
-        """Read the runs' events until the screen closes. Runs in a thread: it only posts messages."""
+        """Read the runs' events until the screen closes. In a thread, as in live.py."""
         worker = get_current_worker()
         followers = [Follower(run.folder) for run in self.runs]
         going_on = set(range(len(self.runs)))
@@ -119,24 +112,24 @@ class CompareScreen(Screen[None]):
                 except NoodleError as error:  # of a network disk; it is asked again
                     events, errors[i] = [], one_line(error)
                 if errors[i] != before:
-                    self.post_message(self.News(i, [], False, errors[i]))
+                    self.call_later(self._take, i, [], error=errors[i])
                 for part in in_parts(events):
-                    self.post_message(self.News(i, part, False))
+                    self.call_later(self._take, i, part)
                 if not alive and not errors[i]:
-                    self.post_message(self.News(i, [], True))
+                    self.call_later(self._take, i, [], over=True)
                     going_on.discard(i)
             if self._left.wait(LOOK_EVERY):
                 return
 
-    def on_compare_screen_news(self, message: News) -> None:
-        message.stop()
-        state = self.states[message.number]
-        for event in message.events:
+    def _take(self, i: int, events: Sequence[Event], error: str = "", over: bool = False) -> None:
+        """Take in new events of a run, why it can't be read, or that nobody works on it any more."""
+        state = self.states[i]
+        for event in events:
             state.apply(event)
-        if message.interrupted and state.ended is None:
+        if over and state.ended is None:
             state.status = "interrupted"
-        self.errors[message.number] = message.error
-        self.curves[message.number].update(state.epochs)
+        self.errors[i] = error
+        self.curves[i].update(state.epochs)
         self.paint_curves()
 
     # -- the picture --------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """The Live screen: one run, as it goes on. It draws `RunState`, folded from the events of any source."""
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,15 +18,16 @@ from textual.widgets import Static
 from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import Event, RunState, StageProgress
+from noodle_tui.events import Event, StageProgress
 from noodle_tui.events import Message as LogMessage
+from noodle_tui.run_state import RunState
 from noodle_tui.tui import curve_keys, live_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
-from noodle_tui.tui.messages import Back, Open, PickUp
+from noodle_tui.tui.messages import Open, PickUp
 from noodle_tui.tui.sources import RunSource, in_parts
 from noodle_tui.tui.widgets.dialogs import Help, asked, stop_question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
@@ -56,27 +58,6 @@ class LiveScreen(Screen[None]):
 
     class Detach(Message):
         """The user wants to leave the app, if it is its own run; the run goes on."""
-
-    class News(Message):
-        """What the worker thread found: new events, and whether somebody works on the run."""
-
-        def __init__(self, events: Sequence[Event], alive: bool):
-            super().__init__()
-            self.events, self.alive = events, alive
-
-    class Machine(Message):
-        """What the worker thread read from the machine, where it reads differently than before; the load of the last looks."""
-
-        def __init__(self, text: str, loads: Sequence[float]):
-            super().__init__()
-            self.text, self.loads = text, loads
-
-    class Refused(Message):
-        """What the worker thread was told when it made a request of the run."""
-
-        def __init__(self, error: str):
-            super().__init__()
-            self.error = error
 
     def __init__(self, source: RunSource, title: str = "run"):
         super().__init__()
@@ -118,7 +99,8 @@ class LiveScreen(Screen[None]):
 
     @work(thread=True, group="follow")
     def _follow(self) -> None:
-        """Read the source and the machine until the screen closes. Runs in a thread: it only posts messages."""
+        """Read the source and the machine until the screen closes. In a thread, where `call_later` is all that it may do with
+        the screen."""
         worker = get_current_worker()
         alive, told, machine_due, trouble = True, ("", ()), 0.0, ""
         loads: deque[float] = deque(maxlen=LOADS)
@@ -130,11 +112,11 @@ class LiveScreen(Screen[None]):
             except NoodleError as error:  # of a network disk; it is asked again
                 events, trouble, before = [], one_line(error), trouble
                 if trouble != before:
-                    self.post_message(self.News([LogMessage(level="error", text=trouble)], alive))
+                    self.call_later(self._take, [LogMessage(level="error", text=trouble)], alive)
             for part in in_parts(events):
-                self.post_message(self.News(part, was_alive))
+                self.call_later(self._take, part, was_alive)
             if alive != was_alive:
-                self.post_message(self.News((), alive))
+                self.call_later(self._take, (), alive)
             if time.monotonic() >= machine_due:
                 machine_due = time.monotonic() + MACHINE_EVERY
                 text, load = self._read_machine() if alive else ("", None)
@@ -143,33 +125,32 @@ class LiveScreen(Screen[None]):
                 now = (text, tuple(loads) if load is not None else ())
                 if now != told:
                     told = now
-                    self.post_message(self.Machine(*now))
+                    self.call_later(self._show_machine, *now)
 
     def _read_machine(self) -> tuple[str, float | None]:
         state = self.state
         host, pid = (state.started.host, state.started.pid) if state.started else ("", 0)
         return read_machine(state.model.device if state.model else "", host, pid)
 
-    def on_live_screen_news(self, message: News) -> None:
-        message.stop()
-        for event in message.events:
+    def _take(self, events: Sequence[Event], alive: bool) -> None:
+        """Take in new events, and whether somebody works on the run."""
+        for event in events:
             self.state.apply(event)
-        self.alive = message.alive
+        self.alive = alive
         self._curves.update(self.state.epochs)
         status = live_text.status_of(self.state, self.alive)
         if status != self.status:
             self.status, self._request, self._only_progress = status, "", False
             self.refresh_bindings()
             self._paint()
-        elif message.events:
-            self._only_progress = self._only_progress and all(isinstance(e, StageProgress) for e in message.events)
+        elif events:
+            self._only_progress = self._only_progress and all(isinstance(e, StageProgress) for e in events)
             self._paint_soon()
 
-    def on_live_screen_machine(self, message: Machine) -> None:
-        message.stop()
-        history = load_line(message.loads, LOADS)
-        text = Content(message.text)
-        self._machine = (Content.assemble((history, "$rule"), "  ", text), text) if history else (text,)
+    def _show_machine(self, text: str, loads: Sequence[float]) -> None:
+        """Show how busy the machine is, and was in the last looks."""
+        history, now = load_line(loads, LOADS), Content(text)
+        self._machine = (Content.assemble((history, "$rule"), "  ", now), now) if history else (now,)
         self._paint_header()
 
     # -- from the state to the screen ---------------------------------------------------------------------------------
@@ -282,31 +263,23 @@ class LiveScreen(Screen[None]):
     def action_resume(self) -> None:
         self._ask(self.source.resume, "going on")
 
-    def _ask(self, request: Callable[[], None], in_words: str) -> None:
-        """Make a request, and show that it is on its way until the run has answered."""
+    @work
+    async def _ask(self, request: Callable[[], None], in_words: str) -> None:
+        """Make a request of the run, and show that it is on its way until the run has answered. In a thread: its folder may lie
+        on a slow disk."""
         self._request = in_words
         self._paint_header()
-        self._send(request)
-
-    @work(thread=True, group="requests")
-    def _send(self, request: Callable[[], None]) -> None:
-        """Make a request of the run. Runs in a thread: its folder may lie on a slow disk."""
         try:
-            request()
+            await asyncio.to_thread(request)
         except NoodleError as error:
-            self.post_message(self.Refused(one_line(error)))
-
-    def on_live_screen_refused(self, message: Refused) -> None:
-        message.stop()
-        self._request = ""
-        self._paint_header()
-        self.notify(clean(Content(message.error)).markup, title="The run can't be told", severity="error")
+            self._request = ""
+            self._paint_header()
+            self.notify(clean(Content(one_line(error))).markup, title="The run can't be told", severity="error")
 
     def action_detach(self) -> None:
         self.post_message(self.Detach())
 
-    def action_close(self) -> None:
-        self.post_message(self.Detach())
+    action_close = action_detach  # the same key, of a run that has ended
 
     def action_result(self) -> None:
         if self.source.folder is not None:
@@ -335,10 +308,10 @@ class LiveScreen(Screen[None]):
     def action_help(self) -> None:
         self.app.push_screen(Help("Live: keys", KEYS))
 
-    def action_back_out(self) -> None:
+    async def action_back_out(self) -> None:
         """Escape: no cursor, then back to the screen before."""
         if not curve_keys.put_cursor_away(self):
-            self.post_message(Back())
+            await self.run_action("app.back")
 
 
 def _at_both_ends(left: Content, width: int, *rights: Content) -> Content:

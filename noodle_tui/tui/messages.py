@@ -6,10 +6,6 @@ from typing import Any
 from textual.message import Message
 
 
-class Back(Message):
-    """To the screen before. A run that is shown goes on."""
-
-
 class Open(Message):
     """The run in `folder`: Live while it goes on (`alive`), else its result."""
 

@@ -9,7 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
@@ -34,20 +33,6 @@ class PredictDialog(ModalScreen[None]):
         Binding("y", "copy_command", "Copy the command"),  # in the path's line it is a letter
         Binding("escape", "close", "Close"),
     ]
-
-    class Progress(Message):
-        """The thread has judged `done` of `total` photos."""
-
-        def __init__(self, done: int, total: int | None):
-            super().__init__()
-            self.done, self.total = done, total
-
-    class Answered(Message):
-        """The thread is done, or could not be: then `error` says why."""
-
-        def __init__(self, outcome: "PredictOutcome | None", error: str = ""):
-            super().__init__()
-            self.outcome, self.error = outcome, error
 
     def __init__(self, folder: Path, model: str):
         """model: what there is to say of the one in `folder`."""
@@ -94,46 +79,41 @@ class PredictDialog(ModalScreen[None]):
 
     @work(thread=True)
     def _predict(self, path: Path) -> None:
-        """Judge the photos. Runs in a thread: importing torch alone takes seconds."""
+        """Judge the photos. In a thread, as importing torch alone takes seconds: `call_later` is all that it may do with the
+        window."""
         from noodle_tui.predict import predict
 
         def progress(done: int, total: int | None) -> None:
-            self.post_message(self.Progress(done, total))
+            self.call_later(self._note, f"{done} of {total} photos", "$quiet")
 
         try:
-            outcome = predict(self.folder, [path], progress=progress, check=self._check)
+            self.call_later(self._show_outcome, predict(self.folder, [path], progress=progress, check=self._check))
         except (NoodleError, OSError, RuntimeError) as error:  # torch's, too: a GPU that is full
-            self.post_message(self.Answered(None, one_line(error)))
+            self.call_later(self._show_refusal, one_line(error))
         except StopRun:
             pass  # the window is gone: nobody waits for an answer
-        else:
-            self.post_message(self.Answered(outcome))
         leave_card()
 
     def _check(self) -> None:
         if self._gone.is_set():
             raise StopRun("the window was closed")
 
-    def on_predict_dialog_progress(self, message: Progress) -> None:
-        message.stop()
-        self._note(f"{message.done} of {message.total} photos", "$quiet")
+    def _show_refusal(self, error: str) -> None:
+        self._busy = False
+        self._note(f"✗ {printable(error)}", "$error")
 
-    def on_predict_dialog_answered(self, message: Answered) -> None:
-        message.stop()
+    def _show_outcome(self, outcome: "PredictOutcome") -> None:
         from noodle_tui.predict import score_in_words
 
         self._busy = False
-        if message.outcome is None:
-            self._note(f"✗ {printable(message.error)}", "$error")
-            return
-        self._show(message.outcome.answers)
+        self._show(outcome.answers)
         counts: dict[str, int] = {}
         for answer in self.answers:
             counts[answer.predicted] = counts.get(answer.predicted, 0) + 1
         lines = [Content("   ".join(f"{printable(name)} {n}" for name, n in sorted(counts.items())))]
-        if score := score_in_words(message.outcome):
+        if score := score_in_words(outcome):
             lines.append(Content.styled(printable(score[0]), "bold"))
-        failures = message.outcome.failures
+        failures = outcome.failures
         lines += [Content.styled(f"! {printable(str(path))}: {printable(reason)}", "$warning") for path, reason in failures[:3]]
         if len(failures) > 3:
             lines.append(Content.styled(f"! {len(failures) - 3} more could not be read", "$warning"))

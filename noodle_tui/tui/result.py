@@ -10,22 +10,20 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Digits
-from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.events import RunState
 from noodle_tui.names import printable
 from noodle_tui.report import Report, read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, options_today, path_today, read_state
+from noodle_tui.run_state import RunState
 from noodle_tui.tui import live_text, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
-from noodle_tui.tui.messages import Back, CopyOptions, PickUp
+from noodle_tui.tui.messages import CopyOptions, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result_text import KEYS, ResultFacts
 from noodle_tui.tui.widgets.dialogs import Help
@@ -49,7 +47,7 @@ class ResultScreen(Screen[None]):
     AUTO_FOCUS = "#result-page"
     KEYS = KEYS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", key_display="esc"),
+        Binding("escape", "app.back", "Back", key_display="esc"),
         Binding("space,enter", "photo", "Photo"),
         Binding("p", "predict", "Predict"),
         Binding("r", "resume", "Resume"),
@@ -61,13 +59,6 @@ class ResultScreen(Screen[None]):
         Binding("l", "log_scale", "Log scale", show=False),
         Binding("r", "say_why_not", show=False),
     ]
-
-    class Read(Message):
-        """The thread has read the folder, or says in one line why it can't."""
-
-        def __init__(self, facts: ResultFacts | None, error: str = ""):
-            super().__init__()
-            self.facts, self.error = facts, error
 
     def __init__(self, folder: Path):
         super().__init__()
@@ -111,27 +102,19 @@ class ResultScreen(Screen[None]):
         self._fit_mistakes()
         self.refresh_bindings()
 
-    @work(thread=True, exclusive=True, group="read")
-    def _read(self) -> None:
-        worker = get_current_worker()
+    @work
+    async def _read(self) -> None:
         try:
-            message = self.Read(read_facts(self.folder))
+            facts = await asyncio.to_thread(read_facts, self.folder)
         except (NoodleError, OSError) as error:
-            message = self.Read(None, one_line(error))
-        if not worker.is_cancelled:
-            self.post_message(message)
-
-    def on_result_screen_read(self, message: Read) -> None:
-        message.stop()
-        if message.facts is None:
-            error = Content.styled(f"✗ {printable(message.error)}", "$error")
-            self.query_one("#result-sentence", Sheet).show(lambda width: [error])
+            reason = Content.styled(f"✗ {printable(one_line(error))}", "$error")
+            self.query_one("#result-sentence", Sheet).show(lambda width: [reason])
             return
-        self.facts = message.facts
-        self._curves.update(message.facts.state.epochs)
+        self.facts = facts
+        self._curves.update(facts.state.epochs)
         with self.app.batch_update():
             self.on_resize()
-            self._fill(message.facts)
+            self._fill(facts)
         self.refresh_bindings()
 
     def _fill(self, facts: ResultFacts) -> None:
@@ -262,9 +245,6 @@ class ResultScreen(Screen[None]):
     def action_predict(self) -> None:
         if self.facts is not None:
             self.app.push_screen(PredictDialog(self.folder, result_text.model_in_words(self.facts.state)))
-
-    def action_back(self) -> None:
-        self.post_message(Back())
 
     def action_resume(self) -> None:
         self.post_message(PickUp(self.folder))

@@ -7,10 +7,11 @@ from pathlib import Path
 from textual.content import Content
 
 from noodle_tui.evaluate import Prediction
-from noodle_tui.events import RunFailed, RunState, RunStopped
+from noodle_tui.events import RunFailed, RunStopped
 from noodle_tui.names import as_argument, number_of, printable
 from noodle_tui.report import Report, Result, Score
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
+from noodle_tui.run_state import RunState
 from noodle_tui.stats import interval_in_words, wilson_interval
 from noodle_tui.summaries import ENDED_EARLY
 from noodle_tui.tui import words

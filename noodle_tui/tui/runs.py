@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 from textual.widgets import Input, Static
@@ -23,7 +22,7 @@ from noodle_tui.tui import runs_chores, runs_keys, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen
-from noodle_tui.tui.messages import Back, CopyOptions, Open, PickUp
+from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
@@ -54,20 +53,6 @@ class RunsScreen(Screen[None]):
     AUTO_FOCUS = "#runs-list"
     BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.BINDINGS]
     KEYS = runs_keys.KEYS
-
-    class Listed(Message):
-        """What the thread found, or why it couldn't. `whole`: these are all runs, not only the newest."""
-
-        def __init__(self, runs: Sequence[RunSummary], error: str, whole: bool):
-            super().__init__()
-            self.runs, self.error, self.whole = runs, error, whole
-
-    class Did(Message):
-        """What an action on a folder came to, in words ("" where the list shows it anyway)."""
-
-        def __init__(self, text: str, failed: bool = False):
-            super().__init__()
-            self.text, self.failed = text, failed
 
     def __init__(self, save_dir: Path, picked: Path | None = None):
         """picked: the folder of the run that the cursor is on at first"""
@@ -121,26 +106,26 @@ class RunsScreen(Screen[None]):
 
     @work(thread=True, group="follow")
     def _follow(self) -> None:
-        """Look at the folders until the screen closes. Runs in a thread: it only posts messages."""
-        self.folder_watch.follow(lambda runs, error, whole: self.post_message(self.Listed(runs, error, whole)))
+        """Look at the folders until the screen closes. In a thread, as in live.py."""
+        self.folder_watch.follow(lambda runs, error, whole: self.call_later(self._take, runs, error, whole))
 
-    def on_runs_screen_listed(self, message: Listed) -> None:
-        message.stop()
-        self._error, self._loaded = message.error, True
+    def _take(self, runs: Sequence[RunSummary], error: str, whole: bool) -> None:
+        """Show what there is, or why it can't be read. `whole`: these are all runs, not only the newest."""
+        self._error, self._loaded = error, True
         self._paint_trouble()
         if self._error and self.selection.runs:  # of a network disk, and passing: they are read again
             return
         marked = self.selection.marked
-        self.selection.take(message.runs, message.whole)
+        self.selection.take(runs, whole)
         if self.selection.marked != marked:  # runs that are gone took their marks along, and what could be done to those
             self.refresh_bindings()
-        self.set_class(not message.runs, "-empty")
-        if not message.runs:
+        self.set_class(not runs, "-empty")
+        if not runs:
             self.query_one("#runs-empty", Static).update(runs_text.empty_text(self.save_dir, self._error))
         elif self.focused is None:  # a list that was hidden has lost the keyboard
             self.call_after_refresh(self._list.focus)
         self._refill()
-        if message.whole:
+        if whole:
             self._first_picked = None
 
     def _refill(self) -> None:
@@ -301,21 +286,17 @@ class RunsScreen(Screen[None]):
     def _filtered(self) -> None:
         self._list.focus()
 
-    def action_back_out(self) -> None:
+    async def action_back_out(self) -> None:
         """Escape: from the filter to the list, then no filter, then no marks, then back to the screen before."""
         query = self.query_one("#runs-query", Input)
-        if query.has_focus and query.value == "":
-            self._list.focus()
-        elif query.value:
+        if query.has_focus or query.value:
             query.value = ""
-            self._list.focus()
-        elif query.has_focus:
             self._list.focus()
         elif self.selection.marked:
             self.selection.marked.clear()
             self._show_marks()
         else:
-            self.post_message(Back())
+            await self.run_action("app.back")
 
     def action_resume(self) -> None:
         if run := self.picked:
@@ -371,7 +352,7 @@ class RunsScreen(Screen[None]):
             elif await self._asked_after_a_look(lambda: self._trash.question_to_empty(gone)):
                 self._do(lambda: self._trash.empty(gone))
         except (NoodleError, OSError) as error:  # it may be emptied elsewhere between the two looks
-            self.post_message(self.Did(one_line(error), failed=True))
+            self._say_done(one_line(error), failed=True)
 
     async def _asked_after_a_look(self, question: Callable[[], Question]) -> bool:
         """Whether the answer is yes to a question that takes a look at the disk, in a thread. Not asked of who has gone on into
@@ -390,19 +371,17 @@ class RunsScreen(Screen[None]):
         if await asked(self, question):
             self._do(what)
 
-    @work(thread=True, group="do")
-    def _do(self, what: Callable[[], str]) -> None:
-        """Do something to a folder in a thread; it returns what to say of it."""
+    @work
+    async def _do(self, what: Callable[[], str]) -> None:
+        """Do something to a folder, in a thread; it returns what to say of it ("" where the list shows it anyway)."""
         try:
-            self.post_message(self.Did(what()))
+            self._say_done(await asyncio.to_thread(what))
         except (NoodleError, OSError) as error:
-            self.post_message(self.Did(one_line(error), failed=True))
+            self._say_done(one_line(error), failed=True)
 
-    def on_runs_screen_did(self, message: Did) -> None:
-        message.stop()
-        if message.text:
+    def _say_done(self, text: str, failed: bool = False) -> None:
+        if text:
             self.app.clear_notifications()  # what was said before of the same folder may hold no longer
-            severity = "error" if message.failed else "information"
-            self.notify(printable(message.text), severity=severity, timeout=4, markup=False)
+            self.notify(printable(text), severity="error" if failed else "information", timeout=4, markup=False)
         self.folder_watch.look_now()
         self.refresh_bindings()

@@ -386,11 +386,11 @@ class SetupScreen(Screen[None]):
             return
         data_dir = self.result.config.data_dir
         try:
-            found = await asyncio.to_thread(chores.look_at_undo, data_dir)
+            made = await asyncio.to_thread(chores.look_at_undo, data_dir)
         except NoodleError as error:
             return self.notify(printable(str(error)), severity="error", markup=False)
-        if await asked(self, undo_question(data_dir, found)):
-            self.post_message(self.UndoRejig(data_dir, found.stimuli))
+        if await asked(self, undo_question(data_dir, made)):
+            self.post_message(self.UndoRejig(data_dir, Path(made.stimuli)))
 
     @work
     async def action_reset(self) -> None:

@@ -17,7 +17,6 @@ from textual.widgets import Input
 
 from noodle_tui.config import Option, options
 from noodle_tui.names import printable
-from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.option_field import Editor, OptionChoice, OptionInput, as_text, editor_of
 from noodle_tui.tui.widgets.painting import Painted, headed_rule
 from noodle_tui.tui.words import shortened
@@ -173,10 +172,9 @@ class Form(Painted):
         else:
             self.screen.focus_next()
 
-    def on_choice_changed(self, event: Choice.Changed) -> None:
+    def on_option_choice_changed(self, event: OptionChoice.Changed) -> None:
         event.stop()
-        if isinstance(event.choice, OptionChoice):
-            self.post_message(self.Changed(event.choice.option.name, event.choice.raw))
+        self.post_message(self.Changed(event.choice.option.name, event.choice.raw))
 
     def on_click(self, event: events.Click) -> None:
         """A click on a name is one on its editor."""

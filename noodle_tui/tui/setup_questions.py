@@ -12,7 +12,7 @@ from noodle_tui.tui.widgets.dialogs import Question
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.photos import Photos
-    from noodle_tui.tui.chores import Undo
+    from noodle_tui.rejig.manifest import Manifest
 
 
 def sort_question(config: RunConfig, photos: "Photos") -> Question:
@@ -29,11 +29,11 @@ def resume_question(config: RunConfig, photos: "Photos", name: str) -> Question:
     return Question("Move the photos and resume?", text, yes="Move them and resume (y)", no="Not yet (n)")
 
 
-def undo_question(data_dir: Path, found: "Undo") -> Question:
-    stimuli, here = printable(str(found.stimuli)), printable(str(data_dir))
-    what = {"move": f"{number_of(found.count, 'photo')} will go back from {here} to {stimuli}. Nothing is overwritten.",
-            "copy": f"{number_of(found.count, 'copied photo')} will be removed from {here}; the originals are in {stimuli}.",
-            "link": f"{number_of(found.count, 'link')} will be removed from {here}; the photos stay in {stimuli}."}[found.mode]
+def undo_question(data_dir: Path, made: "Manifest") -> Question:
+    stimuli, here, count = printable(made.stimuli), printable(str(data_dir)), len(made.files)
+    what = {"move": f"{number_of(count, 'photo')} will go back from {here} to {stimuli}. Nothing is overwritten.",
+            "copy": f"{number_of(count, 'copied photo')} will be removed from {here}; the originals are in {stimuli}.",
+            "link": f"{number_of(count, 'link')} will be removed from {here}; the photos stay in {stimuli}."}[made.mode]
     return Question("Undo the rejig?", what, yes="Undo it (y)", no="Leave them (n)")
 
 

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.segment import Segment
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
 from textual.strip import Strip
+from textual.widget import Widget
 from textual.widgets import Input
 
 from noodle_tui.config import Option
-from noodle_tui.tui.widgets.choice import Choice
 from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.words import end_of, home_in_full, unquoted
 
@@ -108,14 +110,30 @@ class OptionInput(LineInput):
         self.put(self.base)
 
 
-class OptionChoice(Choice):
-    """One of an option's choices, or off and on."""
+class OptionChoice(Widget, can_focus=True):
+    """One of an option's choices, or off and on, all in sight: `● move  ○ copy  ○ link`. Left and right, space or a click
+    choose. The filled dot tells the choice where there is no colour."""
 
+    ALLOW_SELECT = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "move(-1)", "Before", show=False),
+        Binding("right", "move(1)", "Next", show=False),
+        Binding("space", "move(1, True)", "Next", show=False),
+    ]
     takes_a_path = False
 
+    class Changed(Message):
+        """The user has chosen something else."""
+
+        def __init__(self, choice: "OptionChoice"):
+            super().__init__()
+            self.choice = choice
+
     def __init__(self, option: Option):
-        super().__init__(SWITCH if option.kind == "bool" else option.choices, "", id=f"option-{option.name}")
+        super().__init__(id=f"option-{option.name}")
         self.option = option
+        self.choices = SWITCH if option.kind == "bool" else option.choices
+        self.value = ""
 
     @property
     def raw(self) -> Any:
@@ -124,7 +142,39 @@ class OptionChoice(Choice):
     def show(self, given: Any, base: Any) -> None:
         """Show what is given (None: nothing), else the base value. No message."""
         value = base if given is None else given
-        self.put(SWITCH[bool(value)] if self.option.kind == "bool" else str(value))
+        self._put(SWITCH[bool(value)] if self.option.kind == "bool" else str(value))
+
+    def _put(self, value: str) -> None:
+        if value != self.value:
+            self.value = value
+            self.refresh()
+
+    def render(self) -> Content:
+        parts: list[tuple[str, str]] = []
+        for choice in self.choices:
+            chosen = choice == self.value
+            parts.append((f"{'●' if chosen else '○'} {choice}", "" if chosen else "$quiet"))
+            parts.append(("  ", ""))
+        return Content.assemble(*parts[:-1])
+
+    def _choose(self, index: int) -> None:
+        if self.choices[index] != self.value:
+            self._put(self.choices[index])
+            self.post_message(self.Changed(self))
+
+    def action_move(self, step: int, around: bool = False) -> None:
+        index = (self.choices.index(self.value) if self.value in self.choices else -step) + step
+        self._choose(index % len(self.choices) if around else min(max(index, 0), len(self.choices) - 1))
+
+    def on_click(self, event: events.Click) -> None:
+        place = event.get_content_offset(self)
+        if place is None:
+            return
+        end = 0
+        for index, choice in enumerate(self.choices):
+            end += len(choice) + 4
+            if place.x < end:
+                return self._choose(index)
 
 
 Editor = OptionInput | OptionChoice

@@ -1,13 +1,12 @@
 """Completion of paths as they are typed. The folders are listed in a thread: some lie on slow network disks."""
 
+import asyncio
 import os
 from pathlib import Path
 
 from textual import events, work
 from textual.content import Content
-from textual.message import Message
 from textual.widgets import Input
-from textual.worker import get_current_worker
 from textual_autocomplete import AutoComplete, DropdownItem, PathAutoComplete, TargetState
 
 from noodle_tui.tui.widgets.painting import CONTROLS
@@ -24,13 +23,6 @@ class PathCompletion(PathAutoComplete):
 
     It opens only on what is typed: not on a field that is merely focused, or that the program fills in.
     """
-
-    class Listed(Message):
-        """The thread has listed a folder."""
-
-        def __init__(self, folder: str, names: list[str]):
-            super().__init__()
-            self.folder, self.names = folder, names
 
     def __init__(self, target: Input, folders_only: bool):
         super().__init__(target)
@@ -54,19 +46,13 @@ class PathCompletion(PathAutoComplete):
         super()._rebuild_options(target_state, search_string)
         self.option_list.highlighted = None  # nothing is chosen
 
-    @work(thread=True, exclusive=True, group="completion")
-    def _list(self, folder: str) -> None:
-        worker = get_current_worker()
+    @work(exclusive=True, group="completion")
+    async def _list(self, folder: str) -> None:
         try:
-            names = list_folder(Path(folder), self._folders_only)
+            names = await asyncio.to_thread(list_folder, Path(folder), self._folders_only)
         except (OSError, ValueError):
             names = []  # no such folder, or no right to read it: nothing to complete; the form says what is wrong
-        if not worker.is_cancelled:
-            self.post_message(self.Listed(folder, names))
-
-    def on_path_completion_listed(self, message: Listed) -> None:
-        message.stop()
-        self._listing = (message.folder, message.names)
+        self._listing = (folder, names)
         state = self._get_target_state()
         self._rebuild_options(state, self.get_search_string(state))
         if self.should_show_dropdown(self.get_search_string(state)):

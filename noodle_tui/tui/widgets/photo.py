@@ -1,5 +1,6 @@
 """A photo in the terminal: two pixels a cell, as half blocks. Works in every terminal, in tmux and over SSH."""
 
+import asyncio
 import os
 import warnings
 from pathlib import Path
@@ -10,11 +11,9 @@ from rich.style import Style
 from textual import work
 from textual.content import Content
 from textual.geometry import Size
-from textual.message import Message
 from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
-from textual.worker import get_current_worker
 
 from noodle_tui.names import printable
 from noodle_tui.tui.words import end_of
@@ -31,13 +30,6 @@ class Photo(Widget):
 
     DEFAULT_CSS = "Photo { width: 16; height: 10; }"
     ALLOW_SELECT = False
-
-    class Loaded(Message):
-        """The thread has the pixels of `path` for a widget of `size`, or says why not."""
-
-        def __init__(self, path: Path, size: Size, pixels: list[list[Pixel]], problem: str):
-            super().__init__()
-            self.path, self.size, self.pixels, self.problem = path, size, pixels, problem
 
     def __init__(self, path: Path | None = None, *, id: str | None = None):
         super().__init__(id=id)
@@ -58,17 +50,11 @@ class Photo(Widget):
         if self.path is not None and self.size.area:
             self._load(self.path, self.size)
 
-    @work(thread=True, exclusive=True, group="photo")
-    def _load(self, path: Path, size: Size) -> None:
-        worker = get_current_worker()
-        pixels, problem = thumbnail(path, size.width, size.height)
-        if not worker.is_cancelled:
-            self.post_message(self.Loaded(path, size, pixels, problem))
-
-    def on_photo_loaded(self, message: Loaded) -> None:
-        message.stop()
-        if (message.path, message.size) == (self.path, self.size):  # else another was asked for meanwhile
-            self._pixels, self._problem = message.pixels, message.problem
+    @work(exclusive=True, group="photo")
+    async def _load(self, path: Path, size: Size) -> None:
+        pixels, problem = await asyncio.to_thread(thumbnail, path, size.width, size.height)
+        if (path, size) == (self.path, self.size):  # else another was asked for meanwhile
+            self._pixels, self._problem = pixels, problem
             self.refresh()
 
     def render_line(self, y: int) -> Strip:

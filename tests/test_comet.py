@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import os
+import re
 import shlex
 import signal
 import socket
@@ -353,7 +354,7 @@ def test_a_server_that_dies_in_mid_run_leaves_the_whole_run_in_the_archive(serve
     assert {step for name, step in metrics if name == "val_accuracy"} == {1, 2}
     assert any(m["payload"].get("upload_type") == "confusion-matrix" for m in archived(folder)[1])
     assert "comet upload" in said[-1].text
-    assert "connection was lost" in said[-1].text
+    assert re.search("connection was lost|server doesn't answer", said[-1].text)  # which it is, Comet's version decides
 
 
 def test_an_error_status_is_named_without_the_key(server: CometServer, tmp_path: Path):

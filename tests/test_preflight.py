@@ -71,6 +71,14 @@ def test_the_plan_is_told_and_nothing_is_touched(tmp_path: Path, stimuli: Path) 
     assert tree(tmp_path) == before
 
 
+def test_names_that_no_class_fits_are_told_at_the_classes_with_one_of_them(tmp_path: Path, stimuli: Path) -> None:
+    wrong = preflight(options(tmp_path, classes=("sad=-sad", "happy=-happy")))
+    assert "40 no class's token in its name, e.g. 07/07F_Ne_to_Ha_C00.JPG" in said(wrong, "error", "classes")
+    shutil.rmtree(stimuli)
+    stimuli.mkdir()
+    assert "no photo of class sad in" in said(preflight(options(tmp_path)), "error", "stimuli")
+
+
 def test_people_on_both_sides_are_a_warning(tmp_path: Path, stimuli: Path) -> None:
     leaking = preflight(options(tmp_path))
     assert leaking.photos is not None

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,19 @@ async def test_all_parts_of_the_report_are_there(done: Path) -> None:
         accuracy = screen.query_one("#result-accuracy", Plot)
         assert accuracy.cells is not None
         assert "★" in accuracy.cells.char
+
+
+async def test_the_photo_is_in_sight_as_a_whole_in_80_x_24(done: Path) -> None:
+    async with opened(done, (80, 24)) as (screen, pilot, _):
+        assert screen.facts is not None
+        screen.facts = replace(screen.facts, mistakes=screen.facts.mistakes * 2)
+        screen._fill_mistakes(screen.facts)
+        screen.query_one("#result-head").styles.height = 5  # as below a verdict of three lines
+        photo, page = screen.query_one(Photo), screen.query_one("#result-page")
+        await pilot.press("space")
+        await until(pilot, lambda: bool(photo._pixels))
+        await pilot.pause()
+        assert page.region.contains_region(photo.region)
 
 
 async def test_the_photo_is_off_until_asked_for(done: Path) -> None:
@@ -356,8 +370,10 @@ def test_the_confusion_matrix_fits_and_its_shade_grows_with_the_share(k: int) ->
         assert "9  100%" in lines[2].plain
         assert "1   10%" in lines[5].plain
         styles = {line.plain[span.start:span.end].strip(): str(span.style) for line in lines for span in line.spans}
-        assert "on $primary 90%" in styles["9  100%"]
-        assert "on $primary 16%" in styles["1   10%"]
+        assert "on $train" in styles["9  100%"].split(" bold ")[1:]
+        assert "on $train-faded" in styles["1   10%"]
+    shades = {str(span.style).partition("on ")[2].strip() for line in lines for span in line.spans} - {""}
+    assert shades <= {"$surface", "$band", "$train-faded", "$train-soft", "$train"}  # of the 256-colour palette, in both themes
 
 
 def confusion(names: list[str], count: int, width: int) -> list[str]:

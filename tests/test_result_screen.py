@@ -36,7 +36,7 @@ from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.photo import Photo
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.plot import Plot
-from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.widgets.sheet import Sheet, side_by_side
 from noodle_tui.tui.words import size
 
 
@@ -357,6 +357,13 @@ def test_bars_fit_their_width_whatever_the_names() -> None:
     assert all(line.cell_length <= 60 for line in lines)
     assert "[b]y" in lines[1].plain
     assert "\x1b" not in lines[2].plain
+
+
+def test_a_score_stands_in_one_line_with_its_name() -> None:
+    scores = ["balanced accuracy 0.900", "ROC AUC 0.991", "log loss 0.186"]
+    lines = [line.plain for line in side_by_side(scores, 45, "   ")]
+    assert lines == ["balanced accuracy 0.900   ROC AUC 0.991", "log loss 0.186"]
+    assert [line.plain for line in side_by_side(["longer than that", "a b"], 12, "  ")] == ["longer than", "that", "a b"]
 
 
 @pytest.mark.parametrize("k", [2, 4, 7, 40, 100])

@@ -17,7 +17,7 @@ from noodle_tui.summaries import ENDED_EARLY
 from noodle_tui.tui import words
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.dialogs import ANYWHERE
-from noodle_tui.tui.widgets.sheet import paragraph
+from noodle_tui.tui.widgets.sheet import paragraph, side_by_side
 
 Part = str | Content | tuple[str, str]
 
@@ -209,8 +209,8 @@ def scores_line(result: Result, width: int) -> list[Content]:
     scores = [("always answering the most frequent class", result.majority.accuracy),
               ("balanced accuracy", result.balanced_accuracy), ("ROC AUC", result.roc_auc),
               ("log loss", result.log_loss), ("Brier", result.brier), ("calibration error", result.calibration_error)]
-    text = "   ".join(f"{name} {words.number(value)}" for name, value in scores if value is not None)
-    return [line.stylize("$quiet") for line in paragraph(text, width)]
+    parts = [f"{name} {words.number(value)}" for name, value in scores if value is not None]
+    return [line.stylize("$quiet") for line in side_by_side(parts, width, "   ")]
 
 
 # Mistakes and files ---------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from textual.pilot import Pilot
 from textual.widgets import Digits, Static
 
 from noodle_tui.evaluate import Prediction
+from noodle_tui.predict import Answer
 from noodle_tui.report import Score, read_report
 from noodle_tui.stats import wilson_interval
 from noodle_tui.tui.confusion import confusion_lines
@@ -357,6 +358,15 @@ def test_bars_fit_their_width_whatever_the_names() -> None:
     assert all(line.cell_length <= 60 for line in lines)
     assert "[b]y" in lines[1].plain
     assert "\x1b" not in lines[2].plain
+
+
+def test_a_wrong_answer_is_marked_beside_its_name_below_the_headings() -> None:
+    dialog = PredictDialog(Path("weights/run"), "run")
+    dialog.answers = [Answer(Path("a.jpg"), "sad", {"happy": 0.25, "sad": 0.75}, "happy")]
+    heading, row = dialog._header(60).plain, f" {dialog._row(0, 60).plain}"  # behind the gutter
+    assert row.startswith(" ✗ sad ")
+    columns = ("answer", "sad"), ("sure", "0.75"), ("file", "a.jpg")
+    assert [heading.index(head) for head, _ in columns] == [row.index(cell) for _, cell in columns]
 
 
 def test_a_score_stands_in_one_line_with_its_name() -> None:

@@ -187,7 +187,7 @@ def test_unreadable_photos_stop_a_run_unless_they_may_be_left_out(own_data_dir: 
     assert f"1 image can't be read (train/sad/{photo.name}): mend" in said(result, "error", "skip_bad_images")
     lenient = preflight(config.model_copy(update={"skip_bad_images": True}))
     assert lenient.errors == ()
-    assert "1 image can't be read" in said(lenient, "warning", "skip_bad_images")
+    assert f"1 image can't be read (train/sad/{photo.name}): it is left out" in said(lenient, "warning", "skip_bad_images")
     assert lenient.photos is not None
     assert (lenient.photos.train, lenient.photos.val) == ((12, 11), (4, 4))
 
@@ -259,7 +259,7 @@ def test_imagenet_weights_without_a_network(tmp_path: Path, stimuli: Path, monke
         offline = preflight(options(tmp_path, weights="imagenet"))  # bound, but nobody listens
         text = said(offline, "error", "weights")
         assert "refused" in text
-        assert str(tmp_path / "torch") in text, "where to put the file on a node without internet"
+        assert "`noodle doctor` says which file to put where; or take --weights" in text, "short: a narrow panel shows it"
         server.listen()
         online = preflight(options(tmp_path, weights="imagenet"))
         assert online.errors == ()

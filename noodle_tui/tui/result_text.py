@@ -25,7 +25,7 @@ KEYS = (
     ("The result", (("↑ ↓", "scroll (page up, page down, home, end)"), ("tab", "the worst mistakes, and back"),
                     ("d", "in a low window: what to distrust, in full or in brief"),
                     ("space enter", "the picked mistake's photo in the terminal: on, off"),
-                    ("l", "loss on a linear or a logarithmic scale"))),
+                    ("v", "the curves in full, with cursor and zoom"), ("l", "loss on a linear or a logarithmic scale"))),
     ("The run", (("p", "predict: a file or a folder with this model"), ("r", "resume a run that ended early"),
                  ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
                  ("f5", "the runs beside it"))),

@@ -360,6 +360,18 @@ def test_bars_fit_their_width_whatever_the_names() -> None:
     assert "\x1b" not in lines[2].plain
 
 
+async def test_a_third_of_a_low_window_is_for_the_answers(done: Path) -> None:
+    async with opened(done) as (_, pilot, __):
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PredictDialog))
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PredictDialog)
+        dialog.command = "noodle predict " * 12
+        dialog._show([Answer(Path("a.jpg"), "sad", {"sad": 0.75}, "happy")] * 40)
+        await until(pilot, lambda: dialog.query_one("#predict-keep").size.height > 2)
+        assert dialog.query_one("#predict-answers").size.height >= 8
+
+
 def test_a_wrong_answer_is_marked_beside_its_name_below_the_headings() -> None:
     dialog = PredictDialog(Path("weights/run"), "run")
     dialog.answers = [Answer(Path("a.jpg"), "sad", {"happy": 0.25, "sad": 0.75}, "happy")]

@@ -22,7 +22,7 @@ from noodle_tui.listeners.console import ConsoleListener
 from noodle_tui.names import number_of, printable
 from noodle_tui.predict import PredictOutcome, score_in_words
 from noodle_tui.report import closing_lines
-from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, how_to_pick_up, is_alive
+from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, how_to_pick_up, is_alive, no_runs
 from noodle_tui.run_state import RunState
 from noodle_tui.stats import interval_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
@@ -74,7 +74,7 @@ def print_runs(save_dir: Path, format: str) -> None:
         write(json.dumps([as_json(s) for s in summaries], indent=1) + "\n")
         return
     if not summaries:
-        print(f"no runs in {save_dir}")
+        print(no_runs(save_dir))
         return
     rows = [run_as_row(s) for s in summaries]
     for left_out in range(1, len(SHED) + 1):

@@ -67,10 +67,10 @@ class RunConfig(BaseModel):
 
     namestr: str = option("neuro_ml", LOGGING, "name of run folder and Comet experiment")
     log_every: int = option(1, LOGGING, "log every _ epochs; the first and the last always are", ge=1)
-    comet: bool = option(False, LOGGING, "log to Comet, with the keys in settings.json or COMET_API_KEY")
+    comet: bool = option(False, LOGGING, "log to Comet, with the keys in settings.json or COMET_API_KEY; not with debug")
     comet_weights: bool = option(True, LOGGING, "with comet, also upload the trained weights")
     tensorboard: bool = option(False, LOGGING, "also write TensorBoard files into the run folder")
-    debug: bool = option(False, LOGGING, "on an error open the interactive debugger; Comet stays off")
+    debug: bool = option(False, LOGGING, "on an error open the interactive debugger")
 
     @field_validator("stimuli", "data_dir", "load_dir", "save_dir", "weights")
     @classmethod

@@ -156,7 +156,7 @@ def score_in_words(outcome: PredictOutcome) -> list[str]:
     found = [one.recall for one in score.per_class if one.recall.count]
     classes = ", ".join(f"{one.name} {one.correct}/{one.count}" for one in found)
     return [f"{overall.accuracy:.3f} are right{whose} ({numbers}): {classes}.",
-            "This is a test only of photos, and best of people, that were not in the training and chose nothing."]
+            "That is a test of the model only if these photos, or better these people, had no part in its training or choice."]
 
 
 def image_files(paths: list[Path]) -> Iterator[ImageFile]:

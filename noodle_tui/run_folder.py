@@ -271,13 +271,18 @@ def find_run(save_dir: Path, run: str | None) -> Path:
     if run is None:
         runs = list_runs(save_dir)
         if not runs:
-            raise NoodleError(f"no runs in {save_dir}; start one with `noodle run`, or name another --save-dir")
+            raise NoodleError(no_runs(save_dir))
         return next((r for r in runs if is_alive(r)), runs[0])
     if is_run_folder(Path(run)):
         return Path(run)
     if folder := run_named(save_dir, run):
         return folder
-    raise NoodleError(f"{run}: no run folder (there is no {EVENTS} in it); see `noodle runs`")
+    raise NoodleError(f"{run}: no run folder, and no run of {save_dir} is called so; see `noodle runs`")
+
+
+def no_runs(save_dir: Path) -> str:
+    missing = "" if save_dir.is_dir() else ", there is no such folder"
+    return f"no runs in {save_dir}{missing}; start one with `noodle run`, or name another --save-dir"
 
 
 def run_named(save_dir: Path, name: str) -> Path | None:

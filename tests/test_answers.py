@@ -51,6 +51,7 @@ def test_answers_that_are_known_to_be_right_are_counted(form: str, capfd: pytest
     said, rest = (err, out) if form == "csv" else (out, err)
     assert "0.667 are right of the 3 images whose class is told by the name or folder (2/3, 95% interval 0.21 to 0.94" in said
     assert "happy 0/1, sad 2/2." in said and "are right" not in rest
+    assert "a test of the model only if these photos, or better these people, had no part in its training or choice" in said
     assert out.split("\n")[0].replace(",", " ").split() == ["path", "true", "predicted", "p_happy", "p_sad"]
 
 

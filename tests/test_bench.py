@@ -319,7 +319,7 @@ def test_the_table_shows_every_rate_and_ratio(capsys: pytest.CaptureFixture[str]
     print_result(result)
     text = capsys.readouterr().out
     for words in ("this trainer, train only", "950.0", "0.95 (CUDA graph)", "2,000.0", "with validation / plain loop",
-                  "first epoch done after", "40 epochs", "note: a sample was taken", "batch 64 pays"):
+                  "medians of 1 round ", "first epoch done after", "40 epochs", "note: a sample was taken", "batch 64 pays"):
         assert words in text, words
 
 

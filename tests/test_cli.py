@@ -204,8 +204,10 @@ def test_commands_and_options_are_completed(tmp_path):
     (["predict", "x", "--load-dir", "y", "--device", "banana"], 2, "--device: 'banana' is none of auto"),
     (["predict", "x", "--load-dir", "y", "--format", "xml"], 2, "'xml' is none of table, csv, json"),
     (["watch"], 1, "no runs in weights"),
-    (["stop", "nowhere"], 1, "nowhere: no run folder"),
+    (["stop", "nowhere"], 1, "nowhere: no run folder, and no run of weights is called so; see `noodle runs`"),
     (["runs", "--format", "xml"], 2, "'xml' is none of table, json"),
+    (["stop"], 2, "Missing argument 'RUN' (see `noodle stop --help`)"),
+    (["verify-resume", "--kills", "9"], 2, "--kills: 9 is out of bounds: at least 1, at most 5"),
 ])
 def test_wrong_use_is_one_line_and_a_code(arguments, code, says, tmp_path):
     done = noodle(*arguments, cwd=tmp_path)
@@ -214,6 +216,17 @@ def test_wrong_use_is_one_line_and_a_code(arguments, code, says, tmp_path):
     assert len(lines) == 1 and lines[0].startswith("noodle: ") and says in lines[0], done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert list(tmp_path.iterdir()) == []  # no folder of a run that could not be
+
+
+def test_a_save_folder_that_isnt_there_is_said_not_to_be(tmp_path):
+    assert "no runs in wieghts, there is no such folder" in noodle("runs", "--save-dir", "wieghts", cwd=tmp_path).stdout
+    assert "no runs in .; start one" in noodle("runs", "--save-dir", ".", cwd=tmp_path).stdout
+
+
+def test_the_help_of_predict_and_of_commands_without_comet_says_what_is_so_there(tmp_path):
+    predict = noodle("predict", "--help", cwd=tmp_path).stdout
+    assert "[default: the run's]" in " ".join(predict.split()) and "([^_/]+)" not in predict
+    assert "Comet" not in noodle("runs", "--help", cwd=tmp_path).stdout
 
 
 def test_broken_settings_are_said_before_anything_is_made(data_dir, tmp_path):
@@ -290,7 +303,8 @@ def test_rejig_dry_run_apply_and_undo(tmp_path):
     done = noodle("rejig", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "photos").rglob("*.JPG"))
-    assert "nothing was changed" in noodle("rejig", *options, cwd=tmp_path).stdout
+    again = noodle("rejig", *options, cwd=tmp_path).stdout
+    assert again.count("nothing") == 1 and "nothing to do: the data folder is arranged so already\n" in again
     undone = noodle("rejig", "--undo", *options, cwd=tmp_path)
     assert undone.returncode == 0, undone.stderr
     assert sorted(p.relative_to(tmp_path) for p in (tmp_path / "photos").rglob("*.JPG")) == before

@@ -138,7 +138,7 @@ def test_the_app_with_its_input_closed_says_what_it_needs(tmp_path: Path) -> Non
 def test_what_went_wrong_is_folded_at_blanks_in_a_terminal_and_a_line_elsewhere(tmp_path: Path) -> None:
     wrong = [*NOODLE, "stop", "nowhere"]
     screen = Terminal(wrong, tmp_path, 50)
-    assert "noodle: nowhere: no run folder (there is no\n  events.jsonl in it); see `noodle runs`\n" in screen.until("runs`")
+    assert "noodle: nowhere: no run folder, and no run of\n  weights is called so; see `noodle runs`\n" in screen.until("runs`")
     assert screen.ended() == 1
     assert subprocess.run(wrong, cwd=tmp_path, capture_output=True, text=True).stderr.count("\n") == 1
 

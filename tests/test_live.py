@@ -443,6 +443,22 @@ async def test_the_log_tells_warnings_by_their_sign_and_prints_markup_as_it_is()
         assert sum("saved checkpoint.pt" in text for text in lines) == 1  # the last one tells all
 
 
+@pytest.mark.parametrize(("size", "before", "focused"), [((80, 24), 2, 5), ((90, 40), 5, 12), ((160, 50), 15, 15)])
+async def test_the_log_is_as_high_as_the_table_while_it_is_read(size: tuple[int, int], before: int, focused: int):
+    async with Watched(source_of("running")).run_test(size=size) as pilot:
+        screen = await settled(pilot, "running")
+        log, table = screen.query_one(EventLog), screen.query_one(EpochTable)
+        both = log.size.height + table.size.height
+        assert log.size.height == before
+        log.focus()
+        await pilot.pause()
+        assert log.size.height == focused
+        assert log.size.height + table.size.height == both, "the curves keep their place"
+        table.focus()
+        await pilot.pause()
+        assert log.size.height == before
+
+
 async def test_both_themes_can_be_worn():
     async with Watched(source_of("running"), theme="noodle-light").run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot, "running")

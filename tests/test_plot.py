@@ -285,6 +285,15 @@ def test_the_axis_of_a_long_run_grows_with_it():
     assert view.zoom == 20, "closer than the 40 that were shown"
 
 
+@pytest.mark.parametrize(("n", "zoom"), [(2, None), (4, None), (5, None), (6, 5)])
+def test_a_short_run_is_not_shown_wider_by_zooming_in(n: int, zoom: int | None):
+    view = View()
+    view.zoom_by(1, n)
+    view.zoom_by(1, n)
+    assert view.zoom == zoom
+    assert view.window(n, n)[1] == n
+
+
 def test_a_zoomed_window_holds_the_cursor():
     view = View(zoom=20, cursor=95)
     assert (view.window(100, 100), view.window_in_words(100, 100)) == ((81, 100), "last 20")

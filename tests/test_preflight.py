@@ -71,6 +71,14 @@ def test_the_plan_is_told_and_nothing_is_touched(tmp_path: Path, stimuli: Path) 
     assert tree(tmp_path) == before
 
 
+def test_names_that_no_class_fits_are_told_at_the_classes_with_one_of_them(tmp_path: Path, stimuli: Path) -> None:
+    wrong = preflight(options(tmp_path, classes=("sad=-sad", "happy=-happy")))
+    assert "40 no class's token in its name, e.g. 07/07F_Ne_to_Ha_C00.JPG" in said(wrong, "error", "classes")
+    shutil.rmtree(stimuli)
+    stimuli.mkdir()
+    assert "no photo of class sad in" in said(preflight(options(tmp_path)), "error", "stimuli")
+
+
 def test_people_on_both_sides_are_a_warning(tmp_path: Path, stimuli: Path) -> None:
     leaking = preflight(options(tmp_path))
     assert leaking.photos is not None
@@ -179,7 +187,7 @@ def test_unreadable_photos_stop_a_run_unless_they_may_be_left_out(own_data_dir: 
     assert f"1 image can't be read (train/sad/{photo.name}): mend" in said(result, "error", "skip_bad_images")
     lenient = preflight(config.model_copy(update={"skip_bad_images": True}))
     assert lenient.errors == ()
-    assert "1 image can't be read" in said(lenient, "warning", "skip_bad_images")
+    assert f"1 image can't be read (train/sad/{photo.name}): it is left out" in said(lenient, "warning", "skip_bad_images")
     assert lenient.photos is not None
     assert (lenient.photos.train, lenient.photos.val) == ((12, 11), (4, 4))
 
@@ -251,7 +259,7 @@ def test_imagenet_weights_without_a_network(tmp_path: Path, stimuli: Path, monke
         offline = preflight(options(tmp_path, weights="imagenet"))  # bound, but nobody listens
         text = said(offline, "error", "weights")
         assert "refused" in text
-        assert str(tmp_path / "torch") in text, "where to put the file on a node without internet"
+        assert "`noodle doctor` says which file to put where; or take --weights" in text, "short: a narrow panel shows it"
         server.listen()
         online = preflight(options(tmp_path, weights="imagenet"))
         assert online.errors == ()

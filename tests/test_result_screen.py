@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from textual.pilot import Pilot
 from textual.widgets import Digits, Static
 
 from noodle_tui.evaluate import Prediction
+from noodle_tui.predict import Answer
 from noodle_tui.report import Score, read_report
 from noodle_tui.stats import wilson_interval
 from noodle_tui.tui.confusion import confusion_lines
@@ -35,7 +37,7 @@ from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.photo import Photo
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.plot import Plot
-from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.widgets.sheet import Sheet, side_by_side
 from noodle_tui.tui.words import size
 
 
@@ -123,6 +125,19 @@ async def test_all_parts_of_the_report_are_there(done: Path) -> None:
         accuracy = screen.query_one("#result-accuracy", Plot)
         assert accuracy.cells is not None
         assert "★" in accuracy.cells.char
+
+
+async def test_the_photo_is_in_sight_as_a_whole_in_80_x_24(done: Path) -> None:
+    async with opened(done, (80, 24)) as (screen, pilot, _):
+        assert screen.facts is not None
+        screen.facts = replace(screen.facts, mistakes=screen.facts.mistakes * 2)
+        screen._fill_mistakes(screen.facts)
+        screen.query_one("#result-head").styles.height = 5  # as below a verdict of three lines
+        photo, page = screen.query_one(Photo), screen.query_one("#result-page")
+        await pilot.press("space")
+        await until(pilot, lambda: bool(photo._pixels))
+        await pilot.pause()
+        assert page.region.contains_region(photo.region)
 
 
 async def test_the_photo_is_off_until_asked_for(done: Path) -> None:
@@ -345,6 +360,34 @@ def test_bars_fit_their_width_whatever_the_names() -> None:
     assert "\x1b" not in lines[2].plain
 
 
+async def test_a_third_of_a_low_window_is_for_the_answers(done: Path) -> None:
+    async with opened(done) as (_, pilot, __):
+        await pilot.press("p")
+        await until(pilot, lambda: isinstance(pilot.app.screen, PredictDialog))
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PredictDialog)
+        dialog.command = "noodle predict " * 12
+        dialog._show([Answer(Path("a.jpg"), "sad", {"sad": 0.75}, "happy")] * 40)
+        await until(pilot, lambda: dialog.query_one("#predict-keep").size.height > 2)
+        assert dialog.query_one("#predict-answers").size.height >= 8
+
+
+def test_a_wrong_answer_is_marked_beside_its_name_below_the_headings() -> None:
+    dialog = PredictDialog(Path("weights/run"), "run")
+    dialog.answers = [Answer(Path("a.jpg"), "sad", {"happy": 0.25, "sad": 0.75}, "happy")]
+    heading, row = dialog._header(60).plain, f" {dialog._row(0, 60).plain}"  # behind the gutter
+    assert row.startswith(" ✗ sad ")
+    columns = ("answer", "sad"), ("sure", "0.75"), ("file", "a.jpg")
+    assert [heading.index(head) for head, _ in columns] == [row.index(cell) for _, cell in columns]
+
+
+def test_a_score_stands_in_one_line_with_its_name() -> None:
+    scores = ["balanced accuracy 0.900", "ROC AUC 0.991", "log loss 0.186"]
+    lines = [line.plain for line in side_by_side(scores, 45, "   ")]
+    assert lines == ["balanced accuracy 0.900   ROC AUC 0.991", "log loss 0.186"]
+    assert [line.plain for line in side_by_side(["longer than that", "a b"], 12, "  ")] == ["longer than", "that", "a b"]
+
+
 @pytest.mark.parametrize("k", [2, 4, 7, 40, 100])
 def test_the_confusion_matrix_fits_and_its_shade_grows_with_the_share(k: int) -> None:
     matrix = [[9 if i == j else i % 2 for j in range(k)] for i in range(k)]
@@ -356,8 +399,10 @@ def test_the_confusion_matrix_fits_and_its_shade_grows_with_the_share(k: int) ->
         assert "9  100%" in lines[2].plain
         assert "1   10%" in lines[5].plain
         styles = {line.plain[span.start:span.end].strip(): str(span.style) for line in lines for span in line.spans}
-        assert "on $primary 90%" in styles["9  100%"]
-        assert "on $primary 16%" in styles["1   10%"]
+        assert "on $train" in styles["9  100%"].split(" bold ")[1:]
+        assert "on $train-faded" in styles["1   10%"]
+    shades = {str(span.style).partition("on ")[2].strip() for line in lines for span in line.spans} - {""}
+    assert shades <= {"$surface", "$band", "$train-faded", "$train-soft", "$train"}  # of the 256-colour palette, in both themes
 
 
 def confusion(names: list[str], count: int, width: int) -> list[str]:

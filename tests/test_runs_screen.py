@@ -669,6 +669,18 @@ async def test_the_cursor_reads_values_and_the_states_are_whole_in_every_width(t
         assert all(len(line) <= width - 2 for line in lines)
 
 
+async def test_runs_of_one_name_are_told_apart_and_what_is_said_of_them_stands_in_columns(tmp_path: Path) -> None:
+    runs = [summarise(fake_folder(tmp_path, name, state, stamp=stamp, later=later)) for name, state, stamp, later in
+            (("twin", "done", "20261123-101500", 0), ("twin", "done", "20261125-101500", 2 * 86400),
+             ("longer_name", "failed", "20261127-101500", 4 * 86400))]
+    async with overlaid(runs, (80, 24)) as (screen, _):
+        lines = screen.query_one("#compare-runs", Sheet).text.splitlines()
+        assert all(f"twin  {when_in_short(run.started)}" in line for run, line in zip(runs[:2], lines, strict=False))
+        assert len({when_in_short(run.started) for run in runs}) == 3
+        assert {line.index("★") for line in lines} == {lines[0].index("★")}
+        assert {line.index(mark) for line, mark in zip(lines, "✓✓✗", strict=True)} == {lines[0].index("✓")}
+
+
 async def test_a_click_home_and_end_set_the_cursor_of_an_overlay(two_runs: list[RunSummary]) -> None:
     async with overlaid(two_runs, (120, 40)) as (screen, pilot):
         await pilot.press("home")

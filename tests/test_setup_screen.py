@@ -933,6 +933,8 @@ def test_a_thumbnail_keeps_shape_colours_and_orientation(tmp_path: Path) -> None
     assert (len(pixels), len(pixels[0])) == (40, 20)
     assert pixels[0][0] == (30, 30, 200)
     assert pixels[-1][-1] == (200, 30, 30)
+    pixels, _ = thumbnail(tmp_path / "a.png", 20, 20, grey=True)
+    assert {len(set(pixel)) for row in pixels for pixel in row} == {1}
 
 
 @pytest.mark.parametrize("content", [b"", b"no photo", b"\xff\xd8\xff\xe0 half of it"])

@@ -60,6 +60,20 @@ async def test_out_of_a_result_the_way_leads_to_where_it_was_opened(tmp_path: Pa
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
 
 
+async def test_the_curves_of_a_run_that_has_ended_are_a_key_away_from_its_result(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "done", report=True)
+    app = NoodleApp({"save_dir": str(tmp_path)}, recall_last=False)
+    async with app.run_test() as pilot:
+        app.show_result(folder)
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen) and app.screen.facts is not None)
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(app.screen, LiveScreen) and app.screen.state.ended is not None)
+        await pilot.press("left")
+        assert isinstance(app.screen, LiveScreen) and app.screen.view.cursor == 40
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: isinstance(app.screen, ResultScreen))
+
+
 async def test_from_setup_f5_leads_to_the_runs_of_its_save_dir_and_n_back(tmp_path: Path) -> None:
     app = NoodleApp({"save_dir": str(tmp_path), "n_epochs": "many"}, recall_last=False)  # a wrong field keeps nobody from it
     async with app.run_test() as pilot:

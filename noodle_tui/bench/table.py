@@ -9,6 +9,7 @@ from rich.table import Table
 
 from noodle_tui.bench.compare import PLAIN, TRAINER, BatchResult, BenchResult
 from noodle_tui.bench.trainer import VALIDATED
+from noodle_tui.names import number_of
 
 BUSY, MOSTLY_BUSY = 0.9, 0.75  # shares of the ceiling
 DISTURBED = 1.5  # a contender's fastest round against its slowest
@@ -46,7 +47,7 @@ def _batch_as_json(batch: BatchResult) -> dict[str, Any]:
 
 
 def _table(result: BenchResult) -> Table:
-    table = Table(title=f"images a second, medians of {result.rounds} rounds", title_justify="left")
+    table = Table(title=f"images a second, medians of {number_of(result.rounds, 'round')}", title_justify="left")
     table.add_column("")
     for batch in result.batches:
         table.add_column(f"batch {batch.batch_size}", justify="right")

@@ -24,7 +24,7 @@ def exit_code(command: Callable[[], int | None], name: str, debug: bool) -> int:
     except ClickException as error:
         context = getattr(error, "ctx", None)
         help = f"{context.command_path if context else name} --help"
-        return complain(name, f"{error.format_message()} (see `{help}`)", 2)  # type: ignore[attr-defined]
+        return complain(name, f"{error.format_message().rstrip('.')} (see `{help}`)", 2)  # type: ignore[attr-defined]
     except NoodleError as error:
         return post_mortem(error) if debug else complain(name, str(error), error.exit_code)
     except KeyboardInterrupt:

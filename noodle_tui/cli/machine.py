@@ -9,6 +9,9 @@ import typer
 
 from noodle_tui.cli.flags import given, with_options
 from noodle_tui.config import make_config
+from noodle_tui.errors import UsageError
+
+MOST_KILLS = 5
 
 
 @with_options(["device", "precision", "save_dir", "debug"])
@@ -72,12 +75,14 @@ def bench_command(
 @with_options(["device", "precision", "seed", "debug"])
 def verify_resume_command(
     *,
-    kills: Annotated[int, typer.Option("--kills", help="how often the run is killed", min=1, max=5)] = 3,
+    kills: Annotated[int, typer.Option("--kills", help=f"how often the run is killed, at most {MOST_KILLS}", metavar="N")] = 3,
     **values: Any,
 ) -> None:
     """Prove that a killed run is resumed exactly. On this device: bit for bit what one gives that was not killed."""
     from noodle_tui.verify_resume import verify_resume
 
+    if not 1 <= kills <= MOST_KILLS:
+        raise UsageError(f"--kills: {kills} is out of bounds: at least 1, at most {MOST_KILLS}")
     config = make_config(given(values))
     same = verify_resume(config.device, config.precision, kills, config.seed, say=print)
     print("the same, bit for bit" if same else "NOT the same: don't pick runs up on this device where that matters")

@@ -43,9 +43,7 @@ def rejig_command(
         print(folded(line, sys.stdout))
     if dry_run:
         print("nothing was changed (--dry-run)")
-    elif plan.already_done:
-        print(f"{config.data_dir} is already as asked for; nothing was changed")
-    else:
+    elif not plan.already_done:  # else the plan's words say so
         with progress_bar("sorting") as progress:
             apply_rejig(plan, progress=progress)
         print(f"done: {len(plan.files):,} photos are in {config.data_dir}")
@@ -53,7 +51,7 @@ def rejig_command(
 
 @with_options(["debug"])
 def demo_command(
-    folder: Annotated[Path | None, typer.Argument(help="where to draw; a new folder by default", metavar="[DIR]")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="where to draw; a new folder by default", metavar="DIR")] = None,
     draw_only: Annotated[bool, typer.Option("--draw-only", help="draw the photos and leave")] = False,
     tui: Annotated[bool, typer.Option("--tui", help="go on in the app")] = False,
     **values: Any,
@@ -76,11 +74,13 @@ def demo_command(
     raise typer.Exit(run_headless(make_config(values)))
 
 
-@with_options(["device", "person", "debug"])
+@with_options(["device", "debug"])
 def predict_command(
-    paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH…", readable=False)],
+    paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH", readable=False)],
     load_dir: Annotated[Path, typer.Option("--load-dir", help="a run's name or folder (or its model.pth)", metavar="RUN")],
-    format: Annotated[str, typer.Option("--format", help="table, csv or json", metavar="table|csv|json")] = "table",
+    format: Annotated[str, typer.Option("--format", help="of the answers", metavar="table|csv|json")] = "table",
+    person: Annotated[str | None, typer.Option("--person", help="regex of a photo's path; its first group is the person "
+                                               "[default: the run's]", metavar="TEXT")] = None,
     **values: Any,
 ) -> None:
     """Let a trained model judge new images, and score it."""
@@ -90,7 +90,7 @@ def predict_command(
 
     if format not in ("table", "csv", "json"):
         raise UsageError(f"--format: {format!r} is none of table, csv, json")
-    values = given(values)
+    values = given({**values, "person": person})
     config = make_config(values)
     model = path_or_run(config.save_dir, load_dir)
     with progress_bar("predicting") as progress:

@@ -12,7 +12,7 @@ from noodle_tui.errors import NoodleError, UsageError
 @with_options(["save_dir", "debug"])
 def runs_command(
     *,
-    format: Annotated[str, typer.Option("--format", help="table or json", metavar="table|json")] = "table",
+    format: Annotated[str, typer.Option("--format", help="of the list", metavar="table|json")] = "table",
     **values: Any,
 ) -> None:
     """All run folders: state, epochs, best accuracy, when."""
@@ -25,7 +25,8 @@ def runs_command(
 
 @with_options(["save_dir", "log_every", "debug"])
 def watch_command(
-    run: Annotated[str | None, typer.Argument(help="a run's name or folder; else one that goes on, or the newest")] = None,
+    run: Annotated[str | None, typer.Argument(help="a run's name or folder; else one that goes on, or the newest",
+                                                      metavar="RUN")] = None,
     *,
     headless: Annotated[bool, typer.Option("--headless", help="follow it as plain lines")] = False,
     json: Annotated[bool, typer.Option("--json", help="one event a line as JSON (with --headless)")] = False,
@@ -49,7 +50,7 @@ def watch_command(
 
 @with_options(["save_dir", "debug"])
 def stop_command(
-    run: Annotated[str, typer.Argument(help="a run's name or folder")],
+    run: Annotated[str, typer.Argument(help="a run's name or folder", metavar="RUN")],
     **values: Any,
 ) -> None:
     """Ask a run to save and stop."""

@@ -63,7 +63,8 @@ class Photos:
                                  "val can't be seen, and then accuracy may be memory for known faces; see person"))
         if broken := self.n_broken:
             level = "warning" if config.skip_bad_images else "error"
-            way_out = "they are left out" if config.skip_bad_images else "mend or remove them, or switch on skip bad images"
+            it, left_out = ("it", "it is left out") if broken == 1 else ("them", "they are left out")
+            way_out = left_out if config.skip_bad_images else f"mend or remove {it}, or switch on skip bad images"
             named = ", ".join(map(printable, self.broken)) + (", …" if broken > len(self.broken) else "")
             found.append(Finding(level, "skip_bad_images", f"{number_of(broken, 'image')} can't be read ({named}): {way_out}"))
         found.append(self._how_well_known())

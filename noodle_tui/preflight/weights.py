@@ -18,8 +18,8 @@ def look_for_imagenet() -> str:
         return "ImageNet, on this machine"
     problem = connection_problem(imagenet_url())
     if problem:
-        raise NoodleError(f"the ImageNet weights are not on this machine and can't be fetched ({problem}): on one with "
-                          f"internet get {imagenet_url()} and put it at {file}, or take --weights FILE or none")
+        raise NoodleError(f"the ImageNet weights are not on this machine and can't be fetched ({problem}): `noodle doctor` "
+                          "says which file to put where; or take --weights FILE or none")
     return "ImageNet, to be downloaded (45 MB)"
 
 

@@ -15,11 +15,13 @@ from noodle_tui.names import classes_in, level_in, number_of, person_in, printab
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words, same_photo
 from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
-from noodle_tui.rejig.scan import SkippedFile, scan, unreadable
+from noodle_tui.rejig.scan import SkippedFile, by_reason, scan, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people
 from noodle_tui.rejig.spoiled import is_fresh, refuse_spoiled_sources
 from noodle_tui.rejig.target_names import target_names
 from noodle_tui.rejig.undo import recover, refuse_links
+
+NO_TOKEN = "no class's token in its name"
 
 
 class Photo(NamedTuple):
@@ -234,7 +236,7 @@ def _photos(found: _Found, tokens: dict[str, str], person: re.Pattern[str],
         elif labels:
             skipped.append(SkippedFile(path, f"tokens of two classes or more in its name ({', '.join(labels)})"))
         else:
-            skipped.append(SkippedFile(path, "no class's token in its name"))
+            skipped.append(SkippedFile(path, NO_TOKEN))
     if split_by == "person" and (nameless := [photo for photo in photos if photo.person is None]):
         if len(nameless) == len(photos):
             raise NoodleError(f"no photo's name tells its person with --person {printable(person.pattern)!r} (e.g. "
@@ -246,24 +248,26 @@ def _photos(found: _Found, tokens: dict[str, str], person: re.Pattern[str],
 
 def _refuse_empty(photos: Sequence[Photo], tokens: dict[str, str], stimuli: Path, skipped: list[SkippedFile]) -> None:
     found = {photo.label for photo in photos}
-    missing = [label for label in tokens if label not in found]
-    if not missing:
+    missing = next((label for label in tokens if label not in found), None)
+    if missing is None:
         return
-    reasons = Counter(one.reason for one in skipped).most_common(3)
-    why = f" (skipped: {', '.join(f'{count} {reason}' for reason, count in reasons)})" if reasons else ""
-    token = tokens[missing[0]]
+    left_out = by_reason((one.reason, printable(one.path)) for one in skipped)
+    reasons = [f"{len(files)} {reason}, e.g. {files[0]}" for reason, files in left_out.items()][:3]
+    why = f" (skipped: {'; '.join(reasons)})" if reasons else ""
+    token = tokens[missing]
     folder = token.endswith("/")
     place = "in a folder of the name" if folder else "in its own name"
     with_token = sum(bool(classes_in(one.path, {"": token})) for one in skipped)
     if with_token:
-        raise NoodleError(f"no photo of class {missing[0]} in {printable(str(stimuli))}: "
+        raise NoodleError(f"no photo of class {missing} in {printable(str(stimuli))}: "
                           f"{number_of(with_token, 'file')} with {token!r} {place} can't be used{why}; see --class")
     other_case = sum(bool(classes_in(one.path.lower(), {"": token.lower()})) for one in skipped)
-    hint = "" if folder else f"; folders count where a token ends in a slash, as in --class {missing[0]}=FOLDER/"
+    hint = "" if folder else f"; folders count where a token ends in a slash, as in --class {missing}=FOLDER/"
     if other_case:
         hint = f"; {number_of(other_case, 'file')} {'has' if other_case == 1 else 'have'} it in other letters: capitals count"
-    raise NoodleError(f"no photo of class {missing[0]} in {printable(str(stimuli))}: no readable image has {token!r} {place}"
-                      f"{why}{hint}; see --stimuli and --class")
+    see = "--class" if photos or NO_TOKEN in left_out else "--stimuli"  # what is to be mended
+    raise NoodleError(f"no photo of class {missing} in {printable(str(stimuli))}: no readable image has {token!r} {place}"
+                      f"{why}{hint}; see {see}")
 
 
 def _refuse_strangers(strangers: Mapping[str, PlannedFile], planned: set[str], mode: str) -> None:

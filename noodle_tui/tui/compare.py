@@ -24,7 +24,7 @@ from noodle_tui.tui import curve_keys, words
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, smooth
 from noodle_tui.tui.live_text import manner_in_words
-from noodle_tui.tui.runs_text import LETTERS, in_words
+from noodle_tui.tui.runs_text import LETTERS, in_words, when_in_short
 from noodle_tui.tui.sources import in_parts
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.dialogs import ANYWHERE, Help
@@ -182,22 +182,30 @@ class CompareScreen(Screen[None]):
         rooms = [max(map(len, column)) for column in columns]
         tails = ["".join(f"  {text:<{room}}" for text, room in zip(row, rooms, strict=True))
                  for row in zip(*columns, strict=True)]
-        room = width - sum(rooms) - 2 * len(rooms)
-        room = min(room, max(self._head(i, room).cell_length for i in numbers))
+        heads = self._heads(width - sum(rooms) - 2 * len(rooms))
         warning = on_other_photos([state.data for state in self.states])
         lines = [Content.styled(warning, "$warning")] if warning else []
         for i in numbers:
             tail = (f"  {printable(self.errors[i])}", "$error") if self.errors[i] else (tails[i], "$foreground")
-            lines.append(Content.assemble(self._head(i, room).truncate(room, pad=True), tail))
+            lines.append(Content.assemble(heads[i], tail))
         return lines
 
-    def _head(self, i: int, width: int) -> Content:
-        """a ━ name  ✓ done"""
-        run, state = self.runs[i], self.states[i]
-        status = state.status if state.started else run.status
-        mark, colour = MARKS[status]
-        name = words.shortened(printable(run.name), max(width - len(status) - 8, 4))
-        return Content.assemble((f"{LETTERS[i]} ━ ", self._colour(i)), name, (f"  {mark} {status}", colour))
+    def _heads(self, width: int) -> list[Content]:
+        """a ━ name  ✓ done, in columns; where several have a name, and there is room, with the time when they were started."""
+        called = [run.name for run in self.runs]
+        states = [state.status if state.started else run.status for run, state in zip(self.runs, self.states, strict=True)]
+        widest = max(map(len, states))
+        most = max(width - widest - 8, 4)
+        names = [printable(name) for name in called]
+        for i, run in enumerate(self.runs):
+            start = f"  {when_in_short(run.started)}"
+            if called.count(run.name) > 1 and cell_len(names[i] + start) <= most:
+                names[i] += start
+        room = min(max(map(cell_len, names)), most)
+        return [Content.assemble((f"{LETTERS[i]} ━ ", self._colour(i)),
+                                 Content(words.shortened(name, room)).truncate(room, pad=True),
+                                 (f"  {MARKS[state][0]} {state:<{widest}}", MARKS[state][1]))
+                for i, (name, state) in enumerate(zip(names, states, strict=True))]
 
     def _best(self, i: int) -> str:
         best = self.states[i].best

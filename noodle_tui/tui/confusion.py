@@ -11,6 +11,10 @@ from noodle_tui.tui import words
 
 CORNER = "true ╲ answer"
 MOST_CLASSES = 60  # more can't be looked over, and take long to draw
+SHADES = (  # (up to which share of the row, ink, shade): themes.py says why no blend of colours stands here
+    (0.1, "$foreground", "$band"), (0.4, "$foreground", "$train-faded"), (0.7, "$background", "$train-soft"),
+    (2.0, "$background", "$train"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,7 @@ class _Layout:
 
 
 def confusion_lines(classes: Sequence[str], matrix: list[list[int]], width: int) -> list[Content]:
-    """Rows are true classes, columns answers; counts and each row's percent, on a shade of one colour.
+    """Rows are true classes, columns answers; counts and each row's percent, on one of four shades of blue.
 
     Where the classes' names have no room above the columns, their numbers stand there, and before the names of the rows.
     Columns that have no room at all stand in another block below.
@@ -92,5 +96,5 @@ def _count(layout: _Layout, n: int, share: float) -> str:
 
 def _colours(n: int, share: float, right: bool) -> tuple[str, str]:
     """(ink, shade) of a count with its share of the row."""
-    ink = "$quiet" if n == 0 else "$background" if share > 0.5 else "$foreground"
-    return f"{ink} bold" if right else ink, f"on $primary {round(8 + 82 * share)}%" if n else "on $surface"
+    ink, shade = next((ink, shade) for below, ink, shade in SHADES if share < below) if n else ("$quiet", "$surface")
+    return f"{ink} bold" if right else ink, f"on {shade}"

@@ -25,7 +25,7 @@ def bindings(*, priority: bool) -> tuple[Binding, ...]:
              ("home", f"cursor_to({-FAR})", "Cursor to the first epoch"),
              ("end", f"cursor_to({FAR})", "Cursor to the last epoch"))
     return (
-        Binding("l", "log_scale", "Log y"),
+        Binding("l", "log_scale", "Scale"),
         Binding("m", "smooth", "Smooth"),
         Binding("plus,equals_sign", "zoom(1)", "Zoom in", show=False),
         Binding("minus", "zoom(-1)", "Zoom out", show=False),

@@ -28,7 +28,8 @@ class View:
     def zoom_by(self, direction: int, n: int) -> None:
         """Show half as many epochs (1), twice as many (-1) or, also once twice as many would be, all `n` that there are (0)."""
         if direction > 0:
-            self.zoom = max(SHORTEST_ZOOM, min(self.zoom or n, n) // 2)
+            nearer = max(SHORTEST_ZOOM, min(self.zoom or n, n) // 2)
+            self.zoom = nearer if nearer < n else None  # a short run has all its epochs in the shortest
         elif direction < 0 and self.zoom is not None and self.zoom * 2 < n:
             self.zoom *= 2
         else:

@@ -23,7 +23,8 @@ BINDINGS = (
 )
 KEYS = (
     ("The run", (("s", "stop and save; asks first"), ("p", "pause after the current batch, or go on"),
-                 ("d", "detach: the run goes on; of one that was started here the app ends, as in noodle watch"),
+                 ("d", "detach: the run goes on; of one that was started here the app ends, as in noodle watch; once it has "
+                       "ended: close this screen"),
                  ("enter", "its result, once it has ended"), ("r", "resume it, where it was stopped or died"),
                  ("f5", "all runs; this one goes on"), ("esc", "the screen before, out of noodle watch; this run goes on"),
                  ("y", "copy the run folder's path"), ("i", "all its options, and where it runs"))),

@@ -7,7 +7,7 @@ from textual.message import Message
 
 
 class Open(Message):
-    """The run in `folder`: Live while it goes on (`alive`), else its result."""
+    """The run in `folder`: Live, as while it goes on (`alive`), or its result."""
 
     def __init__(self, folder: Path, alive: bool):
         super().__init__()

@@ -135,16 +135,16 @@ class PredictDialog(ModalScreen[None]):
         self.dismiss()
 
     def _header(self, width: int) -> Content:
-        return Content.styled("  " + "answer".ljust(18) + "sure   file", "$quiet") if self.answers else Content("")
+        return Content.styled("   " + "answer".ljust(18) + "sure   file", "$quiet") if self.answers else Content("")
 
     def _row(self, index: int, width: int) -> Content:
         """happy  0.97  …/photos/anna.jpg; of a long path the end is kept. ✗ where another class would be right."""
         answer = self.answers[index]
         wrong = answer.true not in (None, answer.predicted)
         name = Content(printable(answer.predicted)).truncate(16, ellipsis=True, pad=True)
-        file = words.end_of(printable(str(answer.path)), max(width - 26, 8))
+        file = words.end_of(printable(str(answer.path)), max(width - 27, 8))
         sure = words.number(answer.probabilities[answer.predicted])
-        return Content.assemble(("✗" if wrong else " ", "$error"), name, (f"  {sure}  ", "bold"), (file, "$quiet"))
+        return Content.assemble(("✗ " if wrong else "  ", "$error"), name, (f"  {sure}  ", "bold"), (file, "$quiet"))
 
     def _note(self, text: str, style: str) -> None:
         self.query_one("#predict-note", Static).update(Content.styled(text, style))

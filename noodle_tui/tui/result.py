@@ -23,7 +23,7 @@ from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
-from noodle_tui.tui.messages import CopyOptions, PickUp
+from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result_text import KEYS, ResultFacts
 from noodle_tui.tui.widgets.dialogs import Help
@@ -50,6 +50,7 @@ class ResultScreen(Screen[None]):
         Binding("escape", "app.back", "Back", key_display="esc"),
         Binding("space,enter", "photo", "Photo"),
         Binding("p", "predict", "Predict"),
+        Binding("v", "curves", "Curves"),
         Binding("r", "resume", "Resume"),
         Binding("c", "copy_options", "To Setup"),
         Binding("d", "doubts", "Distrust"),
@@ -204,6 +205,8 @@ class ResultScreen(Screen[None]):
                 return facts is not None and bool(facts.mistakes)
             case "predict":
                 return facts is not None and {MODEL, CARD} <= {name for name, _ in facts.files}
+            case "curves":
+                return facts is not None and bool(facts.state.epochs)
             case "doubts":
                 return self._is_low and facts is not None and facts.report is not None and bool(facts.report.distrust)
             case "resume":
@@ -245,6 +248,10 @@ class ResultScreen(Screen[None]):
     def action_predict(self) -> None:
         if self.facts is not None:
             self.app.push_screen(PredictDialog(self.folder, result_text.model_in_words(self.facts.state)))
+
+    def action_curves(self) -> None:
+        """Live shows the curves of a run that has ended, too, in full, with cursor and zoom."""
+        self.post_message(Open(self.folder, alive=True))
 
     def action_resume(self) -> None:
         self.post_message(PickUp(self.folder))

@@ -17,7 +17,7 @@ from noodle_tui.summaries import ENDED_EARLY
 from noodle_tui.tui import words
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.dialogs import ANYWHERE
-from noodle_tui.tui.widgets.sheet import paragraph
+from noodle_tui.tui.widgets.sheet import paragraph, side_by_side
 
 Part = str | Content | tuple[str, str]
 
@@ -25,7 +25,7 @@ KEYS = (
     ("The result", (("↑ ↓", "scroll (page up, page down, home, end)"), ("tab", "the worst mistakes, and back"),
                     ("d", "in a low window: what to distrust, in full or in brief"),
                     ("space enter", "the picked mistake's photo in the terminal: on, off"),
-                    ("l", "loss on a linear or a logarithmic scale"))),
+                    ("v", "the curves in full, with cursor and zoom"), ("l", "loss on a linear or a logarithmic scale"))),
     ("The run", (("p", "predict: a file or a folder with this model"), ("r", "resume a run that ended early"),
                  ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
                  ("f5", "the runs beside it"))),
@@ -209,8 +209,8 @@ def scores_line(result: Result, width: int) -> list[Content]:
     scores = [("always answering the most frequent class", result.majority.accuracy),
               ("balanced accuracy", result.balanced_accuracy), ("ROC AUC", result.roc_auc),
               ("log loss", result.log_loss), ("Brier", result.brier), ("calibration error", result.calibration_error)]
-    text = "   ".join(f"{name} {words.number(value)}" for name, value in scores if value is not None)
-    return [line.stylize("$quiet") for line in paragraph(text, width)]
+    parts = [f"{name} {words.number(value)}" for name, value in scores if value is not None]
+    return [line.stylize("$quiet") for line in side_by_side(parts, width, "   ")]
 
 
 # Mistakes and files ---------------------------------------------------------------------------------------------------

@@ -35,7 +35,8 @@ QUERY_BINDINGS = (
     Binding("f1", "screen.help", "Help", show=False),
 )
 KEYS = (
-    ("Runs", (("enter", "open: live, or its result"), ("space", f"mark, up to {len(LETTERS)}; esc takes all marks back"),
+    ("Runs", (("enter", "open: live, or its result"),
+              ("space", f"mark, up to {len(LETTERS)}, and go on to the next; esc takes all marks back"),
               ("v", "overlay the marked runs, compare options"), ("p", "pin on top and into every overlay, or unpin"),
               ("r", "resume a run that ended early"), ("s", "stop and save a live run; asks first"),
               ("c", "copy its options to Setup"), ("y", "copy the folder's path"),

@@ -19,7 +19,7 @@ from noodle_tui.tui.curves import View
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets import braille
 from noodle_tui.tui.widgets.drawing import VALIDATION, Band, Curve, Picture
-from noodle_tui.tui.widgets.sheet import paragraph
+from noodle_tui.tui.widgets.sheet import paragraph, side_by_side
 
 LETTERS = "abcdefgh"  # of the marked runs, here and in the overlay
 LONG_AGO = timedelta(days=300)  # a day and a month alone could be of last year
@@ -212,8 +212,8 @@ def detail_lines(run: RunSummary, width: int, height: int) -> list[Content]:
     lines = [Content.assemble(best, ("   " + folder, "$quiet"))]
     if run.error:
         lines += paragraph(printable(run.error), width, "✗ ", "$error")
-    changed = "  ".join(f"{name} {value}" for name, value in unlike_default(run)) or "all options at their defaults"
-    lines += [line.stylize("$quiet") for line in paragraph(printable(changed), width)]
+    changed = [printable(f"{name} {value}") for name, value in unlike_default(run)] or ["all options at their defaults"]
+    lines += [line.stylize("$quiet") for line in side_by_side(changed, width, "  ")]
     return lines[:height]
 
 

@@ -48,11 +48,13 @@ class Photo(Widget):
 
     def _load_if_seen(self) -> None:
         if self.path is not None and self.size.area:
-            self._load(self.path, self.size)
+            # Of skin 256 colours have four shades, of grey 24. Headless is a screenshot: the same on every machine.
+            grey = not self.app.is_headless and self.app.console.color_system != "truecolor"
+            self._load(self.path, self.size, grey)
 
     @work(exclusive=True, group="photo")
-    async def _load(self, path: Path, size: Size) -> None:
-        pixels, problem = await asyncio.to_thread(thumbnail, path, size.width, size.height)
+    async def _load(self, path: Path, size: Size, grey: bool) -> None:
+        pixels, problem = await asyncio.to_thread(thumbnail, path, size.width, size.height, grey)
         if (path, size) == (self.path, self.size):  # else another was asked for meanwhile
             self._pixels, self._problem = pixels, problem
             self.refresh()
@@ -77,7 +79,7 @@ class Photo(Widget):
         return Strip([blank, *cells]).adjust_cell_length(width, ground.rich_style)
 
 
-def thumbnail(path: Path, width: int, height: int) -> tuple[list[list[Pixel]], str]:
+def thumbnail(path: Path, width: int, height: int, grey: bool = False) -> tuple[list[list[Pixel]], str]:
     """The pixels of an image, upright, fit into `width` cells by `height` lines of half blocks; and why there are none ("")."""
     from PIL import Image, ImageOps
 
@@ -88,6 +90,7 @@ def thumbnail(path: Path, width: int, height: int) -> tuple[list[list[Pixel]], s
             image.draft("RGB", (4 * width, 8 * height))  # a JPEG is decoded no larger than needed
             small = ImageOps.exif_transpose(image).convert("RGB")
             small.thumbnail((width, 2 * height), Image.Resampling.LANCZOS)
+            small = small.convert("L").convert("RGB") if grey else small
     except (BadImage, MemoryError):
         return [], "can't be read" if os.path.lexists(path) else "isn't there"
     flat = small.tobytes()

@@ -1,7 +1,8 @@
 """A part of a page: lines made for the width that there is."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
@@ -58,3 +59,15 @@ def paragraph(text: str, width: int, mark: str = "", style: str = "") -> list[Co
     indent = len(mark)
     lines = Content(text).wrap(max(width - indent, 10))
     return [Content.assemble((mark if i == 0 else " " * indent, style), line) for i, line in enumerate(lines)]
+
+
+def side_by_side(parts: Iterable[str], width: int, gap: str) -> list[Content]:
+    """Short texts, as many a line as have room; only one that is longer than a line is broken."""
+    lines = [""]
+    for part in parts:
+        longer = f"{lines[-1]}{gap}{part}" if lines[-1] else part
+        if lines[-1] and cell_len(longer) > width:
+            lines.append(part)
+        else:
+            lines[-1] = longer
+    return [row for line in lines for row in paragraph(line, width)]

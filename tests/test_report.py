@@ -431,7 +431,7 @@ def test_of_photos_that_were_sorted_before_the_options_are_rejigs():
 
 def test_methods_follow_the_options():
     config = RunConfig(batch_size=8, input_size=128, seed=7).model_dump(mode="json")
-    epochs = [replace(epoch, lr=0.05) for epoch in facts_of().epochs]  # it is the epochs' own that counts
+    epochs = [replace(one, lr=0.05) for one in facts_of().epochs]  # it is the epochs' own that counts
     facts = facts_of(config=config, epochs=epochs, split_by="person", weights="none", precision="fp32", resumed=2)
     by_person = report_markdown(facts, evaluation_of())
     for words in ("random weights", "batches of 8", "learning rate 0.05", "resized to 128 x 128", "seed 7",

@@ -228,6 +228,8 @@ async def test_a_signal_while_photos_are_sorted_stops_that(monkeypatch: pytest.M
     assert app.chore is not None and app.return_code == EXIT_STOPPED
     app.chore.join()
     assert app.chore.last_words.startswith("Stopped putting the photos back")
+    app.on_done(chores.Done("late"))  # a chore may end when the screens are gone
+    app.on_demo_drawn(chores.DemoDrawn({}))
 
 
 async def test_control_characters_of_what_kept_a_chore_from_its_end_are_shown_as_escapes() -> None:

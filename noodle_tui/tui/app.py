@@ -353,9 +353,12 @@ class NoodleApp(App[None]):
         text, failed = message.text, message.failed
         self.notify(printable(in_fields(text) if failed else text), severity="error" if failed else "information",
                     timeout=10 if failed else 5, markup=False)
-        self.setup.look_again()
+        if self.setup.is_attached:  # else the app is being left, and its screens are gone
+            self.setup.look_again()
 
     def on_demo_drawn(self, message: chores.DemoDrawn) -> None:
+        if not self.setup.is_attached:
+            return
         if self.setup.is_new():
             self._demo = message.values
             self.notify("The demo is drawn: f4 fills the form in for it.")

@@ -909,8 +909,9 @@ def test_the_end_of_a_path_fits_its_cells() -> None:
 async def test_a_window_that_is_too_small_says_so() -> None:
     async with opened(size=(50, 15)) as (pilot, _, _):
         assert "60 x 20 is needed" in shown(pilot)
-
-
+        await pilot.resize_terminal(1, 1)  # no crash either
+        await pilot.press("down")
+        await pilot.pause()
 
 
 def test_the_screen_needs_neither_torch_nor_numpy() -> None:

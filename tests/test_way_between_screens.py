@@ -14,6 +14,7 @@ from fake_stimuli import draw_seed_like
 from small_app import burst, until
 from textual.binding import Binding
 from textual.command import CommandList, CommandPalette
+from textual.events import Key
 from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.widgets import Button, Input, Static
@@ -322,6 +323,49 @@ async def test_every_footer_shows_whole_keys(tmp_path: Path, width: int) -> None
         await until(pilot, whole)
         await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and whole())
+
+
+async def test_of_two_commands_at_once_the_second_is_for_a_screen_that_is_gone(tmp_path: Path) -> None:
+    """Enter that is struck twice, over a slow line."""
+    fake_folder(tmp_path, "run")
+    app = NoodleApp({"save_dir": str(tmp_path)}, recall_last=False)
+    async with app.run_test() as pilot:
+        app.show_runs(tmp_path)
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.selection.shown))
+        commands = {command.title: command.callback for command in app.get_system_commands(app.screen)}
+        commands["New"]()
+        commands["Sort"]()
+        await until(pilot, lambda: app.screen is app.setup)
+        await pilot.pause()
+
+
+@pytest.mark.parametrize("key", ["pageup", "pagedown"])
+async def test_a_page_key_that_is_quicker_than_the_palette_does_nothing(key: str) -> None:
+    app = NoodleApp(recall_last=False)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        palette = app.screen.query_one(CommandList)
+        await until(pilot, lambda: palette.option_count > 9 and palette.highlighted == 0)
+        await pilot.resize_terminal(1, 1)  # as little room as a list has that isn't drawn yet
+        await pilot.press(key)
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("pagedown")
+        assert palette.highlighted
+
+
+async def test_a_letter_behind_the_key_that_closes_the_palette_is_no_search(tmp_path: Path) -> None:
+    """Keys that were all read before the app had seen the first."""
+    fake_folder(tmp_path, "run")
+    app = NoodleApp({"save_dir": str(tmp_path)}, recall_last=False)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+        await pilot.press("f5")
+        for key in ("escape", "p", "ctrl+p", "pageup", "ctrl+r", "c"):
+            app.post_message(Key(key, key if len(key) == 1 else None))
+        await pilot.pause(0.5)
+        assert app.is_running
 
 
 async def test_the_palette_does_what_the_focused_widget_can(tmp_path: Path) -> None:

@@ -405,6 +405,12 @@ class NoodleApp(App[None]):
             await asyncio.to_thread(self.background.join)
             self.exit(return_code=EXIT_STOPPED)
 
+    def action_command_palette(self) -> None:
+        from noodle_tui.tui.palette import Palette
+
+        if not Palette.is_open(self):
+            self.push_screen(Palette(id="--command-palette"))
+
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """The palette: everything that the screen can do now, then every screen, then what is found only. Each title once."""
         from noodle_tui.tui.palette import commands_anywhere, commands_of, commands_searched

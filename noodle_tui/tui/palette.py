@@ -4,11 +4,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from textual import on
 from textual.app import SystemCommand
 from textual.binding import Binding
-from textual.command import DiscoveryHit, Hit, Hits
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits
+from textual.dom import DOMNode
 from textual.screen import ModalScreen, Screen
 from textual.system_commands import SystemCommandsProvider
+from textual.widgets import Input
 
 from noodle_tui.tui import setup_keys
 from noodle_tui.tui.setup import SetupScreen
@@ -20,6 +23,21 @@ if TYPE_CHECKING:
 # What the keys do that Textual gives every screen: from widget to widget, say.
 TEXTUALS_OWN = {binding.action for binding in Screen.BINDINGS if isinstance(binding, Binding)}
 IN_DESCRIPTION = 0.5  # of a hit: below all whose titles fit
+
+
+class Palette(CommandPalette):
+    """Textual's, which two things can make end the app (8.2): keys that are quicker than it is, as over a slow line."""
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Not to a page of a list that isn't drawn yet, or has no room."""
+        is_drawn = any(commands.size for commands in self.query(CommandList))
+        return is_drawn or not (action == "command_list" and str(parameters[0]).startswith("page"))
+
+    @on(Input.Changed)
+    def leave_alone_what_is_closed(self, event: Input.Changed) -> None:
+        """A letter was still on its way: a search for it would write to a list that is gone."""
+        if not self.is_current:
+            event.stop().prevent_default()
 
 
 class Commands(SystemCommandsProvider):
@@ -47,7 +65,13 @@ def commands_of(app: "NoodleApp", screen: Screen) -> Iterator[SystemCommand]:
     for node, binding, enabled, _ in in_footer_first:
         is_listed = binding.show if node is not screen else binding.action not in TEXTUALS_OWN
         if enabled and binding.description and is_listed and node is not app:  # Quit stands at the end
-            yield _command(app, screen, binding, partial(app.call_later, app.run_action, binding.action, node))
+            yield _command(app, screen, binding, partial(app.call_later, _do, app, screen, binding.action, node))
+
+
+async def _do(app: "NoodleApp", screen: Screen, action: str, node: DOMNode) -> None:
+    """Unless the screen is gone by now: what was chosen a moment before may have led elsewhere."""
+    if app.screen is screen:
+        await app.run_action(action, node)
 
 
 def commands_searched(app: "NoodleApp", screen: Screen) -> Iterator[SystemCommand]:

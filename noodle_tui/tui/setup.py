@@ -286,7 +286,7 @@ class SetupScreen(Screen[None]):
         option = editor.option
         before = editor.before if isinstance(editor, OptionInput) and editor.value != editor.before else ""
         text = hint_of(option, without_flag(self.values.problems.get(option.name, "")), before)
-        hint.show(*(text.wrap(hint.size.width) if hint.size.height > 1 else [text]))
+        hint.show(*(text.wrap(max(hint.size.width, 1)) if hint.size.height > 1 else [text]))
 
     # -- what can be done ---------------------------------------------------------------------------------------------
 

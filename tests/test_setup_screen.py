@@ -834,6 +834,9 @@ async def test_the_marked_folder_is_taken_and_letters_lead_to_it(place: Path) ->
         await type_in(pilot, screen, "data_dir", "nowhere")
         await pilot.press("ctrl+o")
         await until(pilot, lambda: "a_name_without_size_and_date_beside_it_that_is_shown_whole/" in shown(pilot))
+        await pilot.resize_terminal(1, 1)
+        await pilot.press("pageup", "pagedown")  # no crash
+        await pilot.resize_terminal(80, 24)
         await pilot.press("b", "b", "space")
         await until(pilot, lambda: pilot.app.screen is screen)
         assert editor(screen, "data_dir").value == "berta"

@@ -34,7 +34,8 @@ from noodle_tui.tui.result import ResultScreen
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.sources import FolderSource
-from noodle_tui.tui.widgets.dialogs import Help, Question
+from noodle_tui.tui.widgets.dialogs import ChoiceDialog, Help, Question
+from noodle_tui.tui.widgets.path_picker import PickFile, PickFolder
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.sheet import Sheet
 
@@ -353,6 +354,44 @@ async def test_a_page_key_that_is_quicker_than_the_palette_does_nothing(key: str
         await pilot.resize_terminal(80, 24)
         await pilot.press("pagedown")
         assert palette.highlighted
+
+
+WINDOWS: dict[str, Callable[[], Screen]] = {
+    "question": lambda: Question("t", "x", "yes", "no"),
+    "choice": lambda: ChoiceDialog("t", "x", (("a", "A", "s"), ("b", "B", "d"))),
+    "folder": lambda: PickFolder(Path()),
+    "file": lambda: PickFile(Path()),
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+async def test_a_button_that_is_pressed_twice_closes_only_its_window(name: str) -> None:
+    app = NoodleApp(recall_last=False)
+    async with app.run_test() as pilot:
+        window = WINDOWS[name]()
+        app.push_screen(window)
+        await until(pilot, lambda: bool(window.query(Button)))
+        button = window.query(Button).last()
+        button.press()
+        button.press()
+        await until(pilot, lambda: app.screen is not window)
+        await pilot.pause()
+        assert app.screen is app.setup
+
+
+async def test_keys_that_come_twice_close_only_their_window() -> None:
+    app = NoodleApp(recall_last=False)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+        app.push_screen(WINDOWS["choice"]())
+        await pilot.pause()
+        burst(pilot, "dd")
+        await until(pilot, lambda: app.screen is app.setup)
+        await pilot.press("ctrl+p")
+        burst(pilot, "dl", "enter", "enter")
+        await until(pilot, lambda: not isinstance(app.screen, CommandPalette))
+        await pilot.pause(0.3)
+        assert app.screen is app.setup
 
 
 async def test_a_letter_behind_the_key_that_closes_the_palette_is_no_search(tmp_path: Path) -> None:

@@ -408,8 +408,8 @@ class NoodleApp(App[None]):
     def action_command_palette(self) -> None:
         from noodle_tui.tui.palette import Palette
 
-        if not Palette.is_open(self):
-            self.push_screen(Palette(id="--command-palette"))
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette())  # without Textual's id: one that was just closed may still have it
 
     def get_system_commands(self, screen: Screen) -> Iterable[SystemCommand]:
         """The palette: everything that the screen can do now, then every screen, then what is found only. Each title once."""

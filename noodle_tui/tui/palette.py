@@ -9,6 +9,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding
 from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits
 from textual.dom import DOMNode
+from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.system_commands import SystemCommandsProvider
 from textual.widgets import Input
@@ -26,7 +27,7 @@ IN_DESCRIPTION = 0.5  # of a hit: below all whose titles fit
 
 
 class Palette(CommandPalette):
-    """Textual's, which two things can make end the app (8.2): keys that are quicker than it is, as over a slow line."""
+    """Textual's (8.2), and what keys did to it that were quicker, as over a slow line: they ended the app, or left it bare."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Not to a page of a list that isn't drawn yet, or has no room."""
@@ -34,9 +35,11 @@ class Palette(CommandPalette):
         return is_drawn or not (action == "command_list" and str(parameters[0]).startswith("page"))
 
     @on(Input.Changed)
-    def leave_alone_what_is_closed(self, event: Input.Changed) -> None:
-        """A letter was still on its way: a search for it would write to a list that is gone."""
-        if not self.is_current:
+    @on(Input.Submitted)
+    @on(CommandList.OptionSelected)
+    def not_when_closed(self, event: Message) -> None:
+        """A letter would search for a list that is gone; a second enter would close the screen below."""
+        if not self.is_active:
             event.stop().prevent_default()
 
 

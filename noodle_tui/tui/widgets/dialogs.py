@@ -1,7 +1,7 @@
 """Three small windows over a screen: a question, a choice of answers, and the keys."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,6 +17,15 @@ from noodle_tui.tui.widgets.sheet import Sheet, paragraph
 ANYWHERE = (  # keys of every screen, for its help
     ("ctrl+p", "command palette"), ("ctrl+q", "quit; asks first if a run goes on here"), ("? f1", "this help"),
 )  # fmt: skip
+
+
+Answer = TypeVar("Answer")
+
+
+def close(window: ModalScreen[Answer], answer: Answer) -> None:
+    """Give the answer, once: where a key or a click comes twice, the second would close the screen below."""
+    if window.is_active:
+        window.dismiss(answer)
 
 
 class Question(ModalScreen[bool]):
@@ -41,7 +50,7 @@ class Question(ModalScreen[bool]):
                 yield Button(self._yes, id="yes", variant="primary", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id == "yes")
+        close(self, event.button.id == "yes")
 
     def action_answer(self, yes: bool) -> None:
         self.dismiss(yes)
@@ -111,13 +120,13 @@ class ChoiceDialog(ModalScreen[str]):
                     yield Button(f"{label}  ({key})", id=name, variant=variant, compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
-        self.dismiss(event.button.id or "")
+        close(self, event.button.id or "")
 
     def on_key(self, event: Key) -> None:
         for name, _, key in self._answers:
             if event.key == key:
                 event.stop()
-                self.dismiss(name)
+                close(self, name)
 
     def action_answer(self, name: str) -> None:
         self.dismiss(name or self._answers[0][0])

@@ -23,6 +23,9 @@ class PickFolder(SelectDirectory):
     def on_mount(self) -> None:
         tidy(self, "⏎ into it   ⌫ up   space takes it   esc closes")
 
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        once(self, event)
+
     def on_directory_navigation_highlighted(self, event: DirectoryNavigation.Highlighted) -> None:
         name_entries(event.navigation)
 
@@ -43,6 +46,9 @@ class PickFile(FileOpen):
     def on_mount(self) -> None:
         tidy(self, "⏎ into a folder, or takes the file   ⌫ up   esc closes")
 
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        once(self, event)
+
     def on_key(self, event: events.Key) -> None:
         if isinstance(self.focused, DirectoryNavigation):
             jump(self.focused, event)
@@ -54,6 +60,12 @@ def tidy(screen: PickFolder | PickFile, keys: str) -> None:
     dialog.border_title = Content.assemble((str(dialog.border_title), "bold"), (f"   {keys}", "$quiet"))  # type: ignore[assignment]
     for button in screen.query(Button):
         button.compact = True
+
+
+def once(screen: PickFolder | PickFile, event: Button.Pressed) -> None:
+    """Keep from the picker what came twice: the second would close the screen below."""
+    if not screen.is_active:
+        event.prevent_default()
 
 
 def place_of(entries: DirectoryNavigation, index: int) -> Path:
@@ -75,6 +87,8 @@ def name_entries(entries: DirectoryNavigation) -> None:
 
 def jump(entries: DirectoryNavigation, event: events.Key) -> None:
     """To the next entry that begins with the letter that was pressed."""
+    if event.key in ("pageup", "pagedown") and not entries.size:
+        event.stop()  # in a list that has no room (of a tiny window) Textual's page keys fail (8.2)
     if event.character is None or not event.character.isalnum():
         return
     event.stop()

@@ -129,6 +129,18 @@ def test_the_app_is_drawn_without_a_locale_too(locale: dict[str, str], tmp_path:
     assert terminal.ended() == 0
 
 
+def test_what_no_terminal_should_send_ends_nothing(tmp_path: Path) -> None:
+    """Latin-1's é, a key's release that nobody asked for, a click in a window of no size."""
+    terminal = Terminal(APP, tmp_path, 100, 30, XDG_STATE_HOME=str(tmp_path))
+    terminal.until("─ Setup ─", seconds=30)
+    for code in (b"\xe9", b"\x1b[97;1:3u", b"\x1b[48;0;0;0;0t", b"\x1b[<0;9;9M", b"\x1b[48;30;100;600;1000t", b"x"):
+        terminal.process.send(code)
+        terminal.read(0.3)
+    terminal.until("\N{REPLACEMENT CHARACTER}x", seconds=30)
+    terminal.press("ctrl+q")
+    assert terminal.ended() == 0
+
+
 def test_the_app_with_its_input_closed_says_what_it_needs(tmp_path: Path) -> None:
     terminal = Terminal(["bash", "-c", 'exec "$@" <&-', "bash", *APP], tmp_path)
     terminal.until("noodle-tui: the app needs a terminal; in a script use `noodle run --headless`")

@@ -32,6 +32,7 @@ from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.run_folder import is_alive, list_runs
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
+from noodle_tui.tui.driver import PatientDriver
 from noodle_tui.tui.exact_update import ExactUpdate
 from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.setup import SetupScreen
@@ -75,7 +76,7 @@ class NoodleApp(App[None]):
 
     def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, recall_last: bool = True):
         """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
-        super().__init__()
+        super().__init__(driver_class=PatientDriver)
         self.background: BackgroundRun | None = None  # the run that was started here last
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
         self.hung_up = False  # its terminal went away

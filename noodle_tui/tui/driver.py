@@ -1,0 +1,49 @@
+"""What comes from the terminal, whatever it is.
+
+Textual's driver (8.2) takes what it can't read for the end of the app: a byte that is no UTF-8 (é typed in Latin-1, noise on
+the line), a key code that it didn't ask for, a window of no size.
+"""
+
+import codecs
+import os
+import select
+from collections.abc import Iterator
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
+
+MOST_AT_ONCE = 4096  # bytes
+PAUSE = 0.1  # seconds at most between two looks: a lone escape, for one, is known by nothing that follows
+
+
+class PatientDriver(LinuxDriver):
+    """Textual's, which goes on after what it can't read."""
+
+    def run_input_thread(self) -> None:
+        """Pass on keys, clicks and sizes until the app ends or the terminal is gone. No UTF-8 is typed as �."""
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        self._parser = XTermParser(self._debug)
+        while not self.exit_event.is_set():
+            text = ""
+            if select.select([self.fileno], [], [], PAUSE)[0]:
+                try:
+                    data = os.read(self.fileno, MOST_AT_ONCE)
+                except OSError:  # hung up: app.py looks whether the terminal is there
+                    return
+                if not data:
+                    return
+                text = decode(data)
+            for message in self._messages(text):
+                self.process_message(message)
+
+    def _messages(self, text: str) -> Iterator[Message]:
+        """What the terminal said; of a code that can't be read, nothing, and what came with it is left out, too."""
+        try:
+            if text:  # none would mean the end
+                yield from self._parser.feed(text)
+            yield from self._parser.tick()
+        except Exception:  # noqa: BLE001 - it fails in several ways, and then reads no more: another goes on
+            before, self._parser = self._parser, XTermParser(self._debug)
+            self._parser.mouse_pixels = before.mouse_pixels
+            self._parser.terminal_size, self._parser.terminal_pixel_size = before.terminal_size, before.terminal_pixel_size

@@ -136,7 +136,8 @@ def test_what_no_terminal_should_send_ends_nothing(tmp_path: Path) -> None:
     for code in (b"\xe9", b"\x1b[97;1:3u", b"\x1b[48;0;0;0;0t", b"\x1b[<0;9;9M", b"\x1b[48;30;100;600;1000t", b"x"):
         terminal.process.send(code)
         terminal.read(0.3)
-    terminal.until("\N{REPLACEMENT CHARACTER}x", seconds=30)
+    screen = terminal.until("x      ", seconds=30)  # older versions of Textual type the key code, too
+    assert "\N{REPLACEMENT CHARACTER}" in screen
     terminal.press("ctrl+q")
     assert terminal.ended() == 0
 

@@ -356,6 +356,17 @@ async def test_a_page_key_that_is_quicker_than_the_palette_does_nothing(key: str
         assert palette.highlighted
 
 
+async def test_keys_behind_the_one_that_ends_the_app_do_nothing(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "running")
+    app = NoodleApp(first=LiveScreen(FolderSource(folder), "run"), recall_last=False)
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        for key in ("escape", "f5", "end", "v"):
+            app.post_message(Key(key, None))
+        await until(pilot, lambda: app.return_code == 0)
+        await pilot.pause(0.3)
+
+
 WINDOWS: dict[str, Callable[[], Screen]] = {
     "question": lambda: Question("t", "x", "yes", "no"),
     "choice": lambda: ChoiceDialog("t", "x", (("a", "A", "s"), ("b", "B", "d"))),

@@ -18,6 +18,7 @@ from textual import work
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.events import Event, Key
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
 from textual.strip import Strip
@@ -137,6 +138,11 @@ class NoodleApp(App[None]):
             self.open_run(alive[0], True)
         else:
             self.show_runs(save_dir)
+
+    async def on_event(self, event: Event) -> None:
+        """Keys behind the one that ends the app would open screens in an app that is half gone."""
+        if self.return_code is None or not isinstance(event, Key):
+            await super().on_event(event)
 
     # -- the terminal and the system ----------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import Any
 import pexpect
 import pyte
 
-KEYS = {"ctrl+r": "\x12", "ctrl+q": "\x11", "esc": "\x1b", "enter": "\r", "f5": "\x1b[15~", "ctrl+p": "\x10"}
+KEYS = {"ctrl+c": "\x03", "ctrl+r": "\x12", "ctrl+q": "\x11", "esc": "\x1b", "enter": "\r", "f5": "\x1b[15~", "ctrl+p": "\x10"}
 
 
 class Terminal:

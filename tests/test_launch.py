@@ -45,9 +45,10 @@ def app(data_dir, tmp_path):
     """Opens the app in tmp_path on the small data; what it left running is killed afterwards."""
     terminals = []
 
-    def open_app(*arguments: str, width: int = 100, height: int = 30) -> Terminal:
+    def open_app(*arguments: str, width: int = 100, height: int = 30, start: list[str] = APP[1:]) -> Terminal:
         state = {"XDG_STATE_HOME": str(tmp_path / "state")}  # what the form remembers
-        terminal = Terminal([*APP, "--data-dir", str(data_dir), *SMALL, *arguments], tmp_path, width, height, **state)
+        command = [sys.executable, *start, "--data-dir", str(data_dir), *SMALL, *arguments]
+        terminal = Terminal(command, tmp_path, width, height, **state)
         terminals.append(terminal)
         return terminal
 
@@ -298,6 +299,21 @@ def test_a_run_that_dies_leaves_a_usable_app(app, own_data_dir, tmp_path):
     terminal.until("What will happen")
     terminal.press("ctrl+q")
     assert terminal.ended() == 0
+
+
+def test_an_app_that_dies_says_so_in_a_line_and_its_run_goes_on(app, tmp_path):
+    dying = "from noodle_tui.tui.app import NoodleApp as App; App.action_help_quit = lambda self: 1 // 0; "
+    terminal = app("--n-epochs", "300", start=["-c", dying + APP[2]])
+    terminal.until("ready")
+    terminal.press("ctrl+r")
+    terminal.until(*going_on(300))
+    terminal.press("ctrl+c")
+    terminal.until("See it again with")
+    log = tmp_path / "state" / "noodle-tui" / "error.log"
+    for said in ("noodle-tui: a fault of its own ended the app: ZeroDivisionError", "The run goes on without this terminal"):
+        assert said in terminal.text
+    assert "Traceback" not in terminal.text and "ZeroDivisionError" in log.read_text()
+    assert is_alive(list_runs(tmp_path / "weights")[0])
 
 
 def test_watch_opens_live_on_a_batch_job_and_stops_it(app, data_dir, tmp_path):

@@ -144,6 +144,16 @@ class NoodleApp(App[None]):
         if self.return_code is None or not isinstance(event, Key):
             await super().on_event(event)
 
+    @property
+    def failure(self) -> Exception | None:
+        """The error that nobody foresaw and that ended the app, if one did."""
+        return self._exception
+
+    def _print_error_renderables(self) -> None:
+        """Textual prints an error with what the variables held, paths and names among it; launch.py says it in a line."""
+        if self._exception is None or self.is_headless:
+            super()._print_error_renderables()
+
     # -- the terminal and the system ----------------------------------------------------------------------------------
 
     def _listen_to_signals(self) -> None:

@@ -134,6 +134,8 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int
     sys.__stderr__ = LastingStream(sys.stdout)  # type: ignore[misc,assignment]
     app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=not values)
     app.run(mouse=mouse)
+    if app.failure is not None:
+        _say(sys.stderr, folded(f"noodle-tui: {_failure(app.failure)}", sys.stderr) + "\n")
     run = app.background
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -162,6 +164,18 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int
         pipe.write((HUNG_UP if app.hung_up else b"") + _farewell(run).encode())
     run.join()
     _end(app, 0)
+
+
+def _failure(error: Exception) -> str:
+    """What ended the app, where nobody foresaw it. The traceback is in a file of the user's own: names may stand in it."""
+    import platformdirs
+
+    from noodle_tui.failure import failure_in_words
+
+    folder = platformdirs.user_state_path("noodle-tui")
+    with contextlib.suppress(OSError):  # then the line is all that there is
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return f"a fault of its own ended the app: {failure_in_words(error, folder)}"
 
 
 def _end(app: "NoodleApp", code: int) -> NoReturn:

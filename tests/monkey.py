@@ -37,8 +37,8 @@ KEYS = ("up", "down", "left", "right", "tab", "shift+tab", "enter", "escape", "h
         "backspace", "delete", "ctrl+p", "ctrl+r", "f1", "f5", "y", "n", "s", "d", "c", "v", "p", "r", "u", "l")
 TEXTS = ("stimuli", "sorted", "data", "runs", "1", "0", "3", "0.5", "-1", "1e9", "nan", "acc>0.9", "cfg.lr>=1e-3", "-test",
          "status:done", "[red]x[/]", "é😀", "cpu", "none", "  ", ".*", "(", "data/val", "happy=_Ha_,sad=_Sa_", "ä" * 50, "seed")
-KINDS = ("bound", "key", "text", "burst", "click", "scroll", "resize", "wait")
-WEIGHTS = (40, 25, 5, 9, 10, 3, 3, 5)
+KINDS = ("bound", "key", "text", "burst", "click", "drag", "scroll", "resize", "wait")
+WEIGHTS = (38, 24, 5, 9, 9, 4, 3, 3, 5)
 LEAVING = {"ctrl+q", "q", "f10"}
 BACK = {"escape", "d", "n", "c", "f5"}  # from most screens to Setup, where it would spend its life
 
@@ -93,7 +93,7 @@ async def play(chance: Random, place: Path, log: list[str]) -> None:
 async def act(chance: Random, app: NoodleApp, pilot: Pilot[None], log: list[str]) -> None:
     """One thing that a hand or a line does."""
     width, height = app.size
-    spot = (chance.randrange(max(width, 1)), chance.randrange(max(height, 1)))
+    spot, spot_2 = [(chance.randrange(max(width, 1)), chance.randrange(max(height, 1))) for _ in range(2)]
     kind = chance.choices(KINDS, WEIGHTS)[0]
     screen = type(app.screen).__name__
     if kind in ("bound", "key"):
@@ -113,6 +113,12 @@ async def act(chance: Random, app: NoodleApp, pilot: Pilot[None], log: list[str]
     elif kind == "click":
         log.append(f"{screen}: click at {spot}")
         await pilot.click(offset=spot, times=chance.choice((1, 1, 1, 2)))
+    elif kind == "drag":
+        log.append(f"{screen}: drag from {spot} to {spot_2}")
+        await pilot.mouse_down(offset=spot)
+        await pilot.hover(offset=spot_2)
+        await pilot.mouse_up(offset=spot_2)
+        await pilot.press(*["ctrl+c"] * chance.choice((0, 1)))
     elif kind == "scroll":
         log.append(f"{screen}: scroll at {spot}")
         await pilot._post_mouse_events([chance.choice((MouseScrollUp, MouseScrollDown))], offset=spot)

@@ -1,6 +1,7 @@
 """The app in a real terminal: start, watch, stop, result, leave; and the terminal that goes away in mid-run."""
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -299,6 +300,24 @@ def test_a_run_that_dies_leaves_a_usable_app(app, own_data_dir, tmp_path):
     terminal.until("What will happen")
     terminal.press("ctrl+q")
     assert terminal.ended() == 0
+
+
+def test_an_app_that_was_stopped_is_there_again_after_fg(tmp_path):
+    terminal = Terminal(["bash", "--norc", "-i"], tmp_path, XDG_STATE_HOME=str(tmp_path))
+    terminal.process.send(f"{shlex.join(APP)}\r")
+    terminal.until("─ Setup ─", seconds=30)
+    [app] = psutil.Process(terminal.process.pid).children()
+    os.killpg(app.pid, signal.SIGTSTP)
+    wait_until(lambda: all(one.status() == psutil.STATUS_STOPPED for one in (app, *app.children())))
+    terminal.process.send("clear; echo cleared\r")
+    terminal.until("cleared\n", seconds=30)
+    terminal.process.send("fg\r")
+    terminal.until("─ Setup ─", seconds=30)
+    terminal.press("f5")
+    terminal.until("─ Runs ", seconds=30)
+    terminal.press("ctrl+q")
+    wait_until(lambda: not app.is_running())
+    terminal.process.close(force=True)
 
 
 def test_an_app_that_dies_says_so_in_a_line_and_its_run_goes_on(app, tmp_path):

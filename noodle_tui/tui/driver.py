@@ -1,13 +1,15 @@
-"""What comes from the terminal, whatever it is.
+"""The terminal, whatever comes from it.
 
 Textual's driver (8.2) takes what it can't read for the end of the app: a byte that is no UTF-8 (é typed in Latin-1, noise on
-the line), a key code that it didn't ask for, a window of no size.
+the line), a key code that it didn't ask for, a window of no size. And stopped by SIGTSTP, our app would hang.
 """
 
 import codecs
 import os
 import select
+import signal
 from collections.abc import Iterator
+from typing import Any
 
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
@@ -19,6 +21,12 @@ PAUSE = 0.1  # seconds at most between two looks: a lone escape, for one, is kno
 
 class PatientDriver(LinuxDriver):
     """Textual's, which goes on after what it can't read."""
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, **options)
+        # Textual tidies the terminal up and then stops; but by then the parent (launch.py) has stopped, the shell has the
+        # terminal, and whoever touches it is stopped once more. Stopped as it stands, the app is drawn anew by `fg`.
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
     def run_input_thread(self) -> None:
         """Pass on keys, clicks and sizes until the app ends or the terminal is gone. No UTF-8 is typed as �."""

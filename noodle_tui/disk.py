@@ -5,7 +5,7 @@ import errno
 import os
 import shutil
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import platformdirs
@@ -88,9 +88,20 @@ def _allocate(file: int, n_bytes: int) -> bool:
     return True
 
 
+def state_folder() -> Path:
+    """Where this user's things that are of no run are kept. FileNotFoundError for who has no home, as in some containers."""
+    try:
+        return platformdirs.user_state_path("noodle-tui")
+    except RuntimeError:
+        raise FileNotFoundError(errno.ENOENT, "this user has no home folder: set HOME") from None
+
+
 def rescue_places() -> list[Path]:
     """Where a run that its own folder refuses may go, best first: this user's state folder, the temporary folder."""
-    return [platformdirs.user_state_path("noodle-tui") / "rescued", Path(tempfile.gettempdir())]
+    places = [Path(tempfile.gettempdir())]
+    with suppress(FileNotFoundError):
+        places.insert(0, state_folder() / "rescued")
+    return places
 
 
 def make_rescue_folder(place: Path, name: str) -> Path:

@@ -6,10 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
 from noodle_tui.atomic import write_atomic
 from noodle_tui.config import Option, options
+from noodle_tui.disk import state_folder
 from noodle_tui.run_folder import read_plain
 
 VERSION = 1
@@ -19,9 +18,10 @@ NOT_REMEMBERED = {"load_dir"}
 
 
 def remembered_file(folder: Path) -> Path:
-    """Where the values for the working folder `folder` are kept: named by a hash, so that any path will do."""
+    """Where the values for the working folder `folder` are kept: named by a hash, so that any path will do. FileNotFoundError
+    as in `state_folder`."""
     name = hashlib.sha256(str(folder.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return platformdirs.user_state_path("noodle-tui") / "forms" / f"{name}.json"
+    return state_folder() / "forms" / f"{name}.json"
 
 
 def remember(values: dict[str, Any], folder: Path) -> None:
@@ -34,9 +34,8 @@ def remember(values: dict[str, Any], folder: Path) -> None:
 
 def recall(folder: Path) -> tuple[dict[str, Any], str]:
     """The values kept for the working folder, and a note ("" if all is well): a broken file is left out, and is said to be."""
-    file = remembered_file(folder)
     try:
-        content = json.loads(read_plain(file, MAX_BYTES))
+        content = json.loads(read_plain(remembered_file(folder), MAX_BYTES))
         if not isinstance(content, dict) or content.get("version") != VERSION or not isinstance(content.get("values"), dict):
             raise ValueError("not of this version")
     except FileNotFoundError:
@@ -66,7 +65,7 @@ def recall_theme() -> str:
 
 
 def _theme_file() -> Path:
-    return platformdirs.user_state_path("noodle-tui") / "theme"
+    return state_folder() / "theme"
 
 
 def _as_json(value: Any) -> Any:

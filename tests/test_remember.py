@@ -2,11 +2,14 @@
 
 import json
 import os
+import pwd
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from noodle_tui.remember import recall, remember, remembered_file
+from noodle_tui.disk import rescue_places
+from noodle_tui.remember import recall, recall_theme, remember, remember_theme, remembered_file
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +68,18 @@ def test_values_that_fit_no_option_are_left_out(tmp_path: Path) -> None:
     values, note = recall(tmp_path)
     assert values == {"lr": "0.1"}
     assert note.startswith("6 ")
+
+
+def test_a_user_without_a_home_is_remembered_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A container's user who has a number and no name."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])
+    assert recall(tmp_path) == ({}, "") and recall_theme() == ""
+    for remember_something in (lambda: remember({"lr": "1"}, tmp_path), lambda: remember_theme("noodle-dark")):
+        with pytest.raises(FileNotFoundError, match="set HOME"):
+            remember_something()
+    assert rescue_places() == [Path(tempfile.gettempdir())]
 
 
 def test_an_unreadable_place_is_said(tmp_path: Path) -> None:

@@ -168,12 +168,12 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int
 
 def _failure(error: Exception) -> str:
     """What ended the app, where nobody foresaw it. The traceback is in a file of the user's own: names may stand in it."""
-    import platformdirs
-
+    from noodle_tui.disk import state_folder
     from noodle_tui.failure import failure_in_words
 
-    folder = platformdirs.user_state_path("noodle-tui")
+    folder = None
     with contextlib.suppress(OSError):  # then the line is all that there is
+        folder = state_folder()
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return f"a fault of its own ended the app: {failure_in_words(error, folder)}"
 

@@ -99,7 +99,10 @@ def cached_pixels(key: str, size: int, build: Callable[[Writer], None], check: C
 
 def cache_folder() -> Path:
     """Where cache files lie, for this user only: they are photos of faces. NoodleError if it can't be made."""
-    folder = Path(platformdirs.user_cache_dir("noodle-tui")) / "pixels"
+    try:
+        folder = platformdirs.user_cache_path("noodle-tui") / "pixels"
+    except RuntimeError:  # a container's nameless user
+        raise NoodleError("no place for decoded photos: this user has no home folder; set HOME or XDG_CACHE_HOME") from None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -3,6 +3,7 @@
 import io
 import multiprocessing
 import os
+import pwd
 import resource
 import signal
 import subprocess
@@ -260,6 +261,11 @@ def test_a_cache_folder_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(NoodleError, match=r"pixels can't be made \(Not a directory\): set XDG_CACHE_HOME"):
+        get()
+    for variable in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])  # as for a container's nameless user
+    with pytest.raises(NoodleError, match="set HOME or XDG_CACHE_HOME"):
         get()
 
 

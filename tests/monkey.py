@@ -1,4 +1,5 @@
-"""Keys, clicks, pastes and windows at random, in every screen of the app: nothing may end it. Not part of pytest.
+"""Keys, clicks, pastes and windows at random, in every screen of the app: nothing may end it, or cost a photo. Not part of
+pytest.
 
     python tests/monkey.py EPISODES [SEED] [NUMBER]     NUMBER: only this episode, to look at what went wrong
 
@@ -20,6 +21,7 @@ from typing import Any
 from conftest import draw_data_folder
 from fake_folders import fake_folder
 from fake_stimuli import draw_seed_like
+from soak import digests
 from textual.events import Key, MouseScrollDown, MouseScrollUp, Paste
 from textual.pilot import OutOfBounds, Pilot
 
@@ -60,6 +62,7 @@ def furnish(chance: Random, place: Path) -> dict[str, Any]:
 async def play(chance: Random, place: Path, log: list[str]) -> None:
     """One episode; `log` tells what was done. What goes wrong in the app is raised."""
     values, opened_on = furnish(chance, place), chance.choice(OPENED_ON)
+    photos = set(digests(place))
     folders = sorted((place / "runs").iterdir())
     first = LiveScreen(FolderSource(folders[0]), "run") if opened_on == "watch" and folders else None
     app = NoodleApp(values, first=first, recall_last=False)
@@ -88,6 +91,7 @@ async def play(chance: Random, place: Path, log: list[str]) -> None:
     for work in (app.chore, app.background):
         if work is not None:
             work.join()
+    assert photos <= set(digests(place)), "photos are gone"
 
 
 async def act(chance: Random, app: NoodleApp, pilot: Pilot[None], log: list[str]) -> None:

@@ -312,7 +312,7 @@ def test_an_app_that_was_stopped_is_there_again_after_fg(tmp_path):
     terminal.process.send("clear; echo cleared\r")
     terminal.until("cleared\n", seconds=30)
     terminal.process.send("fg\r")
-    terminal.until("─ Setup ─", seconds=30)
+    assert "cleared" not in terminal.until("─ Setup ─", seconds=30), "all is drawn anew"
     terminal.press("f5")
     terminal.until("─ Runs ", seconds=30)
     terminal.press("ctrl+q")

@@ -28,6 +28,13 @@ class PatientDriver(LinuxDriver):
         # terminal, and whoever touches it is stopped once more. Stopped as it stands, the app is drawn anew by `fg`.
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
+    def _sigcont_application(self, *_: Any) -> None:
+        """After `fg`: the terminal as an app needs it, one thread that reads it (Textual leaves two), all drawn."""
+        if self._auto_restart and self._key_thread is not None:
+            self.suspend_application_mode()
+            self.resume_application_mode()
+            self._app.call_later(self._app.refresh)
+
     def run_input_thread(self) -> None:
         """Pass on keys, clicks and sizes until the app ends or the terminal is gone. No UTF-8 is typed as �."""
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode

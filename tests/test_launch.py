@@ -1,6 +1,7 @@
 """The app in a real terminal: start, watch, stop, result, leave; and the terminal that goes away in mid-run."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -156,9 +157,12 @@ def test_quit_asks_what_becomes_of_a_run_and_detaching_lets_it_go_on(app, tmp_pa
     terminal.press("q")
     terminal.until("A run is going on")
     terminal.press("d")
-    terminal.until("The run goes on without this terminal")
+    left = terminal.until("The run goes on without this terminal")
     assert terminal.ended() == 0
     assert is_alive(folder)
+    [process] = re.findall(r"process (\d+)", left)
+    [caught] = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{process}/status").read_text())
+    assert not int(caught, 16) >> (signal.SIGCONT - 1) & 1, "suspended and resumed, it looks for no terminal"
     again = app()  # shows it at once
     again.until(*going_on(60))
     wait_until(lambda: not is_alive(folder))

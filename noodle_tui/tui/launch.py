@@ -134,6 +134,7 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int
     sys.__stderr__ = LastingStream(sys.stdout)  # type: ignore[misc,assignment]
     app = NoodleApp(values, first=_live_screen(watch) if watch else None, recall_last=not values)
     app.run(mouse=mouse)
+    signal.signal(signal.SIGCONT, signal.SIG_DFL)  # the driver would make a terminal ready that the run left
     if app.failure is not None:
         _say(sys.stderr, folded(f"noodle-tui: {_failure(app.failure)}", sys.stderr) + "\n")
     run = app.background

@@ -1,5 +1,31 @@
-"""python -m noodle_tui: the same as noodle."""
+"""Where the commands begin: `noodle` (also `python -m noodle_tui`) and `noodle-tui`. What they do takes a moment to import."""
 
-from noodle_tui.cli import main
+import sys
+from typing import NoReturn
 
-main()
+from noodle_tui.terminal import end_at_interrupt
+
+
+def main() -> NoReturn:
+    """`noodle`"""
+    end_at_interrupt()
+    from noodle_tui.cli import call
+
+    call(sys.argv[1:])
+
+
+def main_tui() -> NoReturn:
+    """`noodle-tui [any run flag]`: the same as `noodle run` without --headless. Without a flag it needs no command line, whose
+    import would delay the first paint."""
+    end_at_interrupt()
+    if len(sys.argv) > 1:
+        from noodle_tui.cli import call
+
+        call(sys.argv[1:], "noodle-tui", "run")
+    from noodle_tui.tui.launch import main
+
+    main()
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.disk import MIB, RUN_BYTES, check_room
 from noodle_tui.errors import one_line
 from noodle_tui.names import as_argument, printable
-from noodle_tui.terminal import INCAPABLE, folded
+from noodle_tui.terminal import INCAPABLE, ended_at_interrupt, folded
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
@@ -63,9 +63,10 @@ def _version(package: str) -> str:
 
 
 def _device(config: RunConfig) -> list[Finding]:
-    import torch
+    with ended_at_interrupt():
+        import torch
 
-    from noodle_tui.device import computes_bf16, pick_device
+        from noodle_tui.device import computes_bf16, pick_device
 
     device = pick_device(config.device, config.precision)
     findings = [Finding("ok", "device", f"{device.name} ({device.torch_device}), training in {device.precision}")]

@@ -9,6 +9,7 @@ import signal
 import sys
 import termios
 import textwrap
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 CHUNK = 512  # bytes: POSIX's smallest PIPE_BUF; a pipe that is writable at all takes them without blocking
@@ -133,6 +134,30 @@ def open_closed_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the system gives out the lowest free number
             if getattr(sys, STREAMS[number]) is None:
                 setattr(sys, STREAMS[number], open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
+def end_at_interrupt() -> None:
+    """From now on ctrl+c ends this process at once: while it imports or leaves it has nothing to save, and Python would print
+    where it is just then. A shell that starts it in the background has it ignore ctrl+c; that stays."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def raise_at_interrupt() -> None:
+    """From now on ctrl+c is a KeyboardInterrupt again."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@contextlib.contextmanager
+def ended_at_interrupt() -> Iterator[None]:
+    """In here ctrl+c ends this process at once. For imports of large libraries: an exception amid torch's would abort it with a
+    core dump, or be lost."""
+    end_at_interrupt()
+    try:
+        yield
+    finally:
+        raise_at_interrupt()
 
 
 def print_everything() -> None:

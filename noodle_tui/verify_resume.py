@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
 from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.errors import NoodleError
@@ -70,8 +72,6 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 def compare(one: Path, other: Path) -> Iterator[str]:
     """What differs between two finished runs' weights, momentum and metrics; nothing if they are equal bit for bit."""
-    import torch
-
     left, right = read_checkpoint(one)[0], read_checkpoint(other)[0]
     for name, value in left.model.items():
         if not torch.equal(value, right.model[name]):
@@ -131,8 +131,6 @@ def _wait_for_save(process: "subprocess.Popen[str]", save_dir: Path, epoch: int)
 
 
 def _epochs_for(device: str) -> int:
-    import torch
-
     return GPU_EPOCHS if device != "cpu" and torch.cuda.is_available() else EPOCHS
 
 

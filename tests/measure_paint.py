@@ -21,7 +21,7 @@ class Bare(App):
         yield Footer()
 Bare().run()
 """
-OURS = "from noodle_tui.tui.launch import main; main()"
+OURS = "from noodle_tui.__main__ import main_tui; main_tui()"
 
 
 def seconds_to(code: str, text: str, folder: Path) -> float:

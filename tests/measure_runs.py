@@ -35,7 +35,7 @@ def main() -> None:
         for i in range(runs):
             fake_folder(folder / "weights", f"run{i:04}", stamp=f"20261123-{i // 3600:02}{i // 60 % 60:02}{i % 60:02}",
                         n_epochs=epochs, seed=i, later=float(i))
-        code = "from noodle_tui.tui.launch import main; main()"
+        code = "from noodle_tui.__main__ import main_tui; main_tui()"
         terminal = Terminal([sys.executable, "-c", code], folder, 160, 50, XDG_STATE_HOME=str(folder / "state"))
         seconds_until(terminal, lambda screen: "batch size" in screen)
         terminal.read(3)  # its first look at the folders has ended

@@ -256,6 +256,18 @@ def test_a_signal_stops_and_saves_and_the_run_is_picked_up(number, data_dir, tmp
         assert [e.epoch for e in read_state(folder).epochs] == list(range(1, state.epoch + 2))
 
 
+@pytest.mark.parametrize(("library", "command"), [
+    ("typer", "runs"), ("torch", "verify-resume"), ("torch", "bench"), ("torch", "doctor"),
+    ("torch", "predict --load-dir model.pth .")])
+def test_ctrl_c_while_libraries_are_imported_ends_without_a_word(library, command, tmp_path):
+    """As torch's import turns an exception into a core dump, or loses it."""
+    (tmp_path / "stubs").mkdir()
+    (tmp_path / "stubs" / f"{library}.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\nos._exit(3)")
+    done = noodle(*shlex.split(command), cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path / "stubs")})
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
 def test_stop_from_another_process(data_dir, tmp_path):
     process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", *SMALL, cwd=tmp_path)
     folder = wait_for_epoch(tmp_path / "weights", 1)

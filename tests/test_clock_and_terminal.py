@@ -108,7 +108,7 @@ def test_a_reader_that_pauses_holds_up_no_training_and_gets_it_all_later(data_di
     assert (kinds.count("EpochDone"), kinds[0], kinds[-1]) == (16, "RunStarted", "RunDone")
 
 
-APP = [sys.executable, "-c", "from noodle_tui.tui.launch import main; main()"]
+APP = [sys.executable, "-c", "from noodle_tui.__main__ import main_tui; main_tui()"]
 
 
 @pytest.mark.parametrize("term", ["", "dumb", "unknown"])

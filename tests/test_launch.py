@@ -19,7 +19,7 @@ from test_cli import wait_for_epoch
 from noodle_tui.control import request_stop
 from noodle_tui.run_folder import is_alive, list_runs, read_config, read_state
 
-APP = [sys.executable, "-c", "from noodle_tui.tui.launch import main; main()"]
+APP = [sys.executable, "-c", "from noodle_tui.__main__ import main_tui; main_tui()"]
 SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--batch-size", "8"]
 
 
@@ -201,7 +201,7 @@ def test_sigterm_stops_and_saves(app, tmp_path):
 
 
 HANGS = [sys.executable, "-c", "import time, noodle_tui.summaries as s; s.list_runs = lambda _: time.sleep(600); "
-         "from noodle_tui.tui.launch import main; main()"]
+         "from noodle_tui.__main__ import main_tui; main_tui()"]
 
 
 @pytest.mark.parametrize("with_a_run", [False, True])
@@ -246,7 +246,7 @@ def test_a_killed_ssh_connection_does_not_end_the_run(data_dir, tmp_path):
     ssh = ["ssh", "-tt", "-p", str(port), "-i", str(key), "-o", "StrictHostKeyChecking=no",
            "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "127.0.0.1"]
     inside = f"cd {tmp_path} && XDG_STATE_HOME={tmp_path}/state OMP_NUM_THREADS=1 TERM=xterm-256color {sys.executable} -c " \
-             "'from noodle_tui.tui.launch import main; main()' "
+             "'from noodle_tui.__main__ import main_tui; main_tui()' "
     first = Terminal([*ssh, inside + f"--data-dir {data_dir} --n-epochs 60 " + " ".join(SMALL)], tmp_path)
     first.until("ready")
     first.press("ctrl+r")

@@ -11,7 +11,7 @@ from noodle_tui.cli.machine import bench_command, doctor_command, verify_resume_
 from noodle_tui.cli.photos import demo_command, predict_command, rejig_command
 from noodle_tui.cli.runs import runs_command, stop_command, watch_command
 from noodle_tui.cli.train import run_command
-from noodle_tui.terminal import open_closed_streams, print_everything
+from noodle_tui.terminal import end_at_interrupt, open_closed_streams, print_everything, raise_at_interrupt
 
 COMMANDS = {  # in the order of the help
     "run": run_command,
@@ -46,23 +46,19 @@ def root(
         print(context.get_help())
 
 
-def main() -> NoReturn:
-    """`noodle`"""
-    call(sys.argv[1:])
-
-
-def main_tui() -> NoReturn:
-    """`noodle-tui [any run flag]`: the same as `noodle run` without --headless."""
-    call(sys.argv[1:], "noodle-tui", "run")
-
-
 def call(arguments: list[str], name: str = "noodle", only: str = "") -> NoReturn:
     """Run the command line of the program `name`, all of it or that of one command; errors become one line on stderr and an
     exit code."""
     open_closed_streams()
     print_everything()
-    command: Any = typer.main.get_command(app)
-    if only:
-        command = command.commands[only]
-        command.context_settings = CONTEXT
-    sys.exit(exit_code(lambda: command(arguments, prog_name=name, standalone_mode=False), name, "--debug" in arguments))
+
+    def command() -> Any:
+        raise_at_interrupt()
+        commands: Any = typer.main.get_command(app)
+        one = commands.commands[only] if only else commands
+        one.context_settings = CONTEXT
+        return one(arguments, prog_name=name, standalone_mode=False)
+
+    code = exit_code(command, name, "--debug" in arguments)
+    end_at_interrupt()
+    sys.exit(code)

@@ -10,6 +10,7 @@ import typer
 from noodle_tui.cli.flags import given, with_options
 from noodle_tui.config import make_config
 from noodle_tui.errors import UsageError
+from noodle_tui.terminal import ended_at_interrupt
 
 MOST_KILLS = 5
 
@@ -58,15 +59,17 @@ def bench_command(
     say = partial(print, file=sys.stderr, flush=True)
     if parity:
         learning = parity_options(asked)
-        from noodle_tui.bench.parity import parity as compare_learning
-        from noodle_tui.bench.parity import parity_as_json, print_parity
+        with ended_at_interrupt():
+            from noodle_tui.bench.parity import parity as compare_learning
+            from noodle_tui.bench.parity import parity_as_json, print_parity
 
         learnt = compare_learning(learning, say)
         print(parity_as_json(learnt)) if json else print_parity(learnt)
         return
     options = bench_options(asked)
-    from noodle_tui.bench.compare import bench
-    from noodle_tui.bench.table import print_result, result_as_json
+    with ended_at_interrupt():
+        from noodle_tui.bench.compare import bench
+        from noodle_tui.bench.table import print_result, result_as_json
 
     result = bench(options, say)
     print(result_as_json(result)) if json else print_result(result)
@@ -79,11 +82,11 @@ def verify_resume_command(
     **values: Any,
 ) -> None:
     """Prove that a killed run is resumed exactly. On this device: bit for bit what one gives that was not killed."""
-    from noodle_tui.verify_resume import verify_resume
-
     if not 1 <= kills <= MOST_KILLS:
         raise UsageError(f"--kills: {kills} is out of bounds: at least 1, at most {MOST_KILLS}")
     config = make_config(given(values))
+    with ended_at_interrupt():
+        from noodle_tui.verify_resume import verify_resume
     same = verify_resume(config.device, config.precision, kills, config.seed, say=print)
     print("the same, bit for bit" if same else "NOT the same: don't pick runs up on this device where that matters")
     raise typer.Exit(0 if same else 1)

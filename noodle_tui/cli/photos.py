@@ -14,7 +14,7 @@ from noodle_tui.cli.train import run_headless
 from noodle_tui.config import make_config
 from noodle_tui.errors import UsageError
 from noodle_tui.progress import Progress
-from noodle_tui.terminal import folded
+from noodle_tui.terminal import ended_at_interrupt, folded
 
 
 @with_options(["stimuli", "data_dir", "classes", "val_fraction", "split_by", "person", "mode", "seed", "debug"])
@@ -25,7 +25,8 @@ def rejig_command(
     **values: Any,
 ) -> None:
     """Sort stimuli into train/val x class folders. --undo takes it back."""
-    from noodle_tui.rejig import apply_rejig, plan_in_words, plan_rejig, undo_rejig
+    with ended_at_interrupt():
+        from noodle_tui.rejig import apply_rejig, plan_in_words, plan_rejig, undo_rejig
 
     config = make_config(given(values))
     if undo:
@@ -93,6 +94,8 @@ def predict_command(
     values = given({**values, "person": person})
     config = make_config(values)
     model = path_or_run(config.save_dir, load_dir)
+    with ended_at_interrupt():
+        import torchvision  # noqa: F401 - to have it imported
     with progress_bar("predicting") as progress:
         outcome = predict(model, paths, device=config.device, person=values.get("person", ""), progress=progress)
     print_answers(outcome, format)

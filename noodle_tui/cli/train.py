@@ -10,6 +10,7 @@ from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.pick_up import weights_left_out
 from noodle_tui.run_folder import path_or_run
+from noodle_tui.terminal import ended_at_interrupt, survive_hangup
 
 
 @with_options()
@@ -42,14 +43,14 @@ def run_command(
 def run_headless(config: RunConfig, json: bool = False) -> int:
     """One run in this terminal: 0 when done, 130 when stopped on request. Under torchrun that is rank 0's code, and 0 the
     others', so that none is ended while rank 0 still saves."""
-    from noodle_tui.control import Control, stop_on_signals
-    from noodle_tui.distributed import joined, under_torchrun
-    from noodle_tui.listeners.console import ConsoleListener
-    from noodle_tui.ranks import accompany
-    from noodle_tui.report import closing_lines
-    from noodle_tui.run import run
-    from noodle_tui.run_folder import has_checkpoint, how_to_pick_up
-    from noodle_tui.terminal import survive_hangup
+    with ended_at_interrupt():
+        from noodle_tui.control import Control, stop_on_signals
+        from noodle_tui.distributed import joined, under_torchrun
+        from noodle_tui.listeners.console import ConsoleListener
+        from noodle_tui.ranks import accompany
+        from noodle_tui.report import closing_lines
+        from noodle_tui.run import run
+        from noodle_tui.run_folder import has_checkpoint, how_to_pick_up
 
     control = Control()
     survive_hangup()

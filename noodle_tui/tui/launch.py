@@ -46,12 +46,8 @@ HUNG_UP = b"\0"  # before a farewell: the app had no terminal to tidy up
 
 
 def main() -> NoReturn:
-    """`noodle-tui`. Without arguments it needs no command line, whose import would delay the first paint."""
+    """`noodle-tui` without arguments."""
     open_closed_streams()
-    if len(sys.argv) > 1:
-        from noodle_tui.cli import main_tui
-
-        main_tui()
     try:
         code = launch({})
     except UsageError as error:

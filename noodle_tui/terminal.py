@@ -160,6 +160,27 @@ def ended_at_interrupt() -> Iterator[None]:
         raise_at_interrupt()
 
 
+@contextlib.contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """In here SIGTERM and a hang-up end what is under way as ctrl+c does, so that it ends the processes that it began and
+    removes the files that it drew. The main thread only. Under `nohup` a hang-up stays ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+
+    def interrupt(*_: object) -> None:
+        for number in numbers:  # a hang-up comes from the system and from the shell
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])
+
+
 def print_everything() -> None:
     """From now on what stdout's and stderr's encoding lacks (an emoji in ASCII, a name that is no UTF-8) is printed escaped."""
     for stream in (sys.stdout, sys.stderr):

@@ -6,7 +6,6 @@ and compares every weight, every momentum and every metric.
 
 import csv
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -30,9 +29,9 @@ PATIENCE = 600  # seconds that one process may take
 
 
 def verify_resume(device: str, precision: str, kills: int, seed: int, say: Callable[[str], None]) -> bool:
-    """Run the comparison; True if nothing differs. NoodleError if a run fails for another reason. For the main thread."""
+    """Run the comparison; True if nothing differs. NoodleError if a run fails for another reason."""
     chance = random.Random(seed)
-    with _ended_by_sigterm(), tempfile.TemporaryDirectory(prefix="noodle-verify-") as name:
+    with tempfile.TemporaryDirectory(prefix="noodle-verify-") as name:
         place = Path(name)
         draw_stimuli(place / "stimuli", people=PEOPLE, seed=seed)
         epochs = _epochs_for(device)
@@ -58,16 +57,6 @@ def verify_resume(device: str, precision: str, kills: int, seed: int, say: Calla
         for difference in differences:
             say(f"differs: {difference}")
         return not differences
-
-
-@contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM ends this process as Ctrl-C does: not before the run that it watches is ended and the drawn photos are gone."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def compare(one: Path, other: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ import typer
 from noodle_tui.cli.flags import given, with_options
 from noodle_tui.config import make_config
 from noodle_tui.errors import UsageError
-from noodle_tui.terminal import ended_at_interrupt
+from noodle_tui.terminal import ended_at_interrupt, interrupted_by_signals
 
 MOST_KILLS = 5
 
@@ -63,7 +63,8 @@ def bench_command(
             from noodle_tui.bench.parity import parity as compare_learning
             from noodle_tui.bench.parity import parity_as_json, print_parity
 
-        learnt = compare_learning(learning, say)
+        with interrupted_by_signals():
+            learnt = compare_learning(learning, say)
         print(parity_as_json(learnt)) if json else print_parity(learnt)
         return
     options = bench_options(asked)
@@ -71,7 +72,8 @@ def bench_command(
         from noodle_tui.bench.compare import bench
         from noodle_tui.bench.table import print_result, result_as_json
 
-    result = bench(options, say)
+    with interrupted_by_signals():
+        result = bench(options, say)
     print(result_as_json(result)) if json else print_result(result)
 
 
@@ -87,6 +89,7 @@ def verify_resume_command(
     config = make_config(given(values))
     with ended_at_interrupt():
         from noodle_tui.verify_resume import verify_resume
-    same = verify_resume(config.device, config.precision, kills, config.seed, say=print)
+    with interrupted_by_signals():
+        same = verify_resume(config.device, config.precision, kills, config.seed, say=print)
     print("the same, bit for bit" if same else "NOT the same: don't pick runs up on this device where that matters")
     raise typer.Exit(0 if same else 1)

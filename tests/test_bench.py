@@ -77,6 +77,8 @@ def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize(("arguments", "complaint"), [
     (["--size", "12"], "--size: '12' is not WIDTHxHEIGHT"),
     (["--batch-size", "24,x"], "--batch-size: 'x' is not a whole number"),
+    (["--rounds", "2.5"], "'--rounds': '2.5' is not a whole number"),
+    (["--seconds", "few"], "'--seconds': 'few' is not a number"),
     (["--count", "3"], "--count: 3 is out of bounds"),
     (["--seconds", "0"], "--seconds: 0 is out of bounds"),
     (["--seeds", "3"], "--seeds goes with --parity"),

@@ -24,6 +24,22 @@ def with_options(names: list[str] | None = None) -> Callable[[Callable[..., Any]
     return decorate
 
 
+def whole_number(flag: str, help: str) -> Any:
+    """An option that isn't RunConfig's. A wrong value is named, which typer's own words don't do."""
+    return typer.Option(flag, help=help, metavar="N", parser=lambda text: _parsed(int, text, "a whole number"))
+
+
+def number(flag: str, help: str) -> Any:
+    return typer.Option(flag, help=help, metavar="X", parser=lambda text: _parsed(float, text, "a number"))
+
+
+def _parsed(kind: Callable[[str], Any], text: str, wanted: str) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not {wanted}") from None
+
+
 def given(values: dict[str, Any]) -> dict[str, Any]:
     """The options that were given on the command line."""
     return {name: value for name, value in values.items() if value is not None and value != []}

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from noodle_tui.cli.flags import given, with_options
+from noodle_tui.cli.flags import given, number, whole_number, with_options
 from noodle_tui.config import make_config
 from noodle_tui.errors import UsageError
 from noodle_tui.terminal import ended_at_interrupt, interrupted_by_signals
@@ -30,21 +30,20 @@ def bench_command(
                                                   metavar="PATH")] = None,
     size: Annotated[str | None, typer.Option("--size", help="of the photos that are drawn where no --data-dir is given "
                                              "[default: 562x762]", metavar="WxH")] = None,
-    count: Annotated[int | None, typer.Option("--count", help="how many are drawn [default: 2400]", metavar="N")] = None,
+    count: Annotated[int | None, whole_number("--count", "how many are drawn [default: 2400]")] = None,
     batch_size: Annotated[list[str] | None, typer.Option("--batch-size", metavar="N,N…", help="images a step; several tell "
                                                          "which pays [default: 24; with --parity 32]")] = None,
-    input_size: Annotated[int | None, typer.Option("--input-size", help="pixels a side that the network sees [default: 224; "
-                                                   "with --parity 64]", metavar="N")] = None,
-    rounds: Annotated[int | None, typer.Option("--rounds", help="turns of each contender [default: 3]", metavar="N")] = None,
-    seconds: Annotated[float | None, typer.Option("--seconds", help="a turn lasts, about [default: 2]", metavar="X")] = None,
-    workers: Annotated[int | None, typer.Option("--workers", metavar="N", help="loader processes of the plain loop "
-                                                "[default: one a processor, 12 at most]")] = None,
+    input_size: Annotated[int | None, whole_number("--input-size", "pixels a side that the network sees [default: 224; with "
+                                                   "--parity 64]")] = None,
+    rounds: Annotated[int | None, whole_number("--rounds", "turns of each contender [default: 3]")] = None,
+    seconds: Annotated[float | None, number("--seconds", "a turn lasts, about [default: 2]")] = None,
+    workers: Annotated[int | None, whole_number("--workers", "loader processes of the plain loop [default: one a processor, "
+                                                "12 at most]")] = None,
     parity: Annotated[bool, typer.Option("--parity", help="instead of speed: does it learn as well as a plain fp32 loop?")]
     = False,
-    seeds: Annotated[int | None, typer.Option("--seeds", help="with --parity [default: 5]", metavar="N")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", help="with --parity [default: 12]", metavar="N")] = None,
-    lr: Annotated[float | None, typer.Option("--lr", help="with --parity [default: 0.002; with --weights 0.001]",
-                                             metavar="X")] = None,
+    seeds: Annotated[int | None, whole_number("--seeds", "with --parity [default: 5]")] = None,
+    epochs: Annotated[int | None, whole_number("--epochs", "with --parity [default: 12]")] = None,
+    lr: Annotated[float | None, number("--lr", "with --parity [default: 0.002; with --weights 0.001]")] = None,
     weights: Annotated[str | None, typer.Option("--weights", help="with --parity: what both start from: imagenet, none, or a "
                                                 "ResNet18 state-dict file [default: none]", metavar="TEXT")] = None,
     json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
@@ -80,7 +79,7 @@ def bench_command(
 @with_options(["device", "precision", "seed", "debug"])
 def verify_resume_command(
     *,
-    kills: Annotated[int, typer.Option("--kills", help=f"how often the run is killed, at most {MOST_KILLS}", metavar="N")] = 3,
+    kills: Annotated[int, whole_number("--kills", f"how often the run is killed, at most {MOST_KILLS}")] = 3,
     **values: Any,
 ) -> None:
     """Prove that a killed run is resumed exactly. On this device: bit for bit what one gives that was not killed."""

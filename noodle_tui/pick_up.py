@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.names import as_argument, number_of
-from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
+from noodle_tui.run_folder import CHECKPOINT, CONFIG, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
 
 if TYPE_CHECKING:
     from noodle_tui.checkpoint import Checkpoint
@@ -86,6 +86,9 @@ def weights_to_start_from(config: RunConfig) -> RunConfig:
     if place is None:
         return config
     file = place / MODEL if place.is_dir() else place
+    if (place / CONFIG).is_file() and not file.is_file():
+        raise UsageError(f"--load-dir {place}: the run in it ended before it had saved anything; start a new one ({CONFIG} has "
+                         "its options)")
     if not file.is_file():
         raise UsageError(f"--load-dir {place}: neither a run folder with a checkpoint nor a {MODEL}")
     return config.model_copy(update={"weights": str(file)})

@@ -177,6 +177,12 @@ def test_a_run_that_has_saved_nothing_yet_is_not_picked_up(tmp_path: Path) -> No
         folder_to_pick_up(given(load_dir=tmp_path))
 
 
+def test_a_run_that_ended_before_it_saved_is_named_as_such(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match="ended before it had saved anything; start a new one"):
+        folder_to_pick_up(given(load_dir=tmp_path))
+
+
 @pytest.mark.parametrize("name", ["nowhere", "."])
 def test_what_is_neither_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"neither a run folder with a checkpoint nor a model\.pth"):

@@ -277,6 +277,8 @@ def find_run(save_dir: Path, run: str | None) -> Path:
         return Path(run)
     if folder := run_named(save_dir, run):
         return folder
+    if os.path.isdir(run) and not os.access(run, os.R_OK | os.X_OK):
+        raise NoodleError(f"{run}: you may not look into this folder; ask its owner")
     raise NoodleError(f"{run}: no run folder, and no run of {save_dir} is called so; see `noodle runs`")
 
 

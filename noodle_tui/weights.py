@@ -36,10 +36,17 @@ def imagenet_url() -> str:
 
 
 def imagenet_file() -> Path:
-    """Where torch keeps (or will keep) the ImageNet weights: <torch hub folder>/checkpoints/resnet18-<checksum>.pth."""
+    """Where torch keeps (or will keep) the ImageNet weights: <torch hub folder>/checkpoints/resnet18-<checksum>.pth.
+
+    NoodleError for a user without a home folder: torch would make one that is called ~.
+    """
     import torch
 
-    return Path(torch.hub.get_dir()) / "checkpoints" / imagenet_url().rsplit("/", 1)[1]
+    hub = torch.hub.get_dir()
+    if hub.startswith("~"):
+        raise NoodleError("no place for the ImageNet weights: this user has no home folder; set HOME or TORCH_HOME, or take "
+                          "--weights FILE or none")
+    return Path(hub) / "checkpoints" / imagenet_url().rsplit("/", 1)[1]
 
 
 def checksum_ok(file: Path) -> bool:

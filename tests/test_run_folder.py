@@ -276,6 +276,16 @@ def test_a_folder_that_may_not_be_looked_into_is_not_listed(tmp_path: Path) -> N
         (tmp_path / "hers").chmod(0o700)
 
 
+def test_a_folder_that_may_not_be_looked_into_is_not_taken_for_no_run(tmp_path: Path) -> None:
+    closed = run_folder(tmp_path, "hers")
+    closed.chmod(0)
+    try:
+        with pytest.raises(NoodleError, match="hers: you may not look into this folder"):
+            powerless(lambda: find_run(tmp_path, str(closed)))
+    finally:
+        closed.chmod(0o700)
+
+
 def test_the_run_that_is_meant(tmp_path: Path) -> None:
     with pytest.raises(NoodleError, match="no runs in"):
         find_run(tmp_path, None)

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import os
 import pickle
+import pwd
 import socket
 import subprocess
 import sys
@@ -104,6 +105,14 @@ def test_the_address_and_the_place_are_torchvisions(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     assert imagenet_url() == "https://download.pytorch.org/models/resnet18-f37072fd.pth"
     assert imagenet_file() == tmp_path / "hub" / "checkpoints" / "resnet18-f37072fd.pth"
+
+
+def test_a_user_without_a_home_gets_no_folder_that_is_called_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])
+    with pytest.raises(NoodleError, match="this user has no home folder; set HOME or TORCH_HOME"):
+        fetch_imagenet()
 
 
 def test_a_whole_download(server: Server, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
-from noodle_tui.errors import NoodleError, StopRun, UsageError
+from noodle_tui.errors import NoodleError, StopRun, UsageError, one_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 PATIENCE = timedelta(days=1)  # others wait for rank 0's rejig; a rank that dies is noticed by its closed connection, at once
 AGREE_EVERY = {"cpu": 1, "cuda": 16}  # steps between two agreements: each is a round trip over gloo, 0.1 ms on one node
+JOINING = timedelta(minutes=1)  # to reach torchrun's store, which is there before any rank
+LOOK_EVERY = 0.5  # seconds between two looks whether torchrun is still there
 GRACE = 25  # seconds from torchrun's SIGTERM; it kills after 30
 STOPPED = "stopped"  # the word that a rank leaves when it was asked to stop
 DIED = ("another process of this run ended without saying why (torchrun says which): what was saved last is in the run "
@@ -52,6 +54,7 @@ class World:
     local_rank: int = 0  # among those of this node: the number of its GPU
     local_size: int = 1  # how many they are
     store: "Store | None" = None  # torchrun's; it outlives the ranks
+    torchrun: int = 0  # its process on this node
 
     def broadcast(self, value: Any) -> Any:
         """Rank 0's `value`, on every rank; the others wait for it."""
@@ -144,17 +147,11 @@ def joined() -> Iterator[World]:
     if not under_torchrun():
         yield ALONE
         return
-    import torch
+    torchrun = os.getppid()
+    with _ended_without(torchrun):
+        world = _join(torchrun)
     import torch.distributed as dist
-    from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
-    store, rank, size = next(rendezvous("env://"))
-    world = World(rank, size, int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]),
-                  PrefixStore("noodle", store))
-    if torch.cuda.is_available() and world.local_rank < torch.cuda.device_count():
-        torch.cuda.set_device(world.local_rank)  # before NCCL takes the current one
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", store=PrefixStore("ddp", store),
-                            rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield world
     except NoodleError as error:
@@ -162,6 +159,47 @@ def joined() -> Iterator[World]:
             raise
         raise SystemExit(error.exit_code) from None
     dist.destroy_process_group()  # after an error it could wait for ranks that are gone
+
+
+def _join(torchrun: int) -> World:
+    """Connect this rank with the others. NoodleError if torchrun's store can't be reached."""
+    import torch
+    import torch.distributed as dist
+    from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
+
+    try:
+        store, rank, size = next(rendezvous("env://", timeout=JOINING))
+    except dist.DistError as error:
+        where, why = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", one_line(error).rstrip(".")
+        raise NoodleError(f"torchrun can't be reached at {where} ({why}): it is gone, or a firewall is between") from None
+    world = World(rank, size, int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]),
+                  PrefixStore("noodle", store), torchrun)
+    if torch.cuda.is_available() and world.local_rank < torch.cuda.device_count():
+        torch.cuda.set_device(world.local_rank)  # before NCCL takes the current one
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", store=PrefixStore("ddp", store),
+                            rank=rank, world_size=size, timeout=PATIENCE)
+    return world
+
+
+@contextmanager
+def _ended_without(torchrun: int) -> Iterator[None]:
+    """While a rank looks for the others no Python of its main thread runs, and torch may go on looking for minutes. Where
+    torchrun was killed meanwhile, a thread ends the process."""
+    found = threading.Event()
+
+    def watch() -> None:
+        while not found.wait(LOOK_EVERY):
+            if os.getppid() != torchrun:
+                if os.environ["RANK"] == "0":
+                    print("noodle: torchrun is gone: it was ended before its processes had found each other; start it again",
+                          file=sys.stderr, flush=True)
+                os._exit(1)
+
+    threading.Thread(target=watch, name="torchrun", daemon=True).start()
+    try:
+        yield
+    finally:
+        found.set()
 
 
 @contextmanager
@@ -256,7 +294,6 @@ class SharedControl:
         self._control, self._world = control, world
         self._every, self._calls = AGREE_EVERY[device.torch_device.type], 0
         self._paused = False
-        self._torchrun = os.getppid()
 
     def check(self) -> None:
         """Raise StopRun on all ranks alike. All call this equally often."""
@@ -278,7 +315,7 @@ class SharedControl:
     def _agree(self) -> None:
         import torch
 
-        if os.getppid() != self._torchrun:  # killed, and nobody looks after the ranks any more
+        if os.getppid() != self._world.torchrun:  # killed, and nobody looks after the ranks any more
             self._control.stop("torchrun is gone")
         pause = self._control.pause_requested and self._world.rank == 0  # this looks at the run folder, too
         wishes = self._world.all_reduce(torch.tensor([self._control.stop_requested, pause], dtype=torch.int32))

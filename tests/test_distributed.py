@@ -5,11 +5,13 @@ import csv
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,13 @@ from torch import Tensor, nn
 from torchvision import transforms
 from torchvision.transforms.v2 import functional as tvf
 
+from noodle_tui import distributed
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
 from noodle_tui.checkpoint import Checkpoint, read_checkpoint
 from noodle_tui.config import RunConfig, options
 from noodle_tui.control import Control, request_pause
 from noodle_tui.device import Device
-from noodle_tui.distributed import DIED, SharedControl, World, check_ranks, under_torchrun
+from noodle_tui.distributed import DIED, SharedControl, World, check_ranks, joined, under_torchrun
 from noodle_tui.errors import NoodleError, StopRun, UsageError
 from noodle_tui.events import EpochDone, Event, Paused, RunStarted, RunStopped
 from noodle_tui.fit import check_shares
@@ -355,11 +358,53 @@ def test_a_torchrun_of_one_process_is_none(size: int, monkeypatch: pytest.Monkey
 
 
 def test_a_process_whose_torchrun_is_gone_stops(monkeypatch: pytest.MonkeyPatch) -> None:
-    control = SharedControl(Control(), World(), Device(torch.device("cpu"), "CPU", "fp32"))
+    control = SharedControl(Control(), World(torchrun=os.getppid()), Device(torch.device("cpu"), "CPU", "fp32"))
     control.check()
     monkeypatch.setattr(os, "getppid", lambda: 1)
     with pytest.raises(StopRun, match="torchrun is gone"):
         control.check()
+
+
+def a_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+LOOKS_FOR_OTHERS = """
+import os
+from noodle_tui import distributed
+look = os.getppid
+def look_and_say():
+    print("looked", flush=True)
+    os.getppid = look
+    return look()
+os.getppid = look_and_say
+with distributed.joined():
+    pass
+"""
+
+
+def test_a_process_whose_torchrun_was_killed_before_it_found_the_others_ends(tmp_path: Path) -> None:
+    env = os.environ | {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "1",
+                        "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(a_free_port())}
+    starts = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {LOOKS_FOR_OTHERS!r}]).returncode)"
+    with (tmp_path / "said").open("w") as said, subprocess.Popen(
+        [sys.executable, "-c", starts], env=env, stdout=subprocess.PIPE, stderr=said, text=True
+    ) as torchrun:
+        assert torchrun.stdout is not None and torchrun.stdout.readline() == "looked\n"
+        [rank] = psutil.Process(torchrun.pid).children()
+        torchrun.kill()
+    assert psutil.wait_procs([rank], timeout=30)[1] == []
+    assert "noodle: torchrun is gone: it was ended before" in (tmp_path / "said").read_text()
+
+
+def test_a_store_that_is_out_of_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(a_free_port()),
+                        "TORCHELASTIC_RUN_ID": "1", "TORCHELASTIC_USE_AGENT_STORE": "True"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(distributed, "JOINING", timedelta(seconds=1))
+    with pytest.raises(NoodleError, match=r"torchrun can't be reached at 127\.0\.0\.1:"), joined():
+        pass
 
 
 def test_the_app_is_not_for_torchrun(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -230,6 +230,12 @@ def working_folder() -> str:
         return ""
 
 
+def check_working_folder() -> None:
+    """UsageError where the folder that we are in was removed: torch's libraries would end the process there without a word."""
+    if not working_folder():
+        raise UsageError("the folder that you are in was removed: change to another")
+
+
 def path_today(path: str, cwd: str, then: str, folder: Path) -> Path:
     """Where a path that a run was given leads now, wherever we are: `path` as seen from `cwd`, the folder that it was started
     in. Where nothing is there and the run's folder, `then` at the time, is `folder` now: what was moved along with it."""

@@ -268,6 +268,14 @@ def test_ctrl_c_while_libraries_are_imported_ends_without_a_word(library, comman
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
+def test_a_folder_that_was_removed_is_said_to_be(tmp_path):
+    """A library of torch's would end the process there in a word of its own."""
+    command = [sys.executable, "-P", "-m", "noodle_tui", "doctor"]
+    done = subprocess.run(["sh", "-c", 'mkdir gone && cd gone && rmdir "$PWD" && exec "$@"', "sh", *command], cwd=tmp_path,
+                          capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (2, "noodle: the folder that you are in was removed: change to another\n")
+
+
 def test_stop_from_another_process(data_dir, tmp_path):
     process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", *SMALL, cwd=tmp_path)
     folder = wait_for_epoch(tmp_path / "weights", 1)

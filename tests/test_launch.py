@@ -230,7 +230,8 @@ def test_a_disk_that_hangs_keeps_nobody_from_leaving(with_a_run, data_dir, tmp_p
 
 def test_a_folder_that_was_removed_is_said_to_be(tmp_path):
     (tmp_path / "gone").mkdir()
-    terminal = Terminal(["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *APP], tmp_path / "gone")
+    app = [APP[0], "-P", *APP[1:]]  # as the installed command: Python itself doesn't look for modules there
+    terminal = Terminal(["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *app], tmp_path / "gone")
     terminal.until("noodle-tui: the folder that you are in was removed: change to another")
     assert terminal.ended() == 2
 

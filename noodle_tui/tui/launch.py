@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.heap import share_one_heap
 from noodle_tui.names import as_argument, printable
-from noodle_tui.run_folder import working_folder
+from noodle_tui.run_folder import check_working_folder
 from noodle_tui.terminal import (
     INCAPABLE,
     LastingStream,
@@ -68,8 +68,7 @@ def launch(values: dict[str, Any], watch: Path | None = None, *, mouse: bool = T
     if os.environ.get("TERM", "") in INCAPABLE:
         raise UsageError(f"TERM={os.environ.get('TERM', '')}: the app can't be drawn on such a terminal; use `{instead}`, or "
                          "set TERM to what it is, e.g. TERM=xterm-256color")
-    if not working_folder():  # torch's libraries end the process there
-        raise UsageError("the folder that you are in was removed: change to another")
+    check_working_folder()
     sys.stdout.flush()
     sys.stderr.flush()
     modes = terminal_modes()

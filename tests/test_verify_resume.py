@@ -69,8 +69,7 @@ def test_each_kind_of_difference_is_named(finished: FinishedRun, tmp_path: Path)
         assert what in found
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("command", ["verify-resume", "bench"])
+@pytest.mark.parametrize(("command", "number"), [("verify-resume", signal.SIGTERM), ("bench", signal.SIGHUP)])
 def test_a_request_to_end_leaves_neither_a_run_nor_drawn_photos(command: str, number: int, tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-m", "noodle_tui", command, "--device", "cpu"],
                                env={"TMPDIR": str(tmp_path), "PATH": ""}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

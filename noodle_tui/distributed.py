@@ -172,6 +172,7 @@ def _join(torchrun: int) -> World:
     except dist.DistError as error:
         where, why = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", one_line(error).rstrip(".")
         raise NoodleError(f"torchrun can't be reached at {where} ({why}): it is gone, or a firewall is between") from None
+    store.set_timeout(PATIENCE)  # from here on it is the other ranks that are waited for
     world = World(rank, size, int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]),
                   PrefixStore("noodle", store), torchrun)
     if torch.cuda.is_available() and world.local_rank < torch.cuda.device_count():

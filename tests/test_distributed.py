@@ -398,6 +398,17 @@ def test_a_process_whose_torchrun_was_killed_before_it_found_the_others_ends(tmp
     assert "noodle: torchrun is gone: it was ended before" in (tmp_path / "said").read_text()
 
 
+def test_the_store_is_reached_soon_or_not_at_all_but_ranks_may_be_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NCCL asks the store for what rank 0 leaves there when it is done with a rejig."""
+    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True)  # type: ignore[attr-defined]
+    for name, value in {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1",
+                        "MASTER_PORT": store.port, "TORCHELASTIC_USE_AGENT_STORE": "True"}.items():
+        monkeypatch.setenv(name, str(value))
+    world = distributed._join(os.getppid())
+    torch.distributed.destroy_process_group()
+    assert world.store.timeout == distributed.PATIENCE > distributed.JOINING  # type: ignore[union-attr]
+
+
 def test_a_store_that_is_out_of_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(a_free_port()),
                         "TORCHELASTIC_RUN_ID": "1", "TORCHELASTIC_USE_AGENT_STORE": "True"}.items():

@@ -86,12 +86,12 @@ def weights_to_start_from(config: RunConfig) -> RunConfig:
     if place is None:
         return config
     file = place / MODEL if place.is_dir() else place
-    if (place / CONFIG).is_file() and not file.is_file():
+    if file.is_file():
+        return config.model_copy(update={"weights": str(file)})
+    if (place / CONFIG).is_file():
         raise UsageError(f"--load-dir {place}: the run in it ended before it had saved anything; start a new one ({CONFIG} has "
                          "its options)")
-    if not file.is_file():
-        raise UsageError(f"--load-dir {place}: neither a run folder with a checkpoint nor a {MODEL}")
-    return config.model_copy(update={"weights": str(file)})
+    raise UsageError(f"--load-dir {place}: neither a run folder with a checkpoint nor a {MODEL}")
 
 
 def weights_left_out(config: RunConfig) -> str:

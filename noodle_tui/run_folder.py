@@ -231,7 +231,7 @@ def working_folder() -> str:
 
 
 def check_working_folder() -> None:
-    """UsageError where the folder that we are in was removed: torch's libraries would end the process there without a word."""
+    """UsageError where the folder that we are in was removed: torch's libraries would end the process there by a riddle."""
     if not working_folder():
         raise UsageError("the folder that you are in was removed: change to another")
 

@@ -53,14 +53,15 @@ def call(arguments: list[str], name: str = "noodle", only: str = "") -> NoReturn
     open_closed_streams()
     print_everything()
 
-    def command() -> Any:
+    def run() -> Any:
         raise_at_interrupt()
         check_working_folder()
-        commands: Any = typer.main.get_command(app)
-        one = commands.commands[only] if only else commands
-        one.context_settings = CONTEXT
-        return one(arguments, prog_name=name, standalone_mode=False)
+        command: Any = typer.main.get_command(app)
+        if only:
+            command = command.commands[only]
+            command.context_settings = CONTEXT
+        return command(arguments, prog_name=name, standalone_mode=False)
 
-    code = exit_code(command, name, "--debug" in arguments)
+    code = exit_code(run, name, "--debug" in arguments)
     end_at_interrupt()
     sys.exit(code)

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, StopRun, UsageError, one_line
+from noodle_tui.imports import uncollected
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -163,9 +164,10 @@ def joined() -> Iterator[World]:
 
 def _join(torchrun: int) -> World:
     """Connect this rank with the others. NoodleError if torchrun's store can't be reached."""
-    import torch
-    import torch.distributed as dist
-    from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
+    with uncollected():
+        import torch
+        import torch.distributed as dist
+        from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
     try:
         store, rank, size = next(rendezvous("env://", timeout=JOINING))

@@ -13,6 +13,7 @@ from noodle_tui.card import holders_in_words, others_on_card
 from noodle_tui.distributed import own_device
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import DataReady, Emit, Message, ModelReady
+from noodle_tui.imports import uncollected
 from noodle_tui.job import Job
 from noodle_tui.meanwhile import Meanwhile
 from noodle_tui.model_card import origin_of, other_classes, other_size
@@ -71,8 +72,9 @@ def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Devi
     config = job.config
     with stage("decode", f"reading the photos in {config.data_dir}", job.emit) as progress:
         found = find_samples(config.data_dir, config.person)
-        from noodle_tui.dataset import BadImages, load_dataset
-        from noodle_tui.device import pick_device, set_up
+        with uncollected():
+            from noodle_tui.dataset import BadImages, load_dataset
+            from noodle_tui.device import pick_device, set_up
 
         device = pick_device(own_device(config.device, job.world), config.precision)
         set_up(device)

@@ -12,6 +12,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, TextIO
 
+from noodle_tui.imports import uncollected
+
 CHUNK = 512  # bytes: POSIX's smallest PIPE_BUF; a pipe that is writable at all takes them without blocking
 BACKLOG = 4_000_000  # bytes that wait for a reader; what comes on top is left out
 STREAMS = ("stdin", "stdout", "stderr")
@@ -155,7 +157,8 @@ def ended_at_interrupt() -> Iterator[None]:
     core dump, or be lost."""
     end_at_interrupt()
     try:
-        yield
+        with uncollected():
+            yield
     finally:
         raise_at_interrupt()
 

@@ -14,6 +14,7 @@ from typing import TypeVar
 from noodle_tui import disk
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.imports import uncollected
 from noodle_tui.listeners.tensorboard import check_installed
 from noodle_tui.model_card import origin_of, other_size
 from noodle_tui.names import number_of
@@ -179,9 +180,10 @@ def _look_at_machine(result: Preflight) -> Preflight:
     config = result.config
 
     def look() -> Machine:
-        import torch
+        with uncollected():
+            import torch
 
-        from noodle_tui.device import available_cpus, pick_device
+            from noodle_tui.device import available_cpus, pick_device
 
         device = pick_device(config.device, config.precision)
         kind = device.torch_device.type

@@ -1,0 +1,62 @@
+"""Python's collector rests while large libraries are imported, and not a moment longer."""
+
+import gc
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from test_cli import SMALL
+
+from noodle_tui.imports import uncollected
+
+# a run that counts how often the collector goes over what is there from torch's import on, until the loop is imported as well
+WATCHED = """
+import gc, sys
+looks = 0
+
+def look(phase, about):
+    global looks
+    looks += phase == "start" and "torch" in sys.modules and "noodle_tui.fit" not in sys.modules
+
+gc.callbacks.append(look)
+from noodle_tui.__main__ import main
+try:
+    main()
+finally:
+    print(looks, gc.isenabled(), file=sys.stderr)
+"""
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    yield
+    gc.enable()
+
+
+def test_the_collector_rests_within_and_goes_on_after_even_an_error() -> None:
+    with pytest.raises(ImportError), uncollected():
+        assert not gc.isenabled()
+        raise ImportError
+    assert gc.isenabled()
+
+
+def test_who_finds_it_resting_leaves_it_so() -> None:
+    with uncollected():
+        with uncollected():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    gc.disable()
+    with uncollected():
+        pass
+    assert not gc.isenabled()
+
+
+def test_a_runs_imports_are_not_gone_over(data_dir, tmp_path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WATCHED, "run", "--headless", "--data-dir", str(data_dir), *SMALL, "--n-epochs", "1"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    looks, enabled = done.stderr.split()
+    assert (done.returncode, enabled) == (0, "True")
+    assert int(looks) < 20  # some 700 without

@@ -35,9 +35,13 @@ def as_it_was() -> Iterator[None]:
 
 
 def test_the_collector_rests_within_and_goes_on_after_even_an_error() -> None:
-    with pytest.raises(ImportError), uncollected():
-        assert not gc.isenabled()
-        raise ImportError
+    def break_off() -> None:
+        with uncollected():
+            assert not gc.isenabled()
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        break_off()
     assert gc.isenabled()
 
 

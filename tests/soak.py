@@ -57,15 +57,15 @@ def undisturbed(place: Path) -> tuple[Path, float]:
     return list_runs(place / "runs")[0], time.monotonic() - began
 
 
-def killed_until_done(place: Path, whole: Path, seconds: float, chance: random.Random) -> int:
-    """One run of the soak; how often it was killed. AssertionError if anything is lost."""
+def killed_until_done(place: Path, whole: Path, seconds: float, chance: random.Random, most: int) -> int:
+    """One run of the soak, killed at most so often; how often it was. AssertionError if anything is lost."""
     draw_stimuli(place / "stimuli")
     photos = digests(place / "stimuli")
     kills = 0
     while True:
         runs = [r for r in list_runs(place / "runs") if has_checkpoint(r)] if (place / "runs").exists() else []
         process = start(["--load-dir", str(runs[0])] if runs else options(place))
-        if kills < MOST_KILLS:
+        if kills < most:
             try:
                 process.wait(timeout=chance.uniform(0, 1.1 * seconds))
             except subprocess.TimeoutExpired:
@@ -86,8 +86,8 @@ def killed_until_done(place: Path, whole: Path, seconds: float, chance: random.R
     return kills
 
 
-def soak(kills: int, seed: int, say: Callable[[str], None] = print) -> int:
-    """Kill at least `kills` times in all; the number of kills."""
+def soak(kills: int, seed: int, say: Callable[[str], None] = print, most: int = MOST_KILLS) -> int:
+    """Kill at least `kills` times in all, one run at most `most` times; the number of kills."""
     chance, done = random.Random(seed), 0
     say(f"seed {seed}")
     with tempfile.TemporaryDirectory() as name:
@@ -95,7 +95,7 @@ def soak(kills: int, seed: int, say: Callable[[str], None] = print) -> int:
         number = 0
         while done < kills:
             number += 1
-            done += killed_until_done(Path(name) / f"run{number}", whole, seconds, chance)
+            done += killed_until_done(Path(name) / f"run{number}", whole, seconds, chance, most)
             say(f"run {number}: {done} kills, nothing lost")
     return done
 

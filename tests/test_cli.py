@@ -236,36 +236,43 @@ def test_broken_settings_are_said_before_anything_is_made(data_dir, tmp_path):
     assert not (tmp_path / "weights").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
-def test_a_signal_stops_and_saves_and_the_run_is_picked_up(number, data_dir, tmp_path):
+def test_a_signal_stops_and_saves_and_the_run_is_picked_up(data_dir, tmp_path):
+    """As Slurm's requeue does it. The other signals: test_signals.py"""
     process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", "--batch-size", "8",
                     "--namestr", "two words", *SMALL, cwd=tmp_path)
     folder = wait_for_epoch(tmp_path / "weights", 1)
-    process.send_signal(number)
+    process.send_signal(signal.SIGUSR1)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert f"\nstopped by {number.name}; all is saved\n" in out and not err
+    assert "\nstopped by SIGUSR1; all is saved\n" in out and not err
     [command] = re.findall(r"^pick it up with `noodle (.+)`$", out, re.M)
     assert command == f"run --headless --load-dir '{folder.relative_to(tmp_path)}'"
     state = read_state(folder)
     assert state.status == "stopped" and isinstance(state.ended, RunStopped)
     assert (folder / "model.pth").is_file()
-    if number == signal.SIGUSR1:  # as Slurm's requeue does
-        more = noodle(*shlex.split(command), "--n-epochs", str(state.epoch + 1), cwd=tmp_path)
-        assert more.returncode == 0, more.stderr
-        assert [e.epoch for e in read_state(folder).epochs] == list(range(1, state.epoch + 2))
+    more = noodle(*shlex.split(command), "--n-epochs", str(state.epoch + 1), cwd=tmp_path)
+    assert more.returncode == 0, more.stderr
+    assert [e.epoch for e in read_state(folder).epochs] == list(range(1, state.epoch + 2))
 
 
 @pytest.mark.parametrize(("library", "command"), [
     ("typer", "runs"), ("torch", "verify-resume"), ("torch", "bench"), ("torch", "doctor"),
     ("torch", "predict --load-dir model.pth .")])
-def test_ctrl_c_while_libraries_are_imported_ends_without_a_word(library, command, tmp_path):
+def test_ctrl_c_while_libraries_are_imported_ends_without_a_word(library, command, tmp_path, finished: FinishedRun):
     """As torch's import turns an exception into a core dump, or loses it."""
+    for name in ("model.json", "model.pth"):
+        (tmp_path / name).symlink_to(finished.folder / name)
     (tmp_path / "stubs").mkdir()
     (tmp_path / "stubs" / f"{library}.py").write_text(
         "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\nos._exit(3)")
     done = noodle(*shlex.split(command), cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path / "stubs")})
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+
+
+def test_a_model_that_is_not_there_is_said_before_torch_is_imported(tmp_path):
+    (tmp_path / "torch.py").write_text("raise SystemExit('imported')")
+    done = noodle("predict", "--load-dir", "nowhere", ".", cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1 and done.stderr.startswith("noodle: --load-dir nowhere: there is no such folder")
 
 
 def test_a_folder_that_was_removed_is_said_to_be(tmp_path):
@@ -333,14 +340,12 @@ def test_rejig_dry_run_apply_and_undo(tmp_path):
 def test_predict_answers_the_others_and_names_what_it_cannot_read(finished: FinishedRun, data_dir, tmp_path):
     (tmp_path / "[red]x[bold].jpg").write_text("no photo")
     good = next((data_dir / "val" / "sad").iterdir())
-    for form in ("table", "csv", "json"):
-        done = noodle("predict", "--load-dir", str(finished.folder), "--format", form, str(good), str(tmp_path), cwd=tmp_path)
-        assert done.returncode == 1
-        said = done.stderr.strip().splitlines()
-        assert said[-1] == f"noodle: {tmp_path}/[red]x[bold].jpg: not an image, whatever its ending says"
-        assert len(said) == (3 if form == "csv" else 1)  # the csv's score
-        assert str(good) in done.stdout
-    assert json.loads(done.stdout)["answers"][0]["predicted"] in ("happy", "sad")
+    done = noodle("predict", "--load-dir", str(finished.folder), "--format", "csv", str(good), str(tmp_path), cwd=tmp_path)
+    assert done.returncode == 1
+    said = done.stderr.strip().splitlines()
+    assert said[-1] == f"noodle: {tmp_path}/[red]x[bold].jpg: not an image, whatever its ending says"
+    assert len(said) == 3  # the score
+    assert str(good) in done.stdout
 
 
 def test_an_undo_that_is_only_tried_changes_nothing(tmp_path):
@@ -354,22 +359,6 @@ def test_an_undo_that_is_only_tried_changes_nothing(tmp_path):
     refused = noodle("rejig", "--stimuli", "others", "--data-dir", "sorted", "--undo", "--dry-run", cwd=tmp_path)
     assert refused.returncode == 1 and "came from" in refused.stderr
     assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_options_that_change_nothing_are_said_to(data_dir, tmp_path):
-    done = noodle("run", "--headless", "--data-dir", str(data_dir), *SMALL, "--n-epochs", "1", "--split-by", "person",
-                  "--mode", "link", "--comet", "--debug", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert f"! --split-by, --mode: not used, since the photos in {data_dir} are taken as they are sorted" in done.stdout
-    assert "Comet stays off with --debug" in done.stdout
-    [folder] = list_runs(tmp_path / "weights")
-    more = noodle("run", "--headless", "--load-dir", str(folder), "--save-dir", "elsewhere", "--n-epochs", "2", cwd=tmp_path)
-    assert "! --save-dir elsewhere: not used, the run goes on in its own folder" in more.stdout
-    for name in ("checkpoint.pt", "checkpoint.prev.pt"):
-        (folder / name).unlink(missing_ok=True)
-    new = noodle("run", "--headless", "--load-dir", str(folder), "--data-dir", str(data_dir), "--device", "cpu", "--input-size",
-                 "32", "--n-epochs", "1", cwd=tmp_path)
-    assert f"! {folder} has no checkpoint to go on from: this is a new run, from its weights" in new.stdout, new.stderr
 
 
 def test_runs_lists_what_is_there(finished: FinishedRun):

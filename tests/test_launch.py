@@ -98,14 +98,21 @@ def test_from_setup_to_result(app, tmp_path):
 
 
 def test_options_that_are_given_are_not_mixed_with_those_of_the_last_time(app, tmp_path):
-    for options, momentum in ((["--momentum", "0.5"], 0.5), ([], 0.9)):
-        terminal = app("--n-epochs", "1", *options)
-        terminal.until("ready")
-        terminal.press("ctrl+r")
-        terminal.until("✓ done")
-        terminal.press("ctrl+q")
-        assert terminal.ended() == 0
-        assert read_config(list_runs(tmp_path / "weights")[0])["momentum"] == momentum
+    def momentum() -> str:
+        [row] = [row for row in terminal.until("ready").splitlines() if row.strip().startswith("momentum")]
+        return row.split()[-1]
+
+    terminal = app("--n-epochs", "1", "--momentum", "0.5", height=50)
+    assert momentum() == "0.5"
+    terminal.press("ctrl+r")
+    terminal.until("✓ done")
+    terminal.press("ctrl+q")
+    assert terminal.ended() == 0
+    assert read_config(list_runs(tmp_path / "weights")[0])["momentum"] == 0.5
+    terminal = app("--n-epochs", "1", height=50)
+    assert momentum() == "0.9"
+    terminal.press("ctrl+q")
+    assert terminal.ended() == 0
 
 
 def test_quitting_by_a_stop_says_where_the_run_stands(app, tmp_path):
@@ -147,7 +154,7 @@ def test_no_control_code_of_a_name_reaches_the_terminal(app, tmp_path):
 
 
 def test_quit_asks_what_becomes_of_a_run_and_detaching_lets_it_go_on(app, tmp_path):
-    terminal = app("--n-epochs", "60")
+    terminal = app("--n-epochs", "30")
     terminal.until("ready")
     terminal.press("ctrl+r")
     folder = wait_for_epoch(tmp_path / "weights", 1)
@@ -164,7 +171,7 @@ def test_quit_asks_what_becomes_of_a_run_and_detaching_lets_it_go_on(app, tmp_pa
     [caught] = re.findall(r"SigCgt:\s*(\w+)", Path(f"/proc/{process}/status").read_text())
     assert not int(caught, 16) >> (signal.SIGCONT - 1) & 1, "suspended and resumed, it looks for no terminal"
     again = app()  # shows it at once
-    again.until(*going_on(60))
+    again.until(*going_on(30))
     wait_until(lambda: not is_alive(folder))
     assert read_state(folder).status == "done"
     again.until("images are right", "done")
@@ -206,7 +213,7 @@ HANGS = [sys.executable, "-c", "import time, noodle_tui.summaries as s; s.list_r
 
 @pytest.mark.parametrize("with_a_run", [False, True])
 def test_a_disk_that_hangs_keeps_nobody_from_leaving(with_a_run, data_dir, tmp_path):
-    terminal = Terminal([*HANGS, "--data-dir", str(data_dir), *SMALL, "--n-epochs", "60"], tmp_path,
+    terminal = Terminal([*HANGS, "--data-dir", str(data_dir), *SMALL, "--n-epochs", "30"], tmp_path,
                         XDG_STATE_HOME=str(tmp_path / "state"))
     terminal.until("ready")
     if not with_a_run:
@@ -248,7 +255,7 @@ def test_a_killed_ssh_connection_does_not_end_the_run(data_dir, tmp_path):
            "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR", "127.0.0.1"]
     inside = f"cd {tmp_path} && XDG_STATE_HOME={tmp_path}/state OMP_NUM_THREADS=1 TERM=xterm-256color {sys.executable} -c " \
              "'from noodle_tui.__main__ import main_tui; main_tui()' "
-    first = Terminal([*ssh, inside + f"--data-dir {data_dir} --n-epochs 60 " + " ".join(SMALL)], tmp_path)
+    first = Terminal([*ssh, inside + f"--data-dir {data_dir} --n-epochs 30 " + " ".join(SMALL)], tmp_path)
     first.until("ready")
     first.press("ctrl+r")
     folder = wait_for_epoch(tmp_path / "weights", 1)
@@ -256,7 +263,7 @@ def test_a_killed_ssh_connection_does_not_end_the_run(data_dir, tmp_path):
     time.sleep(1)
     assert is_alive(folder)
     second = Terminal([*ssh, inside], tmp_path)
-    second.until(*going_on(60))
+    second.until(*going_on(30))
     wait_until(lambda: not is_alive(folder), 180)
     assert read_state(folder).status == "done"
     second.press("q")

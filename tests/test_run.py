@@ -625,3 +625,23 @@ def test_a_stop_before_training_leaves_a_stopped_run(config_for: MakeConfig, run
     outcome = run(config_for(runs_dir), control=control)
     assert outcome.status == "stopped"
     assert read_state(outcome.folder).status == "stopped"
+
+
+def test_options_that_change_nothing_are_said_to(
+    finished: FinishedRun, copy_of_finished: Path, config_for: MakeConfig, runs_dir: Path
+) -> None:
+    def said(config: RunConfig) -> str:
+        events: list[Event] = []
+        control = Control()
+        control.stop("that is enough")
+        run(config, [events.append], control)
+        return "\n".join(event.text for event in events if isinstance(event, Message))
+
+    new = said(config_for(runs_dir, split_by="person", mode="link", comet=True, debug=True))
+    assert f"--split-by, --mode: not used, since the photos in {finished.config.data_dir} are taken as they are sorted" in new
+    assert "Comet stays off with --debug" in new
+    picked_up = said(RunConfig(load_dir=copy_of_finished, save_dir=Path("elsewhere"), n_epochs=4))
+    assert "--save-dir elsewhere: not used, the run goes on in its own folder" in picked_up
+    (copy_of_finished / "checkpoint.pt").unlink()
+    from_its_weights = said(config_for(runs_dir, load_dir=copy_of_finished, weights="imagenet"))
+    assert f"{copy_of_finished} has no checkpoint to go on from: this is a new run, from its weights" in from_its_weights

@@ -63,7 +63,7 @@ def training(data_dir: Path, tmp_path: Path) -> list[str]:
 def judging(data_dir: Path, tmp_path: Path) -> list[str]:
     photo = some_photo(data_dir, tmp_path)
     shutil.copytree(data_dir, tmp_path / "data")
-    many(photo, tmp_path / "data" / "val" / "sad", 2_000, "{:05}.jpg")
+    many(photo, tmp_path / "data" / "val" / "sad", 1_000, "{:05}.jpg")
     return ["--data-dir", "data", "--n-epochs", "1", *SMALL]
 
 

@@ -22,7 +22,7 @@ from noodle_tui.verify_resume import compare, verify_resume
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EPOCHS", 3)
-    monkeypatch.setattr(module, "PEOPLE", 2)
+    monkeypatch.setattr(module, "PEOPLE", 1)
 
 
 def test_a_killed_run_is_the_same_and_the_answer_is_said() -> None:

@@ -86,7 +86,7 @@ def predict_command(
 ) -> None:
     """Let a trained model judge new images, and score it."""
     from noodle_tui.answers import print_answers
-    from noodle_tui.predict import predict
+    from noodle_tui.predict import find_model, predict
     from noodle_tui.run_folder import path_or_run
 
     if format not in ("table", "csv", "json"):
@@ -94,6 +94,7 @@ def predict_command(
     values = given({**values, "person": person})
     config = make_config(values)
     model = path_or_run(config.save_dir, load_dir)
+    find_model(model)  # what is wrong with it is said before the seconds that torch takes
     with ended_at_interrupt():
         import torchvision  # noqa: F401 - to have it imported
     with progress_bar("predicting") as progress:

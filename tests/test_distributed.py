@@ -375,9 +375,9 @@ import os
 from noodle_tui import distributed
 look = os.getppid
 def look_and_say():
+    os.getppid, seen = look, look()
     print("looked", flush=True)
-    os.getppid = look
-    return look()
+    return seen
 os.getppid = look_and_say
 with distributed.joined():
     pass

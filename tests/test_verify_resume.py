@@ -11,11 +11,12 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from conftest import FinishedRun
+from conftest import FinishedRun, MakeConfig
 
 from noodle_tui import verify_resume as module
 from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.errors import NoodleError
+from noodle_tui.run import run
 from noodle_tui.verify_resume import compare, verify_resume
 
 
@@ -32,16 +33,23 @@ def test_a_killed_run_is_the_same_and_the_answer_is_said() -> None:
     assert said[1:] in (["killed after epoch 1, and picked up"], ["killed after epoch 2, and picked up"])
 
 
-def test_a_run_that_goes_on_otherwise_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    running = module._running
+def test_a_run_that_goes_on_otherwise_is_found_out(
+    finished: FinishedRun, config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its processes lay out what two runs left here: the one from the start, and another where a run is picked up."""
+    other = run(config_for(runs_dir, lr=0.011)).folder
 
     @contextmanager
-    def otherwise(options: list[str]) -> "Iterator[subprocess.Popen[str]]":
-        with running([*options, "--lr", "0.011"] if "--load-dir" in options else options) as process:
+    def laying_out(options: list[str]) -> "Iterator[subprocess.Popen[str]]":
+        flag, place = options[-2:]
+        source, folder = (other, place) if flag == "--load-dir" else (finished.folder, f"{place}/run")
+        then = "exec sleep 60" if place.endswith("/killed") else "exit"
+        script = f'mkdir -p "$2"; cp -r "$1"/. "$2"; {then}'
+        with subprocess.Popen(["sh", "-c", script, "sh", source, folder], stderr=subprocess.PIPE, text=True) as process:
             yield process
+            process.kill()
 
-    monkeypatch.setattr(module, "_running", otherwise)
-    monkeypatch.setattr(module, "EPOCHS", 5)  # and this seed kills after the first: enough are left to do
+    monkeypatch.setattr(module, "_running", laying_out)
     said: list[str] = []
     assert not verify_resume("cpu", "fp32", 1, 2, said.append)
     assert any(line.startswith("differs: the weight ") for line in said)

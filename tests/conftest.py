@@ -1,5 +1,6 @@
 """Small drawn faces, a sorted data folder of them, and one finished run that the tests of the core share."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +17,14 @@ from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.events import Event
 from noodle_tui.run import Outcome, run
 from noodle_tui.samples import find_samples
+
+
+gc.disable()  # until all is imported and collected: nothing of it is garbage
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,5 +1,6 @@
 """Where the commands begin: `noodle` (also `python -m noodle_tui`) and `noodle-tui`. What they do takes a moment to import."""
 
+import gc
 import sys
 from typing import NoReturn
 
@@ -11,7 +12,10 @@ def main() -> NoReturn:
     end_at_interrupt()
     from noodle_tui.cli import call
 
-    call(sys.argv[1:])
+    try:
+        call(sys.argv[1:])
+    finally:
+        gc.freeze()  # else Python, on its way out, looks for garbage in all of torch: the prompt would stay away for a second
 
 
 def main_tui() -> NoReturn:

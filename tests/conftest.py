@@ -18,7 +18,6 @@ from noodle_tui.events import Event
 from noodle_tui.run import Outcome, run
 from noodle_tui.samples import find_samples
 
-
 gc.disable()  # until all is imported and collected: nothing of it is garbage
 
 

@@ -32,7 +32,7 @@ from noodle_tui.loggers import check_loggers, loggers
 from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
 from noodle_tui.rejig import real_folders
-from noodle_tui.samples import class_folders, options_told, unread_options
+from noodle_tui.samples import check_apart, class_folders, options_told, unread_options
 from noodle_tui.stage import stage
 from noodle_tui.weights import check_file
 
@@ -108,7 +108,9 @@ def find_folder(config: RunConfig, world: World) -> tuple[Path, bool]:
 
 
 def check_sources(config: RunConfig) -> None:
-    """NoodleError where what is to be read isn't there at all, or holds no weights: a slip of the pen leaves no run folder."""
+    """NoodleError where what is to be read isn't there at all, or holds no weights, or where the run would lie among the photos:
+    a slip of the pen leaves no run folder."""
+    check_apart(config.save_dir, config.data_dir)
     if config.weights not in ("imagenet", "none"):
         check_file(Path(config.weights))
     if config.rejig_data:

@@ -127,6 +127,14 @@ def class_folders(data_dir: Path) -> list[str]:
     return train
 
 
+def check_apart(save_dir: Path, data_dir: Path) -> None:
+    """NoodleError if run folders would lie among the photos: for the next run they would be a class, or in one."""
+    place = Path(os.path.realpath(save_dir))
+    for split in SPLITS:
+        if place.is_relative_to(os.path.realpath(data_dir / split)):
+            raise NoodleError(f"--save-dir {save_dir}: is in {data_dir / split}, where each folder is a class: choose another")
+
+
 def _subfolders(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise NoodleError(f"{folder} is missing: sort photos into it with --rejig-data, or name another --data-dir")

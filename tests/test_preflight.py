@@ -304,6 +304,14 @@ def test_a_save_folder_that_can_not_be_written(tmp_path: Path, stimuli: Path) ->
     assert "no right" in said(powerless(lambda: preflight(locked)), "error", "save_dir")
 
 
+def test_a_save_folder_among_the_photos(tmp_path: Path, stimuli: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "sorted" / "train")
+    for place in ("sorted/train", "sorted/val/happy/runs", "link/runs"):
+        found = said(preflight(options(tmp_path, save_dir=tmp_path / place)), "error", "save_dir")
+        assert "where each folder is a class" in found, place
+    assert said(preflight(options(tmp_path, save_dir=tmp_path / "sorted" / "trained")), "error", "save_dir") == ""
+
+
 def test_a_full_disk(tmp_path: Path, stimuli: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk, "RUN_BYTES", 10**18)
     assert "make room" in said(preflight(options(tmp_path)), "error", "save_dir")

@@ -25,7 +25,7 @@ from noodle_tui.preflight.photos import Photos, look_at_photos
 from noodle_tui.progress import Check, nothing
 from noodle_tui.rejig.manifest import manifest_stamp
 from noodle_tui.run_folder import is_alive
-from noodle_tui.samples import unread_options
+from noodle_tui.samples import check_apart, unread_options
 from noodle_tui.settings import load_settings
 
 Found = TypeVar("Found")
@@ -147,8 +147,11 @@ def _look_at_loggers(result: Preflight) -> Preflight:
 
 def _look_at_disk(result: Preflight) -> Preflight:
     """Can the run folder be made, and is there room for it?"""
-    needed = disk.RUN_BYTES if result.resumed_at is None else disk.RESUME_BYTES
-    result, free = _try(result, "save_dir", lambda: disk.free_room(result.config.save_dir, needed))
+    config, is_new = result.config, result.resumed_at is None
+    needed = disk.RUN_BYTES if is_new else disk.RESUME_BYTES
+    if is_new:
+        result, _ = _try(result, "save_dir", lambda: check_apart(config.save_dir, config.data_dir))
+    result, free = _try(result, "save_dir", lambda: disk.free_room(config.save_dir, needed))
     return replace(result, disk_needed=needed, disk_free=free)
 
 

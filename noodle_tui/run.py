@@ -108,7 +108,7 @@ def find_folder(config: RunConfig, world: World) -> tuple[Path, bool]:
 
 
 def check_sources(config: RunConfig) -> None:
-    """NoodleError where what is to be read isn't there at all, or holds no weights, or where the run would lie among the photos:
+    """NoodleError where what is to be read isn't there at all, or holds no weights, or the run would lie among the photos:
     a slip of the pen leaves no run folder."""
     check_apart(config.save_dir, config.data_dir)
     if config.weights not in ("imagenet", "none"):

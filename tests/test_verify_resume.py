@@ -1,5 +1,6 @@
 """`noodle verify-resume`: it finds a run that went on the same to be the same, and one that did not to differ."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,18 +37,18 @@ def test_a_killed_run_is_the_same_and_the_answer_is_said() -> None:
 def test_a_run_that_goes_on_otherwise_is_found_out(
     finished: FinishedRun, config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its processes lay out what two runs left here: the one from the start, and another where a run is picked up."""
+    """In place of its processes stands what two runs left: the one from the start, and the other where a run is picked up."""
     other = run(config_for(runs_dir, lr=0.011)).folder
 
     @contextmanager
     def laying_out(options: list[str]) -> "Iterator[subprocess.Popen[str]]":
         flag, place = options[-2:]
         source, folder = (other, place) if flag == "--load-dir" else (finished.folder, f"{place}/run")
-        then = "exec sleep 60" if place.endswith("/killed") else "exit"
-        script = f'mkdir -p "$2"; cp -r "$1"/. "$2"; {then}'
-        with subprocess.Popen(["sh", "-c", script, "sh", source, folder], stderr=subprocess.PIPE, text=True) as process:
-            yield process
-            process.kill()
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        process = ["sleep", "60"] if place.endswith("/killed") else ["true"]
+        with subprocess.Popen(process, stderr=subprocess.PIPE, text=True) as going_on:
+            yield going_on
+            going_on.kill()
 
     monkeypatch.setattr(module, "_running", laying_out)
     said: list[str] = []

@@ -4,6 +4,8 @@ import io
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -161,31 +163,39 @@ def kill_at_every_step(folder: Path, data: Path, before: Callable, then: Callabl
         step += 1
 
 
+def kill_and_undo_at_every_step(folder: Path, data: Path) -> int:
+    step = 1
+    while True:
+        stimuli = set_up(folder, data, nothing)
+        before = picture(stimuli, data)
+        if not killed_at(step, lambda: rejig(folder / "stimuli", data)):
+            return step - 1
+        undo(stimuli, data)
+        assert picture(stimuli, data) == before, f"after a kill at step {step}"
+        step += 1
+
+
+def kills(scene: str, folder: Path, data: Path) -> int:
+    """How often it was killed. In a process of its own: each kill is a fork, slow where all that the tests import is loaded."""
+    done = subprocess.run([sys.executable, __file__, scene, folder, data], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
 @pytest.mark.parametrize("scene", SCENES)
 def test_a_kill_at_any_step_loses_nothing_and_is_mended(folder, scene):
-    before, then = SCENES[scene]
-    kills = kill_at_every_step(folder / "a", folder / "b" / "classify", before, then)
-    assert kills >= 10
+    assert kills(scene, folder / "a", folder / "b" / "classify") >= 10
 
 
 @pytest.mark.parametrize("scene", ["move", "undo of a move among others' files"])
 def test_a_kill_between_two_filesystems(tmp_path, folder, scene):
     if folder.stat().st_dev == tmp_path.stat().st_dev:
         pytest.skip("there is no second filesystem here")
-    assert kill_at_every_step(tmp_path / "a", folder / "classify", *SCENES[scene]) >= 10
+    assert kills(scene, tmp_path / "a", folder / "classify") >= 10
 
 
 def test_undo_after_a_kill_brings_everything_back(folder):
-    data, step = folder / "b" / "classify", 1
-    while True:
-        stimuli = set_up(folder / "a", data, nothing)
-        before = picture(stimuli, data)
-        if not killed_at(step, lambda: rejig(folder / "a" / "stimuli", data)):
-            break
-        undo(stimuli, data)
-        assert picture(stimuli, data) == before, f"after a kill at step {step}"
-        step += 1
-    assert step > 20
+    assert kills("undone", folder / "a", folder / "b" / "classify") >= 20
 
 
 def no_hard_link(*_, **__) -> None:
@@ -260,3 +270,11 @@ def test_a_power_cut_finds_every_copy_on_the_disk_before_it_has_its_name(tmp_pat
     synced.clear()
     undo(stimuli, data)
     assert (len(synced), too_early) == (len(PHOTOS), [])
+
+
+if __name__ == "__main__":
+    SCENE, FOLDER, DATA = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    if SCENE == "undone":
+        print(kill_and_undo_at_every_step(FOLDER, DATA))
+    else:
+        print(kill_at_every_step(FOLDER, DATA, *SCENES[SCENE]))

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """In here Python doesn't look for garbage: an import makes none, and the looks at all that it brings are a sixth of the
-    time of torch's. For the whole process; who finds it so already leaves it so."""
+    """In here Python doesn't look for garbage: an import makes none, and to go over all that torch's brings, again and again,
+    is a sixth of its time. For the whole process. Where the collector rests already, it is left so."""
     collecting = gc.isenabled()
     if collecting:
         gc.disable()

@@ -9,6 +9,7 @@ import pytest
 from test_cli import SMALL
 
 from noodle_tui.imports import uncollected
+from noodle_tui.terminal import ended_at_interrupt
 
 # a run that counts how often the collector goes over what is there from torch's import on, until the loop is imported as well
 WATCHED = """
@@ -55,6 +56,12 @@ def test_who_finds_it_resting_leaves_it_so() -> None:
     with uncollected():
         pass
     assert not gc.isenabled()
+
+
+def test_it_rests_where_a_command_imports_what_it_needs() -> None:
+    with ended_at_interrupt():
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 def test_a_runs_imports_are_gone_over_neither_at_once_nor_at_the_end(data_dir, tmp_path) -> None:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, StopRun, UsageError, one_line
-from noodle_tui.imports import uncollected
+from noodle_tui.terminal import ended_at_interrupt
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -39,9 +39,12 @@ if TYPE_CHECKING:
 PATIENCE = timedelta(days=1)  # others wait for rank 0's rejig; a rank that dies is noticed by its closed connection, at once
 AGREE_EVERY = {"cpu": 1, "cuda": 16}  # steps between two agreements: each is a round trip over gloo, 0.1 ms on one node
 JOINING = timedelta(minutes=1)  # to reach torchrun's store, which is there before any rank
+MEETING = 10 * 60  # seconds to find each other; torch's import from a network disk takes its time
 LOOK_EVERY = 0.5  # seconds between two looks whether torchrun is still there
 GRACE = 25  # seconds from torchrun's SIGTERM; it kills after 30
 STOPPED = "stopped"  # the word that a rank leaves when it was asked to stop
+NETWORK = ("between nodes all ports must be open, and a node's name must not stand for 127.x in its own /etc/hosts; where it "
+           "does, set GLOO_SOCKET_IFNAME on each node to its network interface (`ip -brief address` lists them)")
 DIED = ("another process of this run ended without saying why (torchrun says which): what was saved last is in the run "
         "folder; --load-dir picks it up where a checkpoint is there")
 
@@ -149,11 +152,13 @@ def joined() -> Iterator[World]:
         yield ALONE
         return
     torchrun = os.getppid()
-    with _ended_without(torchrun):
-        world = _join(torchrun)
+    with ended_at_interrupt(), _not_for_ever(torchrun):
+        world = _world_of(torchrun)
     import torch.distributed as dist
 
     try:
+        with ended_at_interrupt(), _not_for_ever(torchrun):
+            _connect(world)
         yield world
     except NoodleError as error:
         if world.leave_word(str(error)):
@@ -162,12 +167,10 @@ def joined() -> Iterator[World]:
     dist.destroy_process_group()  # after an error it could wait for ranks that are gone
 
 
-def _join(torchrun: int) -> World:
-    """Connect this rank with the others. NoodleError if torchrun's store can't be reached."""
-    with uncollected():
-        import torch
-        import torch.distributed as dist
-        from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
+def _world_of(torchrun: int) -> World:
+    """Which rank this is, of how many, with the store that all share. NoodleError if torchrun's store can't be reached."""
+    import torch.distributed as dist
+    from torch.distributed import PrefixStore, rendezvous  # type: ignore[attr-defined]
 
     try:
         store, rank, size = next(rendezvous("env://", timeout=JOINING))
@@ -175,28 +178,48 @@ def _join(torchrun: int) -> World:
         where, why = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}", one_line(error).rstrip(".")
         raise NoodleError(f"torchrun can't be reached at {where} ({why}): it is gone, or a firewall is between") from None
     store.set_timeout(PATIENCE)  # from here on it is the other ranks that are waited for
-    world = World(rank, size, int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]),
-                  PrefixStore("noodle", store), torchrun)
+    return World(rank, size, int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]), PrefixStore("noodle", store),
+                 torchrun)
+
+
+def _connect(world: World) -> None:
+    """Connect this rank with the others. NoodleError if they are out of reach."""
+    import torch
+    import torch.distributed as dist
+    from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+
+    assert world.store is not None
     if torch.cuda.is_available() and world.local_rank < torch.cuda.device_count():
         torch.cuda.set_device(world.local_rank)  # before NCCL takes the current one
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", store=PrefixStore("ddp", store),
-                            rank=rank, world_size=size, timeout=PATIENCE)
-    return world
+    try:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+                                store=PrefixStore("ddp", world.store), rank=world.rank, world_size=world.size,
+                                timeout=PATIENCE)
+    except RuntimeError as error:
+        if not is_lost_connection(error):
+            raise
+        raise NoodleError(f"the processes can't reach each other ({one_line(error)}): {NETWORK}") from None
 
 
 @contextmanager
-def _ended_without(torchrun: int) -> Iterator[None]:
-    """While a rank looks for the others no Python of its main thread runs, and torch may go on looking for minutes. Where
-    torchrun was killed meanwhile, a thread ends the process."""
+def _not_for_ever(torchrun: int) -> Iterator[None]:
+    """While a rank looks for the others no Python of its main thread runs, and torch would go on looking for a day. Where
+    torchrun was killed meanwhile, or the others don't come, a thread says so, once a node, and ends the process."""
     found = threading.Event()
+    last = time.monotonic() + MEETING
 
     def watch() -> None:
         while not found.wait(LOOK_EVERY):
             if os.getppid() != torchrun:
-                if os.environ["RANK"] == "0":
-                    print("noodle: torchrun is gone: it was ended before its processes had found each other; start it again",
-                          file=sys.stderr, flush=True)
-                os._exit(1)
+                why = "torchrun is gone: it was ended before its processes had found each other; start it again"
+            elif time.monotonic() > last:
+                why = (f"the other processes did not come within {MEETING / 60:g} minutes; look at what they said on their "
+                       f"node: {NETWORK}")
+            else:
+                continue
+            if os.environ["LOCAL_RANK"] == "0":
+                print(f"noodle: {why}", file=sys.stderr, flush=True)
+            os._exit(1)
 
     threading.Thread(target=watch, name="torchrun", daemon=True).start()
     try:
@@ -261,7 +284,7 @@ def is_lost_connection(error: RuntimeError) -> bool:
     """Whether gloo or NCCL says that a rank is gone."""
     import torch.distributed as dist
 
-    return isinstance(error, dist.DistError) or "gloo" in str(error)
+    return isinstance(error, dist.DistError) or "gloo" in str(error).lower()
 
 
 def check_ranks(config: RunConfig, world: World) -> None:

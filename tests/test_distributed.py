@@ -365,6 +365,18 @@ def test_a_process_whose_torchrun_is_gone_stops(monkeypatch: pytest.MonkeyPatch)
         control.check()
 
 
+@pytest.fixture
+def store() -> Any:
+    """What torchrun serves its processes."""
+    return torch.distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)  # type: ignore[attr-defined]
+
+
+def rank_0_of_2(port: int) -> dict[str, str]:
+    """The environment that torchrun gives a process."""
+    return os.environ | {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1",
+                         "TORCHELASTIC_RUN_ID": "1", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_PORT": str(port)}
+
+
 def a_free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
@@ -385,8 +397,7 @@ with distributed.joined():
 
 
 def test_a_process_whose_torchrun_was_killed_before_it_found_the_others_ends(tmp_path: Path) -> None:
-    env = os.environ | {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "1",
-                        "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(a_free_port())}
+    env = rank_0_of_2(a_free_port())
     starts = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {LOOKS_FOR_OTHERS!r}]).returncode)"
     with (tmp_path / "said").open("w") as said, subprocess.Popen(
         [sys.executable, "-c", starts], env=env, stdout=subprocess.PIPE, stderr=said, text=True
@@ -398,15 +409,50 @@ def test_a_process_whose_torchrun_was_killed_before_it_found_the_others_ends(tmp
     assert "noodle: torchrun is gone: it was ended before" in (tmp_path / "said").read_text()
 
 
-def test_the_store_is_reached_soon_or_not_at_all_but_ranks_may_be_late(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_reached_soon_or_not_at_all_but_ranks_may_be_late(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """NCCL asks the store for what rank 0 leaves there when it is done with a rejig."""
-    store = torch.distributed.TCPStore("127.0.0.1", 0, is_master=True)  # type: ignore[attr-defined]
-    for name, value in {"RANK": 0, "WORLD_SIZE": 1, "LOCAL_RANK": 0, "LOCAL_WORLD_SIZE": 1, "MASTER_ADDR": "127.0.0.1",
-                        "MASTER_PORT": store.port, "TORCHELASTIC_USE_AGENT_STORE": "True"}.items():
-        monkeypatch.setenv(name, str(value))
-    world = distributed._join(os.getppid())
-    torch.distributed.destroy_process_group()
+    for name, value in rank_0_of_2(store.port).items():
+        monkeypatch.setenv(name, value)
+    world = distributed._world_of(os.getppid())
     assert world.store.timeout == distributed.PATIENCE > distributed.JOINING  # type: ignore[union-attr]
+
+
+MEETS_NOBODY = """
+import torch.distributed
+from noodle_tui import distributed
+from noodle_tui.__main__ import main
+distributed.MEETING = 3
+main()
+"""
+
+
+def test_a_process_does_not_wait_for_ever_for_others(store: Any) -> None:
+    done = subprocess.run([sys.executable, "-c", MEETS_NOBODY, "run", "--headless"], env=rank_0_of_2(store.port),
+                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+    assert "noodle: the other processes did not come within 0.05 minutes" in done.stderr
+
+
+def test_a_process_that_waits_for_others_can_be_ended(store: Any) -> None:
+    with subprocess.Popen([sys.executable, "-m", "noodle_tui", "run", "--headless"], env=rank_0_of_2(store.port)) as process:
+        before = store.num_keys()
+        while store.num_keys() == before and process.poll() is None:  # its address, for the other
+            time.sleep(0.1)
+        time.sleep(0.5)
+        process.terminate()
+        assert process.wait(timeout=10) == -signal.SIGTERM
+
+
+def test_processes_that_cannot_reach_each_other_say_so_once(runs_dir: Path, config_for: MakeConfig,
+                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "nowhere")
+    process = torchrun(config_for(runs_dir))
+    _, complaints = process.communicate(timeout=PATIENCE)
+    assert process.returncode != 0
+    assert complaints.count("noodle: ") == complaints.count("noodle: the processes can't reach each other (") == 1
+    assert "set GLOO_SOCKET_IFNAME on each node" in complaints
 
 
 def test_a_store_that_is_out_of_reach_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

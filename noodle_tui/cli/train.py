@@ -54,7 +54,7 @@ def run_headless(config: RunConfig, json: bool = False) -> int:
 
     control = Control()
     survive_hangup()
-    with stop_on_signals(control, hangup=under_torchrun()), joined() as world:
+    with joined() as world, stop_on_signals(control, hangup=under_torchrun()):
         if world.rank > 0:
             accompany(control, world)
             return 0

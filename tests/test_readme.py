@@ -4,6 +4,7 @@ import ast
 import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -78,3 +79,29 @@ def test_the_models_own_answers_are_had_in_plain_torchvision(
         exec(code.replace("RUN/", f"{finished.folder}/").replace("PHOTO", str(data_dir / answer.path)), {})
         probabilities = list(ast.literal_eval(capsys.readouterr().out).values())
         assert probabilities == pytest.approx(answer.probabilities, abs=1e-3)
+
+
+@pytest.mark.parametrize(("there", "code", "asked"), [
+    ([], 130, "--data-dir sorted --namestr seed-3 --seed 3"),
+    (["seed-30-20260101-000000/checkpoint.pt", "seed-3-20260101-000000/config.json"], 0,
+     "--data-dir sorted --namestr seed-3 --seed 3"),  # another task's, and one that was killed before it had saved
+    (["seed-3-20260101-000000/checkpoint.pt", "seed-3-20260102-000000/checkpoint.pt"], 1,
+     "--load-dir weights/seed-3-20260102-000000"),
+])
+def test_slurms_array_picks_up_what_is_there_and_is_requeued_when_stopped(
+    tmp_path: Path, there: list[str], code: int, asked: str
+) -> None:
+    """The script ends as the run did: Slurm would hold a run that is done for failed."""
+    script = next(block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.S) if "--array" in block)
+    for name in there:
+        (tmp_path / "weights" / name).parent.mkdir(parents=True)
+        (tmp_path / "weights" / name).touch()
+    for name, ending in {"srun": code, "scontrol": 0}.items():
+        (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> said\nexit {ending}\n')
+        (tmp_path / name).chmod(0o755)
+    env = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_ARRAY_JOB_ID": "77", "SLURM_ARRAY_TASK_ID": "3",
+           "SLURM_CPUS_PER_TASK": "8"}
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, check=False)
+    assert done.returncode == code
+    requeue = ["scontrol requeue 77_3"] if code == 130 else []
+    assert (tmp_path / "said").read_text().splitlines() == [f"srun --cpus-per-task 8 noodle run --headless {asked}", *requeue]

@@ -55,7 +55,7 @@ def locked(folder: Path) -> Iterator[None]:
                          buffering=0)
     except OSError as error:
         raise NoodleError(f"{folder}: can't be written to ({error.strerror})") from None
-    with file:
+    try:
         try:
             _lock(file.fileno())
         except OSError as error:
@@ -68,6 +68,9 @@ def locked(folder: Path) -> Iterator[None]:
             file.truncate(0)
             file.write(f"process {os.getpid()} on {os.uname().nodename}\n".encode())
         yield
+    finally:
+        with suppress(OSError):  # a network disk that is gone: it is closed all the same, and the lock went with the disk
+            file.close()
 
 
 def _lock(descriptor: int) -> None:

@@ -125,6 +125,19 @@ def test_the_holder_that_is_named_is_the_last_one(tmp_path: Path) -> None:
         assert (tmp_path / "run.lock").read_text() == f"process {os.getpid()} on {os.uname().nodename}\n"
 
 
+def test_a_lock_on_a_network_disk_that_is_gone_by_the_end_is_no_error(tmp_path: Path) -> None:
+    with locked(tmp_path):
+        lock = (tmp_path / "run.lock").stat()
+        for descriptor in range(3, resource.getrlimit(resource.RLIMIT_NOFILE)[0]):
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(descriptor), lock):
+                    os.close(descriptor)  # closing it once more is an error, as it is where the server went away
+                    break
+        else:
+            raise AssertionError("no lock was open")
+    assert not is_alive(tmp_path)
+
+
 def test_a_disk_that_knows_no_locks_is_said_and_nothing_on_it_is_taken_for_a_run_that_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

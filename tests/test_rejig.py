@@ -59,6 +59,17 @@ def test_copy_and_link_leave_the_stimuli(stimuli, tmp_path):
         assert os.readlink(tmp_path / "linked" / file.target) == file.source
 
 
+def test_a_disk_without_symbolic_links_is_said(stimuli, data, monkeypatch):
+    def no_links(*_) -> None:
+        raise PermissionError(1, "Operation not permitted")  # as on exFAT
+
+    monkeypatch.setattr(os, "symlink", no_links)
+    before = tree(stimuli)
+    assert "the disk of the data folder has no symbolic links" in error_of(rejig, stimuli, data, mode="link")
+    assert tree(stimuli) == before
+    assert os.listdir(data.parent) == ["stimuli"]
+
+
 @pytest.mark.parametrize("mode", ["move", "copy", "link"])
 def test_odd_names_go_there_and_back(stimuli, data, mode):
     for name in ODD_NAMES:

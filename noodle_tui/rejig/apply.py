@@ -16,7 +16,7 @@ from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.rejig.disk import errors_in_words, link_or_copy, locked, same_photo
+from noodle_tui.rejig.disk import errors_in_words, link_or_copy, locked, make_symbolic_link, same_photo
 from noodle_tui.rejig.manifest import manifest_stamp, write_manifest
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.undo import aside_folder, clear_aside, recover_locked, staging_folder
@@ -90,7 +90,7 @@ def _bring(plan: RejigPlan, source: str, target: str) -> None:
     origin = plan.standing_at.get(source, source)
     try:
         if plan.mode == "link":
-            os.symlink(source, target)
+            make_symbolic_link(source, target)
         elif plan.mode == "move" or _stays_on_disk(plan, source):
             link_or_copy(origin, target)
         else:

@@ -17,7 +17,7 @@ from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 
-# Two places are on different filesystems, or this one has no hard links: then a copy has to do.
+# Two places are on different filesystems, or this one (exFAT, some network disks) has no links: then a copy has to do.
 NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
 
 
@@ -73,6 +73,17 @@ def link_or_copy(source: str, target: str) -> None:
             raise
         shutil.copy2(source, target)
         sync(target)
+
+
+def make_symbolic_link(source: str, target: str) -> None:
+    """NoodleError where the disk knows none: a copy, which takes room, is for the user to choose."""
+    try:
+        os.symlink(source, target)
+    except OSError as error:
+        if error.errno not in NO_LINK:
+            raise
+        raise NoodleError(f"--mode link: the disk of the data folder has no symbolic links ({error.strerror}); use --mode copy "
+                          "or move") from None
 
 
 def move_back(photo: str, place: str) -> None:

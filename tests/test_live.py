@@ -35,7 +35,7 @@ from noodle_tui.events import (
 )
 from noodle_tui.run_folder import locked
 from noodle_tui.run_state import RunState
-from noodle_tui.tui import live_text, words
+from noodle_tui.tui import live, live_text, words
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.machine import read_machine
@@ -112,6 +112,22 @@ async def test_all_that_matters_is_in_sight(size: tuple[int, int]):
         assert not screen.query_one(TooSmall).display
         for sparkline_end in ("▁", "█"):
             assert sparkline_end in shown(screen)[2]
+
+
+async def test_a_run_that_says_nothing_any_more_is_noticed(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(live, "SILENT_AFTER", 0.6)
+    source = source_of("running")
+    async with Watched(source).run_test(size=(80, 24)) as pilot:
+        screen = await settled(pilot, "running")
+        assert "0:16 left" in shown(screen)[1]
+        await until(pilot, lambda: "! no word for 0." in shown(screen)[1])
+        assert " left" not in shown(screen)[1]
+        source.add(StageProgress(stage="train", done=3, total=9))
+        await until(pilot, lambda: " left" in shown(screen)[1])
+        source.add(Paused(epoch=24))
+        await until(pilot, lambda: screen.status == "paused")
+        await pilot.pause(1)
+        assert "no word" not in shown(screen)[1]
 
 
 @pytest.mark.parametrize("width", [119, 120, 121, 122])

@@ -41,6 +41,7 @@ from noodle_tui.tui.widgets.too_small import TooSmall
 READ_EVERY = 0.25  # seconds between two looks at the source
 PAINT_EVERY = 1.0  # seconds between two paintings, at least: an SSH line has to carry them
 MACHINE_EVERY = 3.0  # seconds between two looks at the GPU
+SILENT_AFTER = 30.0  # seconds without a word from a run at work that are worth telling: a disk hangs, a job was suspended
 LOADS = 20  # looks that are drawn: the last minute
 
 
@@ -70,6 +71,7 @@ class LiveScreen(Screen[None]):
         self._curves = Curves()
         self._machine: tuple[Content, ...] = ()  # from the longest form to the shortest
         self._request = ""  # what the run was asked and hasn't answered yet
+        self._heard_at = time.monotonic()  # when it said something last
         self._painted_at = 0.0
         self._paint_is_due = False
         self._only_progress = False  # since the last painting nothing but progress was told
@@ -91,6 +93,7 @@ class LiveScreen(Screen[None]):
     def on_mount(self) -> None:
         self._paint()
         self._follow()
+        self.set_interval(SILENT_AFTER / 3, self._show_silence)
 
     def on_unmount(self) -> None:
         self._left.set()
@@ -134,6 +137,8 @@ class LiveScreen(Screen[None]):
 
     def _take(self, events: Sequence[Event], alive: bool) -> None:
         """Take in new events, and whether somebody works on the run."""
+        if events:
+            self._heard_at = time.monotonic()
         for event in events:
             self.state.apply(event)
         self.alive = alive
@@ -146,6 +151,16 @@ class LiveScreen(Screen[None]):
         elif events:
             self._only_progress = self._only_progress and all(isinstance(e, StageProgress) for e in events)
             self._paint_soon()
+
+    @property
+    def _silence(self) -> float:
+        """Seconds without a word of a run at work; 0 where they are few."""
+        silence = time.monotonic() - self._heard_at
+        return silence if self.status == "running" and silence >= SILENT_AFTER else 0.0
+
+    def _show_silence(self) -> None:
+        if self._silence:
+            self._paint_header()
 
     def _show_machine(self, text: str, loads: Sequence[float]) -> None:
         """Show how busy the machine is, and was in the last looks."""
@@ -194,7 +209,7 @@ class LiveScreen(Screen[None]):
         width = self._width
         folder = Content.styled(str(self.source.folder or ""), "$quiet")
         sparks = live_text.sparks_line(self._curves, width)
-        stage = live_text.stage_line(self.state, self.status, self._request, width)
+        stage = live_text.stage_line(self.state, self.status, self._request, width, self._silence)
         name = self.state.started.name if self.state.started else self.run_title
         rule = headed_rule(Content.styled(name, "bold"), width, *(self._machine if width < 98 else [folder]))
         lines = [rule, stage, sparks, live_text.facts_line(self.state)]

@@ -28,13 +28,16 @@ def status_of(state: RunState, alive: bool) -> str:
     return state.status if alive or state.ended else "interrupted"
 
 
-def stage_line(state: RunState, status: str, request: str, width: int) -> Content:
-    """The state, what it does now, how far it is, how long it still takes, how fast. `request`: what it was asked."""
+def stage_line(state: RunState, status: str, request: str, width: int, silence: float = 0.0) -> Content:
+    """The state, what it does now, how far it is, how long it still takes, how fast. `request`: what it was asked; `silence`:
+    seconds since its last word, if that is worth a line."""
     sign, colour = MARKS[status]
     stage = request or (state.stage if status == "running" else "") or status
     fraction, count = _progress(state, status)
     right: list[Part] = []
-    if status == "running" and state.seconds_left is not None:
+    if silence:
+        right += ["  ", (f"! no word for {words.duration(silence)}", "$warning")]
+    elif status == "running" and state.seconds_left is not None:
         right += ["  ", words.duration(state.seconds_left), (" left", "$quiet")]
     elif state.ended is not None:
         right += [("  in ", "$quiet"), words.duration(state.seconds)]

@@ -42,7 +42,9 @@ class RunConfig(BaseModel):
     split_by: Literal["file", "person"] = option(
         "file", DATA, "hold out single files, or whole people (what a claim about new faces needs)"
     )
-    person: str = option(DEFAULT_PERSON, DATA, "regex of a photo's path; its first group is the person")
+    person: str = option(
+        DEFAULT_PERSON, DATA, "regex of a photo's path; its first group is the person: ([^/-]+)- finds F001 in F001-happy.jpg"
+    )
     mode: Literal["move", "copy", "link"] = option("move", DATA, "what rejig does with the photos")
     skip_bad_images: bool = option(False, DATA, "go on without images that can't be read, and say so in the report")
 

@@ -151,9 +151,17 @@ async def test_a_run_that_goes_on_does_not_take_the_screen_from_who_is_at_work(
 
 async def test_a_run_that_goes_on_is_shown_at_once(tmp_path: Path) -> None:
     with run_folder.locked(fake_folder(tmp_path / "weights", "night", "running")):
-        app = NoodleApp({**SMALL, "save_dir": str(tmp_path / "weights")}, recall_last=False)
+        app = NoodleApp({"save_dir": str(tmp_path / "weights")}, recall_last=False)
         async with app.run_test() as pilot:
             await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+
+
+async def test_who_came_for_a_run_of_her_own_is_only_told_of_another(tmp_path: Path) -> None:
+    with run_folder.locked(fake_folder(tmp_path / "weights", "night", "running")):
+        app = NoodleApp({**SMALL, "save_dir": str(tmp_path / "weights")}, recall_last=False)
+        async with app.run_test(notifications=True) as pilot:
+            await until(pilot, lambda: said(app, "1 run going on in "))
+            assert app.screen is app.setup
 
 
 async def test_sorting_is_said_done_once_and_not_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,7 +104,7 @@ async def test_all_that_matters_is_in_sight(size: tuple[int, int]):
         text = "\n".join(shown(screen))
         best = screen.state.best
         assert best is not None
-        for needed in ("neuro_ml", "train  epoch 24/40", "60%", "0:16 left", "5.6k img/s", "loss", "acc", "★",
+        for needed in ("neuro_ml", "train  epoch 25/40", "60%", "0:16 left", "5.6k img/s", "loss", "acc", "★",
                        f"({best.val_correct}/{best.val_count}, 95%", "! 1 warning", "? Help"):
             assert needed in text
         assert sum(f"{n}  " in row for n in (24, 23, 22) for row in shown(screen)) >= 3
@@ -153,7 +153,7 @@ async def test_below_60_x_20_a_sentence_says_so_and_it_comes_back():
         assert "60 x 20 is needed" in " ".join(shown(screen))
         await pilot.resize_terminal(60, 20)
         await pilot.pause()
-        assert "epoch 24/40" in "\n".join(shown(screen))
+        assert "epoch 25/40" in "\n".join(shown(screen))
         await pilot.resize_terminal(100, 19)
         await pilot.pause()
         assert "This window is 100 x 19." in "\n".join(shown(screen))
@@ -168,10 +168,10 @@ async def test_new_epochs_arrive_by_the_worker_thread():
         source.add(*whole[-10:])
         for _ in range(150):
             await pilot.pause(0.02)
-            if f"epoch {whole[-1].epoch}/40" in shown(screen)[1]:  # type: ignore[attr-defined]
+            if f"epoch {whole[-1].epoch + 1}/40" in shown(screen)[1]:  # type: ignore[attr-defined]
                 break
         assert screen.state.epoch == whole[-1].epoch > before  # type: ignore[attr-defined]
-        assert f"epoch {screen.state.epoch}/40" in shown(screen)[1]
+        assert f"epoch {screen.state.epoch + 1}/40" in shown(screen)[1]
         assert screen.state == RunState.fold(whole)
 
 
@@ -478,10 +478,10 @@ async def test_the_log_is_as_high_as_the_table_while_it_is_read(size: tuple[int,
 async def test_both_themes_can_be_worn():
     async with Watched(source_of("running"), theme="noodle-light").run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot, "running")
-        assert "epoch 24/40" in shown(screen)[1]
+        assert "epoch 25/40" in shown(screen)[1]
         pilot.app.theme = "noodle-dark"
         await pilot.pause()
-        assert "epoch 24/40" in shown(screen)[1]
+        assert "epoch 25/40" in shown(screen)[1]
 
 
 def test_both_themes_name_the_same_colours_and_all_are_of_the_256_palette():
@@ -530,7 +530,7 @@ async def test_what_came_while_the_help_lay_above_is_there_when_it_closes():
         source.add(*whole[-10:])
         await until(pilot, lambda: screen.state.epoch == whole[-1].epoch)  # type: ignore[attr-defined]
         await pilot.press("escape")
-        await until(pilot, lambda: f"epoch {screen.state.epoch}/40" in shown(screen)[1])
+        await until(pilot, lambda: f"epoch {screen.state.epoch + 1}/40" in shown(screen)[1])
 
 
 @pytest.mark.parametrize("size", [(160, 50), (80, 24)])

@@ -305,6 +305,7 @@ def test_a_zoomed_window_holds_the_cursor():
     view.zoom = 5
     assert view.window(100, 100) == (39, 43)
     assert View(cursor=3).window_in_words(100, 100) == ""
+    assert View(zoom=12).window_in_words(5, 25) == "", "nothing is left out"
     curves = Curves()
     curves.update([epoch(n) for n in range(1, 101)])
     assert plot_heading("loss", curves, view, 100)[0].plain == "loss (epochs 39–43)"

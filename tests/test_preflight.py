@@ -84,10 +84,25 @@ def test_people_on_both_sides_are_a_warning(tmp_path: Path, stimuli: Path) -> No
     assert leaking.photos is not None
     assert leaking.photos.people_in_both > 0
     assert f"{leaking.photos.people_in_both} of 4 people are in both train and val" in said(leaking, "warning", "split_by")
+    assert said(leaking, "warning", "split_by").endswith("; split by person holds out whole people")
+    taken = replace(leaking.photos, rejig="off").findings(options(tmp_path, rejig_data=False))
+    assert taken[0].text.endswith("; rejig data on, with split by person, sorts them so that whole people are held out")
     clean = preflight(options(tmp_path, split_by="person", val_fraction=0.25))
     assert clean.photos is not None
     assert clean.photos.people_in_both == 0
     assert said(clean, "warning", "split_by") == ""
+
+
+def test_originals_that_a_change_of_mode_takes_from_the_stimuli_are_counted(tmp_path: Path, stimuli: Path) -> None:
+    for mode, originals in (("copy", 0), ("move", 0)):
+        photos = preflight(options(tmp_path, mode=mode)).photos
+        assert photos is not None and (photos.originals, photos.new) == (originals, 40)
+    apply_rejig(plan_rejig(options(tmp_path, mode="copy")))
+    photos = preflight(options(tmp_path, mode="move")).photos
+    assert photos is not None and (photos.originals, photos.new) == (40, 0)
+    apply_rejig(plan_rejig(options(tmp_path, mode="move")))
+    photos = preflight(options(tmp_path, mode="move", seed=7)).photos
+    assert photos is not None and (photos.originals, photos.new, photos.rejig) == (0, 0, "needed")
 
 
 def test_how_well_an_accuracy_will_be_known(tmp_path: Path, stimuli: Path) -> None:

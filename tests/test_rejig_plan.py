@@ -269,6 +269,9 @@ def test_a_data_folder_that_was_made_from_other_stimuli_is_refused(stimuli, data
     rejig(stimuli, data, mode="copy")
     draw_seed_like(tmp_path / "other")
     assert "was made from" in error_of(make_plan, tmp_path / "other", data)
+    missing = error_of(make_plan, tmp_path / "mistyped", data)
+    assert missing.startswith(f"the stimuli folder {tmp_path / 'mistyped'} does not exist")
+    assert missing.endswith("see --stimuli")
 
 
 def test_planning_can_be_stopped_too(stimuli, data):

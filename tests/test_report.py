@@ -100,7 +100,7 @@ def test_closing_lines_say_result_place_and_doubts(tmp_path: Path):
     doubts = "\n".join(lines[2:])
     assert "6 of 6 people in the validation set are also in training" in doubts
     assert "the best of 40 tried" in doubts
-    assert "24 validation images: the 95% interval is 0.20 wide" in doubts
+    assert "24 validation images: the 95% interval is wide (0.80 to 0.99)" in doubts
     assert all(line.startswith("distrust: ") for line in lines[2:])
     assert all(line.isprintable() for line in lines)
 

@@ -260,6 +260,7 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
     photos = tmp_path / "new photos"
     draw_face(photos / "anna.jpg", 1)
     draw_face(photos / "[b]en.jpg", 2)
+    draw_face(photos / "happy" / "carla.jpg", 3)
     (photos / "broken.jpg").write_bytes(b"no image")
     async with opened(done, (120, 40)) as (_, pilot, _):
         await pilot.press("p")
@@ -276,6 +277,7 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         note = dialog.query_one("#predict-note", Static).content
         assert isinstance(note, Content)
         assert "broken.jpg" in note.plain
+        assert " of the 1 image whose class is told" in note.plain and "had no part in its training" in note.plain
         await until(pilot, lambda: bool(left))  # the GPU's memory is others' again
         command = f"noodle predict --load-dir {done} --format csv '{photos}' > answers.csv"
         keep = dialog.query_one("#predict-keep", Static)

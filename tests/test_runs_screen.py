@@ -28,7 +28,7 @@ from noodle_tui.summaries import RunSummary
 from noodle_tui.trash import move_to_trash
 from noodle_tui.tui import compare, runs, runs_chores
 from noodle_tui.tui.clipboard import copy_path
-from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
+from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart, with_full_paths
 from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, curve, sorted_runs, when_in_short
@@ -322,9 +322,11 @@ async def test_delete_asks_by_name_and_can_be_taken_back(save_dir: Path) -> None
         await until(pilot, lambda: len(screen.selection.shown) == 3)
         assert len(list(save_dir.glob(f".trash/*/{folder.name}/events.jsonl"))) == 1
         await until(pilot, lambda: "Undo delete" in [key.description for key in screen.query(FooterKey)])
+        assert screen.picked is not None and screen.picked.folder != folder
         await pilot.press("u")
         await until(pilot, lambda: len(screen.selection.shown) == 4)
         assert folder.is_dir()
+        assert screen.picked.folder == folder, "the next key is for it"
 
 
 def question(pilot: Pilot[Any]) -> str:
@@ -728,6 +730,9 @@ def test_differing_options() -> None:
     configs = [{"lr": 0.1, "seed": 1, "comet": True}, {"lr": 0.1, "seed": 2, "namestr": "x"}]
     assert differing_options(configs) == [("seed", ["1", "2"]), ("comet", ["yes", "–"])]
     assert "none" in option_lines([], 80)[0].plain
+    paths = [with_full_paths({"data_dir": data_dir, "weights": "imagenet"}, cwd) for data_dir, cwd in
+             (("sorted", "/a/b"), ("/a/b/sorted", "/c"), ("../b/sorted/", "/a/b"))]
+    assert differing_options(paths) == [], "one folder, whatever it is called"
     assert all(line.cell_length <= 60 for line in option_lines([("classes", ["x" * 90] * 8)], 60))
 
 

@@ -185,14 +185,29 @@ async def test_new_errors_are_shown_from_the_panels_top_and_the_heading_says_bot
         await until(pilot, lambda: scroll.scroll_y == 0)
 
 
+async def test_a_new_warning_is_shown_from_the_panels_top_and_the_bar_counts_it() -> None:
+    async with opened({**SMALL, "rejig_data": True, "mode": "copy"}, (80, 24)) as (pilot, screen, _):
+        await until(pilot, lambda: screen.panel.is_settled)
+        assert text_of(screen, "#headline").endswith("! 3 warnings")
+        scroll = screen.query_one("#panel", VerticalScroll)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: scroll.scroll_y > 0)
+        await type_in(pilot, screen, "val_fraction", "0.9")
+        await until(pilot, lambda: scroll.scroll_y == 0 and screen.panel.is_settled)
+
+
 async def test_each_explanation_is_there_in_full_at_80x24() -> None:
     async with opened(SMALL, (80, 24)) as (pilot, screen, _):
         hint = screen.query_one("#hint", Lines)
+        await until(pilot, lambda: bool(screen.query_one(Form).problems))
+        wrong = screen.query_one(Form).problems  # as was found on the disk
+        assert "Resources/classify/train is missing" in wrong["data_dir"]
         for option in options():
             screen.query_one(Form).editors[option.name].focus()
             await pilot.pause()
-            said = text_of(screen, "#hint")
-            assert option.help in said and option.bounds in said and f"--{option.flag}" in said
+            said, bounds = text_of(screen, "#hint"), f" ({option.bounds})" if option.bounds else ""
+            about = wrong.get(option.name, option.help + bounds)
+            assert "".join(about.split()) in "".join(said.split()) and f"--{option.flag}" in said
             assert all(len(line) <= hint.size.width for line in hint.text.splitlines()) and hint.text.count("\n") < 2
 
 
@@ -452,6 +467,13 @@ def test_a_path_that_is_pasted_as_a_shell_has_it_is_understood(typed: str, path:
     assert read(stimuli, typed) == path
 
 
+def test_a_blank_at_the_end_of_a_regular_expression_is_part_of_it() -> None:
+    named = {option.name: option for option in options()}
+    assert read(named["person"], "([^/ ]+) ") == "([^/ ]+) "
+    assert read(named["person"], "  ") is None
+    assert read(named["namestr"], " x ") == "x"
+
+
 async def test_what_is_not_known_yet_is_said_to_be_looked_up() -> None:
     waiting = Preflight(RunConfig(), waiting_for="loading torch")
     lines = [line.split(maxsplit=1) for line in setup_text.panel(waiting, [], [], 60).plain.splitlines()]
@@ -664,13 +686,18 @@ async def test_rejig_only_shows_its_plan_first() -> None:
         assert [type(message) for message in app.asked] == [SetupScreen.RejigOnly]
 
 
-@pytest.mark.parametrize(("mode", "new", "leaving", "words"), [
-    ("copy", 8, 0, "8 photos will be copied from a to b; the originals stay. f3 puts all of them back."),
-    ("link", 1, 0, "1 photo of a will be linked to from b; the originals stay. f3 puts all of them back."),
-    ("move", 0, 3, "3 photos in b will go back to the stimuli. The others in b will be rearranged. f3 puts all of them back."),
+@pytest.mark.parametrize(("mode", "new", "leaving", "originals", "words"), [
+    ("copy", 8, 0, 0, "8 photos will be copied from a to b; the originals stay. f3 takes that back."),
+    ("link", 1, 0, 0, "1 photo of a will be linked to from b; the originals stay. f3 takes that back."),
+    ("move", 0, 3, 0, "3 photos in b will go back to the stimuli. The others in b will be rearranged. "
+                      "f3 puts all of them back."),
+    ("move", 0, 0, 9, "The photos in b will be rearranged. 9 originals will leave a: b alone has them then. "
+                      "f3 puts all of them back."),
+    ("move", 2, 0, 9, "2 photos will be moved from a to b. 9 originals will leave a: b alone has them then. "
+                      "f3 puts all of them back."),
 ])  # fmt: skip
-def test_a_rejig_in_words(mode: Any, new: int, leaving: int, words: str) -> None:
-    photos = Photos((), ("sad",), (4,), (4,), 2, 2, 2, 2, "needed", new, leaving, 0, (), (), 0.0, ())
+def test_a_rejig_in_words(mode: Any, new: int, leaving: int, originals: int, words: str) -> None:
+    photos = Photos((), ("sad",), (4,), (4,), 2, 2, 2, 2, "needed", new, leaving, originals, 0, (), (), 0.0, ())
     assert rejig_in_words(RunConfig(stimuli=Path("a"), data_dir=Path("b"), mode=mode), photos) == words
 
 

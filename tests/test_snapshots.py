@@ -98,7 +98,7 @@ def invented_preflight(config: RunConfig, *_: object) -> Preflight:
     photos = Photos(
         asked=(), classes=("happy", "sad"), train=(1080, 1080), val=(120, 120), people=60, people_train=60 if both else 54,
         people_val=60 if both else 6, people_in_both=both,
-        rejig="needed" if config.rejig_data else "off", new=2400, leaving=0,
+        rejig="needed" if config.rejig_data else "off", new=2400, leaving=0, originals=0,
         n_broken=0, broken=(), skipped=(("no class's token in its name", 60, "34/34M_Ne.JPG"),),
         photo_bytes=562 * 762 * 3, examples=())  # fmt: skip
     return Preflight(

@@ -249,7 +249,7 @@ async def found(pilot: Pilot[Any], query: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("query", "hit", "says"), [
-    ("light", "Theme", "light colours"), ("undo", "Undo", "f3"), ("sample", "Photos", "f7"), ("command", "Copy", "f6"),
+    ("light", "Theme", "light colours"), ("undo", "Undo", "f3"), ("sample", "Photos", "f7"), ("command", "Command", "f6"),
     ("seed", "seed", "decides what is random"), ("comet", "comet", "log to Comet"), ("held out", "val fraction", "held out"),
 ])
 async def test_the_palette_finds_by_title_and_by_what_is_said_of_it(query: str, hit: str, says: str) -> None:

@@ -41,6 +41,7 @@ class Photos:
     rejig: Literal["off", "done", "needed"]
     new: int  # photos that rejig would take into the data folder
     leaving: int  # and that it would put back
+    originals: int  # in the stimuli, that would leave them since the data folder has those photos already
     n_broken: int  # of those in the data folder, can't be read
     broken: tuple[str, ...]  # a few of them
     skipped: tuple[tuple[str, int, str], ...]  # reason, how many files and the first of them; the most frequent reason first
@@ -55,12 +56,15 @@ class Photos:
         """What is to be weighed before a number made from these photos is believed."""
         found: list[Finding] = []
         if both := self.people_in_both:
+            way_out = ("split by person holds out whole people" if self.rejig != "off" else
+                       "rejig data on, with split by person, sorts them so that whole people are held out")
             found.append(Finding(
                 "warning", "split_by", f"{both} of {number_of(self.people, 'person')} {are(both)} in both train and val: the "
-                "accuracy then measures memory for known faces; split by person holds out whole people"))
+                f"accuracy then measures memory for known faces; {way_out}"))
         if self.people == 0:
             found.append(Finding("warning", "person", "no photo's name tells its person: whether people are in both train and "
-                                 "val can't be seen, and then accuracy may be memory for known faces; see person"))
+                                 "val can't be seen, and then accuracy may be memory for known faces; tell by person which "
+                                 "part of a path it is"))
         if broken := self.n_broken:
             level = "warning" if config.skip_bad_images else "error"
             it, left_out = ("it", "it is left out") if broken == 1 else ("them", "they are left out")
@@ -125,6 +129,7 @@ def _of_plan(config: RunConfig, plan: RejigPlan, skipped: tuple[tuple[str, int, 
         rejig="needed",
         new=plan.new,
         leaving=plan.leaving,
+        originals=max(plan.sources_left - plan.new, 0),
         n_broken=0,  # those stay where they are
         broken=(),
         skipped=skipped,
@@ -159,6 +164,7 @@ def _of_folder(
         rejig=rejig,
         new=0,
         leaving=0,
+        originals=0,
         n_broken=len(broken),
         broken=tuple(sorted(broken)[:NAMED]),
         skipped=skipped + _reasons((reason, file) for file, reason in sorted(broken.items())),

@@ -155,6 +155,9 @@ def _load_before(stimuli: Path, data_dir: Path) -> Manifest | None:
         if theirs:
             raise NoodleError(f"{printable(str(data_dir / theirs[0]))} was not made by noodle rejig: choose another "
                               "--data-dir or move it away")
+    elif made.stimuli != str(stimuli) and not stimuli.is_dir():
+        raise NoodleError(f"the stimuli folder {printable(str(stimuli))} does not exist ({printable(str(data_dir))} was made "
+                          f"from {printable(made.stimuli)}): see --stimuli")
     elif made.stimuli != str(stimuli):
         raise NoodleError(f"{printable(str(data_dir))} was made from {printable(made.stimuli)}, not from "
                           f"{printable(str(stimuli))}: undo it (noodle rejig --undo), or choose another --data-dir")

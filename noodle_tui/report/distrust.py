@@ -197,7 +197,7 @@ def _few_images(overall: Count) -> str:
     low, high = overall.interval
     if high - low <= 0.1:
         return ""
-    return (f"{number_of(overall.count, 'validation image')}: the 95% interval is {high - low:.2f} wide "
+    return (f"{number_of(overall.count, 'validation image')}: the 95% interval is wide "
             f"({interval_in_words((low, high))}), and one image more or less is {1 / overall.count:.3f}.")
 
 

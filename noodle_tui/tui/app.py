@@ -83,6 +83,7 @@ class NoodleApp(App[None]):
         self.hung_up = False  # its terminal went away
         self.chore: chores.Chore | None = None  # what is done to photos, or was last
         self._demo: dict[str, Any] | None = None  # options of a drawn one that would have replaced what was typed
+        self._wants_a_run = bool(set(values or ()) - {"save_dir"})  # it was called for a run of its own
         self.setup = SetupScreen(values, recall_last, self.is_busy, self.at_work)
         self._first = first
         for one in THEMES:
@@ -124,14 +125,14 @@ class NoodleApp(App[None]):
 
     @work
     async def _look_for_live_runs(self, save_dir: Path) -> None:
-        """A run that goes on without a terminal is shown at once; several are listed."""
+        """A run that goes on without a terminal is shown at once; several are listed. Who came for another is only told."""
         try:
             alive = await asyncio.to_thread(lambda: [folder for folder in list_runs(save_dir) if is_alive(folder)])
         except NoodleError:
             return  # Setup says what is wrong with the folder
         if not alive:
             return
-        if not self.setup.is_untouched:
+        if self._wants_a_run or not self.setup.is_untouched:
             self.notify(f"{number_of(len(alive), 'run')} going on in {printable(str(save_dir))}: f5 in Setup lists them.",
                         markup=False)
         elif len(alive) == 1:

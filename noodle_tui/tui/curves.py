@@ -69,6 +69,8 @@ class View:
         if self.zoom is None:
             return ""
         first, last = self.window(epoch, n_epochs)
+        if first == 1 and last >= epoch:
+            return ""
         return f"last {epoch - first + 1}" if last >= epoch else f"epochs {first}–{last}"
 
 

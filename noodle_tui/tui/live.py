@@ -20,6 +20,7 @@ from textual.worker import get_current_worker
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import Event, StageProgress
 from noodle_tui.events import Message as LogMessage
+from noodle_tui.names import printable
 from noodle_tui.run_state import RunState
 from noodle_tui.tui import curve_keys, live_text
 from noodle_tui.tui.below import only_on_top
@@ -201,6 +202,10 @@ class LiveScreen(Screen[None]):
         self.query_one(EventLog).show(self.state.log)
 
     @property
+    def _run_name(self) -> str:
+        return self.state.started.name if self.state.started else self.run_title
+
+    @property
     def _width(self) -> int:
         """Cells of a line, less the padding."""
         return max(self.size.width - 2, 1)
@@ -210,8 +215,7 @@ class LiveScreen(Screen[None]):
         folder = Content.styled(str(self.source.folder or ""), "$quiet")
         sparks = live_text.sparks_line(self._curves, width)
         stage = live_text.stage_line(self.state, self.status, self._request, width, self._silence)
-        name = self.state.started.name if self.state.started else self.run_title
-        rule = headed_rule(Content.styled(name, "bold"), width, *(self._machine if width < 98 else [folder]))
+        rule = headed_rule(Content.styled(self._run_name, "bold"), width, *(self._machine if width < 98 else [folder]))
         lines = [rule, stage, sparks, live_text.facts_line(self.state)]
         if width >= 98:
             stages = live_text.stages_line(self.state, self.status)
@@ -268,7 +272,7 @@ class LiveScreen(Screen[None]):
 
     @work
     async def action_stop(self) -> None:
-        sure = await asked(self, stop_question("It", self.state.epoch, self.state.n_epochs))
+        sure = await asked(self, stop_question(printable(self._run_name), self.state.epoch, self.state.n_epochs))
         if sure and self.check_action("stop", ()):
             self._ask(self.source.stop, "stopping")
 

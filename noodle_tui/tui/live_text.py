@@ -65,7 +65,8 @@ def _progress(state: RunState, status: str) -> tuple[float, str]:
     if state.stage in ("train", "") or status in ("done", "stopped", "failed", "interrupted", "paused"):
         n = max(state.n_epochs, 1)
         batches = within if state.stage == "train" and within < 1 and state.epoch < n else 0.0
-        return (state.epoch + batches) / n, f"epoch {state.epoch}/{state.n_epochs}" if state.started else ""
+        under_way = status == "running" and state.stage == "train" and state.epoch < state.n_epochs
+        return (state.epoch + batches) / n, f"epoch {state.epoch + under_way}/{state.n_epochs}" if state.started else ""
     total = f"/{state.stage_total:,}" if state.stage_total else ""
     return min(within, 1.0), f"{state.stage_done:,}{total}" if state.stage_done or total else ""
 
@@ -250,7 +251,7 @@ def doubts(state: RunState) -> Sequence[str]:
     if state.data is not None and state.data.people_in_both:
         both, people = state.data.people_in_both, number_of(state.data.people, "person")
         found.append(f"! {both} of {people} {are(both)} in both train and val: "
-                     "for new faces, split by person.")
+                     "for new faces, sort them by person (rejig data on, split by person).")
     elif state.data is not None and state.data.people == 0:
         found.append("! no photo's name tells its person: whether people are in both train and val can't be seen.")
     return found

@@ -112,7 +112,7 @@ class PredictDialog(ModalScreen[None]):
             counts[answer.predicted] = counts.get(answer.predicted, 0) + 1
         lines = [Content("   ".join(f"{printable(name)} {n}" for name, n in sorted(counts.items())))]
         if score := score_in_words(outcome):
-            lines.append(Content.styled(printable(score[0]), "bold"))
+            lines += [Content.styled(printable(score[0]), "bold"), *(Content.styled(line, "$quiet") for line in score[1:])]
         failures = outcome.failures
         lines += [Content.styled(f"! {printable(str(path))}: {printable(reason)}", "$warning") for path, reason in failures[:3]]
         if len(failures) > 3:

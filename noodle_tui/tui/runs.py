@@ -340,8 +340,16 @@ class RunsScreen(Screen[None]):
         if await self._asked_after_a_look(lambda: self._trash.question(folders)):
             self._do(lambda: self._trash.put(folders))
 
-    def action_restore(self, earlier: bool = False) -> None:
-        self._do(self._trash.take_back)
+    @work
+    async def action_restore(self, earlier: bool = False) -> None:
+        """Bring the last deleted runs back, with the cursor on them: the next key is for those."""
+        try:
+            said, folders = await asyncio.to_thread(self._trash.take_back)
+        except (NoodleError, OSError) as error:
+            return self._say_done(one_line(error), failed=True)
+        if folders:
+            self._first_picked = folders[0]
+        self._say_done(said)
 
     @work
     async def action_empty_trash(self) -> None:

@@ -32,11 +32,11 @@ class Trash:
         self.is_used = True
         return f"{_named(folders)} in the trash; u takes {'it' if len(folders) == 1 else 'them'} back"
 
-    def take_back(self) -> str:
-        """Put back what was deleted last, here or before."""
+    def take_back(self) -> tuple[str, list[Path]]:
+        """Put back what was deleted last, here or before: in words, and which."""
         self.is_used = False
         folders = restore_last(self._save_dir)
-        return f"{_named(folders)} back" if folders else "Nothing in the trash: there is nothing to take back"
+        return f"{_named(folders)} back" if folders else "Nothing in the trash: there is nothing to take back", folders
 
     def question(self, folders: Sequence[Path]) -> Question:
         """Before runs are deleted: which, and how much room they take."""

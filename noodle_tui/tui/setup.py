@@ -206,9 +206,12 @@ class SetupScreen(Screen[None]):
 
     def _mark(self, found: "Preflight | None" = None) -> None:
         """Mark what is set, and what is wrong: as typed, and as was found."""
-        problems = {finding.option: finding.text for finding in found.errors if finding.option} if found else {}
-        problems |= self.values.problems
-        self.form.mark(self.values.changed, {name: without_flag(text) for name, text in problems.items()})
+        self.form.mark(self.values.changed, {name: without_flag(text) for name, text in self._problems(found).items()})
+
+    def _problems(self, found: "Preflight | None") -> dict[str, str]:
+        """What is wrong with each option: as typed, or else as was found."""
+        was_found = {finding.option: finding.text for finding in (found.errors if found else ()) if finding.option}
+        return {**was_found, **self.values.problems}
 
     # -- from the form to what will happen ----------------------------------------------------------------------------
 
@@ -238,6 +241,7 @@ class SetupScreen(Screen[None]):
             if self.values.rest_on(message.result):
                 self._show_values()
             self._mark(message.result)
+            self._hint()
         self._paint()
         if self.panel.is_settled and self._start_wanted:
             self._start()
@@ -285,7 +289,7 @@ class SetupScreen(Screen[None]):
             return hint.show()
         option = editor.option
         before = editor.before if isinstance(editor, OptionInput) and editor.value != editor.before else ""
-        text = hint_of(option, without_flag(self.values.problems.get(option.name, "")), before)
+        text = hint_of(option, without_flag(self._problems(self.result).get(option.name, "")), before)
         hint.show(*(text.wrap(max(hint.size.width, 1)) if hint.size.height > 1 else [text]))
 
     # -- what can be done ---------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ BINDINGS = (
     Binding("f3", "undo_rejig", "Undo"),
     Binding("f4", "demo", "Demo"),
     Binding("f5", "app.runs", "Runs"),
-    Binding("f6", "command", "Copy"),
+    Binding("f6", "command", "Command"),
     Binding("f7", "photos", "Photos"),
     Binding("f8", "reset", "Reset"),
     Binding("f9", "look_again", "Look again", show=False),

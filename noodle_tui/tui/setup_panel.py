@@ -54,7 +54,7 @@ class Panel(Vertical):
         self._looked_at = 0.0
         self._timer: Timer | None = None
         self._shown: tuple[Preflight | None, Mapping[str, str]] = (None, {})  # and the form's problems
-        self._errors_shown: tuple[object, ...] = ()
+        self._found_shown: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         yield Lines(id="heading")
@@ -166,9 +166,9 @@ class Panel(Vertical):
 
     def _write(self) -> None:
         result, problems = self._shown
-        errors = (tuple(problems), result.errors if result else ())
-        if errors != self._errors_shown:  # they stand at the top
-            self._errors_shown = errors
+        found = (tuple(problems), tuple(one for one in result.findings if one.level != "info") if result else ())
+        if found != self._found_shown:  # what is wrong or to be weighed stands at the top
+            self._found_shown = found
             self.to_top()
         width = max(self.query_one("#panel", VerticalScroll).scrollable_content_region.width, 20)
         update(self.query_one("#facts", Static), setup_text.panel(result, list(problems.items()), self.notes, width))

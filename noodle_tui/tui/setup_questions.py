@@ -20,6 +20,9 @@ def sort_question(config: RunConfig, photos: "Photos") -> Question:
 
 
 def move_question(config: RunConfig, photos: "Photos") -> Question:
+    if not (photos.new or photos.originals):
+        return Question("Rearrange the photos and train?", rejig_in_words(config, photos), yes="Rearrange and train (y)",
+                        no="Not yet (n)")
     text = f"{rejig_in_words(config, photos)} With mode copy or link the originals stay where they are."
     return Question("Move the photos and train?", text, yes="Move them and train (y)", no="Not yet (n)")
 

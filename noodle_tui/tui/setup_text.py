@@ -31,8 +31,12 @@ def headline(result: "Preflight | None", problems: Collection[str], wanted: bool
     if result is None or result.waiting_for:
         what = result.waiting_for if result else "looking"
         return Content.styled(f"○ starts when checked: {what} …" if wanted else f"○ {what} …", "$quiet")
-    text = Content.styled("✓ ready", "$success bold")
-    return Content.assemble(text, ("  " + time_in_words(result), "$foreground")) if result.cost else text
+    parts: list[Content | tuple[str, str]] = [("✓ ready", "$success bold")]
+    if result.cost:
+        parts.append(("  " + time_in_words(result), "$foreground"))
+    if warnings := sum(finding.level == "warning" for finding in _findings(result, problems)):
+        parts.append((f"  ! {number_of(warnings, 'warning')}", "$warning"))
+    return Content.assemble(*parts)
 
 
 def _findings(result: "Preflight | None", problems: Collection[str]) -> list[Finding]:
@@ -125,6 +129,7 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
         counts = f"{photos.people_train:>{train_width},}{photos.people_val:>{val_width},}"
         lines.append(Content.styled(f"{'':<{LABEL}}{'people':<{name_width}}{counts}", "$quiet"))
     if photos.rejig == "needed":
+        stimuli = _place(config.stimuli, width)
         verb = {"move": "moved", "copy": "copied", "link": "linked"}[config.mode]
         to = _place(config.data_dir, width)
         parts = [f"{photos.new:,} {verb} to {to}"] if photos.new else []
@@ -132,6 +137,9 @@ def _photo_facts(result: "Preflight", photos: "Photos", width: int) -> list[Cont
             parts.append(f"{photos.leaving:,} put back")
         if result.made_by_rejig:
             parts.append("the others rearranged" if parts else f"those in {to} rearranged")
+        if photos.originals:
+            parts.append(f"{photos.originals:,} more leave {stimuli}, where they still are" if photos.new else
+                         f"the {photos.originals:,} originals leave {stimuli}")
         lines += _fact("rejig", ", ".join(parts), width)
     elif photos.rejig == "done":
         lines += _fact("rejig", "done already: nothing will be touched", width)
@@ -153,7 +161,9 @@ def rejig_in_words(config: RunConfig, photos: "Photos", key: str = "f3") -> str:
         parts.append(f"{number_of(photos.leaving, 'photo')} in {data_dir} will go back to the stimuli.")
     if not photos.new:
         parts.append(f"The {'others' if photos.leaving else 'photos'} in {data_dir} will be rearranged.")
-    return " ".join([*parts, f"{key} puts all of them back."])
+    if photos.originals:
+        parts.append(f"{number_of(photos.originals, 'original')} will leave {stimuli}: {data_dir} alone has them then.")
+    return " ".join([*parts, f"{key} puts all of them back." if config.mode == "move" else f"{key} takes that back."])
 
 
 def _place(path: Path, width: int) -> str:

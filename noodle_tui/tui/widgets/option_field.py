@@ -194,6 +194,8 @@ def as_text(value: Any) -> str:
 
 def read(option: Option, text: str) -> Any:
     """A typed text as a raw value for RunConfig; None where nothing is typed. `~` is the home folder, as in a shell."""
+    if option.name == "person" and text.strip():
+        return text  # a blank may be part of a regular expression
     text = text.strip()
     if not text:
         return None

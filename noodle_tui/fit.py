@@ -76,7 +76,8 @@ def fit(
 
         # read the numbers: only here an epoch's end waits for the device
         read = torch.stack(totals).cpu()
-        train_loss, train_correct = check_loss("training", epoch, read[0], n, config.lr)
+        new = epoch == 1 and config.weights in ("imagenet", "none")
+        train_loss, train_correct = check_loss("training", epoch, read[0], n, config.lr, new)
 
         # remember the best
         val_loss, val_correct, val_count, is_best = None, None, 0, False
@@ -147,13 +148,13 @@ def wait_between_batches(epoch: int, control: Control | SharedControl, emit: Emi
     return time.perf_counter() - began
 
 
-def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float) -> tuple[float, int]:
-    """Mean loss and correct count of a phase. NoodleError if the loss is no number, or zero with wrong answers or, in
-    training, from the start; where all have come to be right, float32 may well round it to zero."""
+def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float, new: bool = False) -> tuple[float, int]:
+    """Mean loss and correct count of a phase. NoodleError if the loss is no number, or zero with wrong answers or (`new`) from
+    the start; where all have come to be right, float32 may well round it to zero."""
     loss, correct = totals.tolist()
     if not math.isfinite(loss):
         raise NoodleError(f"the {phase} loss is not a number in epoch {epoch}: training diverged; lower --lr (it is {lr:g})")
-    if loss == 0 and (correct < count or (phase == "training" and epoch == 1)):
+    if loss == 0 and (correct < count or new):
         raise NoodleError(f"the {phase} loss is exactly zero in epoch {epoch}: nothing can be learnt from these labels; look "
                           "at the class folders")
     return loss / count, int(correct)

@@ -138,7 +138,7 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
 
     config, before, world = job.config, job.before, job.world
     terms = {"device": device.name, "precision": device.precision, "processes": str(world.size),
-             "torch": environment()["torch"]}
+             **{name: environment()[name] for name in ("torch", "torchvision", "numpy", "pillow")}}
     with stage("weights", "loading the network", job.emit) as progress:
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import unicodedata
 
 LEVEL = re.compile(r"_C(\d{1,9})$", re.ASCII)
 
@@ -12,16 +13,22 @@ def classes_in(path: str, tokens: dict[str, str]) -> list[str]:
 
     `path` is posix, relative to the stimuli. One class is right; none or two mean: skip.
     """
-    *folders, name = path.split("/")
-    return [label for label, token in tokens.items() if (token[:-1] in folders if token.endswith("/") else token in name)]
+    *folders, name = one_form(path).split("/")
+    return [label for label, token in ((label, one_form(token)) for label, token in tokens.items())
+            if (token[:-1] in folders if token.endswith("/") else token in name)]
 
 
 def person_in(path: str, pattern: re.Pattern[str]) -> str | None:
     """The person that `pattern` finds in a photo's relative path (posix): its first group, or the whole match."""
-    match = pattern.search(path)
+    match = pattern.search(one_form(path))
     if match is None:
         return None
     return (match.group(1) if pattern.groups else match.group(0)) or None
+
+
+def one_form(text: str) -> str:
+    """One of the forms in which Unicode writes the same text: macOS writes "Zoë" otherwise, and she is one person."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
 def level_in(name: str) -> int | None:
@@ -43,7 +50,7 @@ def as_argument(path: object) -> str:
 
 def number_of(count: int, noun: str) -> str:
     """'1 person', '2 people', '3,000 images'"""
-    plural = {"person": "people"}.get(noun, f"{noun}s")
+    plural = {"person": "people", "copy": "copies"}.get(noun, f"{noun}s")
     return f"{count:,} {noun if count == 1 else plural}"
 
 

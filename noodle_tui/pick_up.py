@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.names import as_argument, number_of
+from noodle_tui.rejig.manifest import manifest_stamp
 from noodle_tui.run_folder import CHECKPOINT, CONFIG, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
 
 if TYPE_CHECKING:
@@ -20,6 +21,12 @@ CHANGEABLE = {"n_epochs", "test_every", "save_every", "log_every", "lr", "moment
               "skip_bad_images"}
 LEARNS_OTHERWISE = {"lr", "momentum", "compile", "sync_bn"}  # of those; what computes, and how, is asked of the device
 NOT_COMPARED = {"load_dir", "save_dir"}
+
+
+def sorts_first(config: RunConfig, is_picked_up: bool) -> bool:
+    """Whether a run begins by sorting photos. One that is picked up has done so, and goes on with those: what came to the
+    stimuli since is not for it. It sorts again only where that was undone."""
+    return config.rejig_data and not (is_picked_up and manifest_stamp(config.data_dir) is not None)
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -41,7 +42,7 @@ class PredictOutcome:
 class ImageFile:
     path: Path
     name: str  # posix: from the folder that was given, or of a single file from its own; the class is told by it
-    below: str  # posix: the same without that folder, as the stimuli's names are; the person is told by it
+    below: str  # posix: as the run's photos are called, below the stimuli or a class folder; the person is told by it
 
 
 def predict(
@@ -62,7 +63,8 @@ def predict(
     """
     weights, card = find_model(model_folder)
     pattern = re.compile(person or person_of(weights.parent))
-    images = list({os.path.abspath(image.path): image for image in image_files(paths)}.values())  # each once
+    classes = {label for label in card.classes if card.tokens.get(label) != f"{label}/"}
+    images = list({os.path.abspath(image.path): image for image in image_files(paths, classes)}.values())  # each once
     files = [image.path for image in images]
     if not files:
         raise NoodleError(f"no image in {', '.join(map(str, paths))}")
@@ -144,6 +146,15 @@ def judged(image: ImageFile, answer: Answer, classes: list[str], person: re.Patt
                          classes.index(answer.predicted), tuple(answer.probabilities.values()))
 
 
+def below_class(path: str, classes: Collection[str]) -> str:
+    """A photo's path below train/<class>/ or val/<class>/ or, of a folder like these, below <class>/: by that runs tell people
+    in folders that were sorted by hand."""
+    *folders, name = path.split("/")
+    folders = folders[1:] if folders[:1] in (["train"], ["val"]) else folders
+    folders = folders[1:] if folders and folders[0] in classes else folders
+    return "/".join([*folders, name])
+
+
 def score_in_words(outcome: PredictOutcome) -> list[str]:
     """What the answers are worth, in a line or two; nothing where that isn't known."""
     if (score := outcome.score) is None:
@@ -159,12 +170,24 @@ def score_in_words(outcome: PredictOutcome) -> list[str]:
             "That is a test of the model only if these photos, or better these people, had no part in its training or choice."]
 
 
-def image_files(paths: list[Path]) -> Iterator[ImageFile]:
+def image_files(paths: list[Path], classes: Collection[str] = ()) -> Iterator[ImageFile]:
     """Files as given; of folders, every file with an image's ending, at any depth, sorted. NoodleError for a folder that can't
-    be listed."""
+    be listed. `classes`: folders of these names are not part of how the stimuli were called."""
+    from noodle_tui.rejig.manifest import load_manifest
     from noodle_tui.rejig.scan import image_endings
     from noodle_tui.samples import walk
 
+    @cache
+    def sources(folder: Path) -> dict[str, str]:
+        """{photo: its path below the stimuli} where the folder, or one or two above, is what rejig made."""
+        for place in (folder, *folder.parents[:2]):
+            with suppress(NoodleError):
+                if (made := load_manifest(place)) is not None:
+                    return {f"{place}/{file.target}": made.relative(file) for file in made.files}
+        return {}
+
+    parents = {os.path.dirname(os.path.abspath(path)) for path in paths if os.path.isdir(path)}
+    are_parts = len(paths) > 1 and len(parents) == 1 and all(map(os.path.isdir, paths))  # of one folder: one a person, perhaps
     for path in paths:
         if os.path.isdir(path):
             found = sorted(Path(parent, name) for parent, _, names in walk(path) for name in names
@@ -172,7 +195,9 @@ def image_files(paths: list[Path]) -> Iterator[ImageFile]:
             top = os.path.basename(os.path.abspath(path))
             for file in found:
                 below = file.relative_to(path).as_posix()
-                yield ImageFile(file, f"{top}/{below}", below)
+                name = f"{top}/{below}"
+                source = sources(Path(os.path.abspath(path))).get(os.path.abspath(file))
+                yield ImageFile(file, name, source or below_class(name if are_parts else below, classes))
         else:  # whether it is there is seen when it is read: the others are answered all the same
             place = Path(os.path.abspath(path))
-            yield ImageFile(path, f"{place.parent.name}/{place.name}", place.name)
+            yield ImageFile(path, f"{place.parent.name}/{place.name}", sources(place.parent).get(str(place), place.name))

@@ -30,7 +30,7 @@ from noodle_tui.listeners.record import Recorder
 from noodle_tui.loading import Loaded, check_weights, load
 from noodle_tui.loggers import check_loggers, loggers
 from noodle_tui.names import number_of
-from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_to_start_from
+from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_to_start_from
 from noodle_tui.rejig import real_folders
 from noodle_tui.samples import check_apart, class_folders, options_told, unread_options
 from noodle_tui.stage import stage
@@ -73,8 +73,9 @@ def steps(job: Job, outcome: Outcome, recorder: Recorder, comet_key: str) -> Non
     started = announce(job, outcome.folder)
     left_out = None
     if job.config.rejig_data:
-        check_weights(job)
-        left_out = rejig(job)
+        if sorts_first(job.config, job.before is not None):
+            check_weights(job)
+            left_out = rejig(job)
         job.world.broadcast(None)  # the others have waited for it
     loaded = load(job)
     recorder.release()
@@ -157,11 +158,13 @@ def warnings_of(config: RunConfig) -> list[str]:
 
 def rejig(job: Job) -> dict[str, int]:
     """Sort the stimuli into the data folder; nothing to do when they already are. {Reason: how many files took no part}."""
-    from noodle_tui.rejig import apply_rejig, left_out_in_words, plan_rejig
+    from noodle_tui.rejig import apply_rejig, left_out_in_words, plan_rejig, rearranged_in_words
 
     config, check = job.config, job.control.check
     with stage("rejig", f"sorting {config.stimuli} into {config.data_dir}", job.emit) as progress:
         plan = plan_rejig(config, check, progress)
+        if (again := rearranged_in_words(plan)) and (plan.new or plan.leaving or plan.switching):
+            job.emit(Message(level="warning", text=f"{again}: accuracies of earlier runs on it can't be compared"))
         apply_rejig(plan, progress=progress, check=check)
     for line in left_out_in_words(plan.skipped):
         job.emit(Message(level="warning", text=f"left out: {line}"))

@@ -220,7 +220,8 @@ def test_a_perfect_fit_is_no_failure() -> None:
     assert check_loss("training", 5, nothing_left, 10, 0.1) == (0.0, 10)
     assert check_loss("validation", 1, nothing_left, 10, 0.1) == (0.0, 10)
     with pytest.raises(NoodleError, match="the training loss is exactly zero in epoch 1"):
-        check_loss("training", 1, nothing_left, 10, 0.1)
+        check_loss("training", 1, nothing_left, 10, 0.1, new=True)
+    assert check_loss("training", 1, nothing_left, 10, 0.1) == (0.0, 10), "from weights that know it all"
 
 
 def test_a_batch_of_one_at_the_smallest_input_is_said_before_the_first_step() -> None:

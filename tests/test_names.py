@@ -1,6 +1,7 @@
 """Class, person and level from a photo's name."""
 
 import re
+import unicodedata
 
 import pytest
 
@@ -22,6 +23,14 @@ def test_the_person_is_the_names_part_before_the_first_underscore(path, person):
 def test_a_pattern_of_ones_own_sees_the_folders():
     assert person_in("anna/01.jpg", re.compile(r"^([^/]+)/")) == "anna"
     assert person_in("anna/01.jpg", re.compile(r"an")) == "an"
+
+
+def test_a_name_is_one_however_unicode_writes_it():
+    """macOS stores letters and their accents apart (NFD), others mostly in one (NFC)."""
+    together, apart = (unicodedata.normalize(form, "Zoë") for form in ("NFC", "NFD"))
+    assert together != apart
+    assert person_in(f"{apart}_Ha_1.jpg", PERSON) == person_in(f"{together}_Ha_2.jpg", PERSON) == together
+    assert classes_in(f"{apart}/1.jpg", {"x": f"{together}/"}) == classes_in(f"{together}/1.jpg", {"x": f"{apart}/"}) == ["x"]
 
 
 @pytest.mark.parametrize(("name", "labels"), [

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -12,10 +13,12 @@ from fake_stimuli import draw
 from PIL import Image
 from powerless import powerless
 
-from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.model_card import ModelCard
+from noodle_tui.names import person_in
 from noodle_tui.predict import image_files, person_of, predict, score_in_words, true_class
+from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.report import read_predictions, read_report
 
 
@@ -74,6 +77,28 @@ def test_the_given_folder_counts_as_one_on_the_path(data_dir: Path, monkeypatch:
     assert [image.name for image in image_files([photo])] == [f"sad/{photo.name}"]
     monkeypatch.chdir(folder)
     assert all(image.name.startswith("sad/") for image in image_files([Path(), Path(photo.name)]))
+
+
+def test_people_are_told_as_the_run_told_them(tmp_path: Path) -> None:
+    """Each with a folder of her own: that of the stimuli, of what rejig made of them, and of photos sorted by hand."""
+    stimuli, person = tmp_path / "stimuli", re.compile(r"^([^/]+)/")
+    for name in ("anna", "ben", "cleo", "dora"):
+        for feeling in ("Ha", "Sa"):
+            draw(stimuli / name / f"_{feeling}_1.jpg")
+            draw(tmp_path / "hand" / "val" / {"Ha": "happy", "Sa": "sad"}[feeling] / name / "1.jpg")
+    config = RunConfig(stimuli=stimuli, data_dir=tmp_path / "sorted", mode="copy", val_fraction=0.5)
+    apply_rejig(plan_rejig(config))
+    everyone = ["anna", "ben", "cleo", "dora"]
+
+    def people(*paths: Path) -> list[str | None]:
+        return sorted({person_in(image.below, person) for image in image_files(list(paths), {"happy", "sad"})}, key=str)
+
+    assert people(stimuli) == people(*stimuli.iterdir()) == everyone
+    assert people(tmp_path / "sorted") == people(*(tmp_path / "sorted" / split for split in ("train", "val"))) == everyone
+    assert set(people(tmp_path / "sorted" / "val" / "sad")) < set(everyone)
+    assert people(next((tmp_path / "sorted" / "val" / "sad").iterdir()))[0] in everyone
+    hand = tmp_path / "hand"
+    assert people(hand) == people(hand / "val") == people(*(hand / "val").iterdir()) == people(hand / "val" / "sad") == everyone
 
 
 def test_a_person_is_told_by_the_path_below_the_given_folder(finished: FinishedRun, tmp_path: Path) -> None:

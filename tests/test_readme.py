@@ -83,6 +83,7 @@ def test_the_models_own_answers_are_had_in_plain_torchvision(
 
 @pytest.mark.parametrize(("there", "code", "asked"), [
     ([], 130, "--data-dir sorted --namestr seed-3 --seed 3"),
+    (["seed-3-20260101-000000/checkpoint.pt", "seed-3-20260101-000000/stop"], 130, "--load-dir weights/seed-3-20260101-000000"),
     (["seed-30-20260101-000000/checkpoint.pt", "seed-3-20260101-000000/config.json"], 0,
      "--data-dir sorted --namestr seed-3 --seed 3"),  # another task's, and one that was killed before it had saved
     (["seed-3-20260101-000000/checkpoint.pt", "seed-3-20260102-000000/checkpoint.pt"], 1,
@@ -94,7 +95,7 @@ def test_slurms_array_picks_up_what_is_there_and_is_requeued_when_stopped(
     """The script ends as the run did: Slurm would hold a run that is done for failed."""
     script = next(block for block in re.findall(r"```sh\n(.*?)```", README.read_text(), re.S) if "--array" in block)
     for name in there:
-        (tmp_path / "weights" / name).parent.mkdir(parents=True)
+        (tmp_path / "weights" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "weights" / name).touch()
     for name, ending in {"srun": code, "scontrol": 0}.items():
         (tmp_path / name).write_text(f'#!/bin/sh\necho {name} "$@" >> said\nexit {ending}\n')
@@ -103,5 +104,5 @@ def test_slurms_array_picks_up_what_is_there_and_is_requeued_when_stopped(
            "SLURM_CPUS_PER_TASK": "8"}
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=env, check=False)
     assert done.returncode == code
-    requeue = ["scontrol requeue 77_3"] if code == 130 else []
+    requeue = ["scontrol requeue 77_3"] if code == 130 and not there else []  # nor where `noodle stop` was called
     assert (tmp_path / "said").read_text().splitlines() == [f"srun --cpus-per-task 8 noodle run --headless {asked}", *requeue]

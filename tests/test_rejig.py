@@ -197,6 +197,60 @@ def test_an_undo_does_not_remove_the_good_copy_of_a_source_that_was_spoiled(stim
     assert spoiled.stat().st_size > 0
 
 
+@pytest.mark.parametrize("change", ["undo", "move", "leave"])
+def test_a_disks_fault_that_leaves_size_and_time_as_they_were_is_found_before_the_good_copy_goes(stimuli, data, change):
+    classes = (*CLASSES, "angry=_An_")
+    for number in range(4):
+        draw(stimuli / f"{number}_An_.jpg")
+    rejig(stimuli, data, classes=classes, mode="copy")
+    before, spoiled = tree(data), stimuli / "2_An_.jpg"
+    was = spoiled.stat()
+    spoiled.write_bytes(bytes(was.st_size))
+    os.utime(spoiled, ns=(was.st_atime_ns, was.st_mtime_ns))
+    done = {"undo": lambda: undo_rejig(data), "move": lambda: rejig(stimuli, data, classes=classes, mode="move"),
+            "leave": lambda: rejig(stimuli, data, mode="copy")}
+    assert "2_An_.jpg: " in (said := error_of(done[change])) and "their copies can" in said
+    assert tree(data) == before
+
+
+@pytest.mark.parametrize("change", ["undo", "rearrange"])
+def test_a_copy_that_was_edited_is_not_lost(stimuli, data, change):
+    file = rejig(stimuli, data, mode="copy").files[0]
+    draw(data / file.target)
+    before = tree(data)
+    with pytest.raises(NoodleError, match=f"1 copy was changed since rejig made it .*{file.target}.*move it out"):
+        undo_rejig(data) if change == "undo" else rejig(stimuli, data, mode="copy", val_fraction=0.5)
+    assert tree(data) == before
+    os.replace(data / file.target, file.source)  # as the message says
+    rejig(stimuli, data, mode="copy", val_fraction=0.5)
+    undo_rejig(data)
+    assert tree(stimuli)[os.path.relpath(file.source, stimuli)] == before[file.target]
+
+
+def test_who_stands_in_the_data_folder_keeps_it(stimuli, data, monkeypatch):
+    (data / "below").mkdir(parents=True)
+    for here in (data, data / "below"):
+        monkeypatch.chdir(here)
+        assert "you are in it" in error_of(rejig, stimuli, data)
+    assert len(tree(stimuli)) == 60 and os.listdir(data) == ["below"]
+    monkeypatch.chdir(data.parent)
+    rejig(stimuli, data, mode="copy")
+    monkeypatch.chdir(data)
+    assert rejig(stimuli, data, mode="copy").already_done, "nothing is replaced"
+
+
+def test_a_dry_undo_counts_what_is_there(stimuli, data):
+    files = rejig(stimuli, data, mode="copy").files
+    (data / files[0].target).unlink()
+    assert undo_rejig(data, dry_run=True) == undo_rejig(data) == len(files) - 1
+
+
+def test_a_file_that_is_all_ending_is_no_image(stimuli, data):
+    """No run would find it."""
+    draw(stimuli / "1_Ha_.jpg").rename(stimuli / ".jpg")
+    assert ".jpg" in {one.path for one in make_plan(stimuli, data).skipped}
+
+
 def test_a_copy_that_is_no_better_than_its_source_and_a_source_of_another_time_only_keep_nobody_from_an_undo(stimuli, data):
     cut = stimuli / "34/34M_Ne_to_Sa_C03.JPG"
     cut.write_bytes(cut.read_bytes()[:-5])  # its header is whole: it is sorted

@@ -44,11 +44,13 @@ from noodle_tui.events import (
     StageStarted,
     to_json,
 )
-from noodle_tui.rejig import apply_rejig, plan_rejig
+from noodle_tui.preflight.checks import preflight
+from noodle_tui.rejig import apply_rejig, plan_rejig, undo_rejig
 from noodle_tui.report import read_predictions, read_report
 from noodle_tui.run import find_folder, run, saying_how_it_ends, train
 from noodle_tui.run_folder import Follower, list_runs, locked, read_config, read_state
 from noodle_tui.run_state import RunState
+from noodle_tui.tui.chores import photos_to_move
 
 FILES = {"checkpoint.pt", "config.json", "events.jsonl", "metrics.csv", "model.json", "model.pth", "predictions.csv",
          "report.json", "report.md", "run.lock"}
@@ -345,7 +347,35 @@ def test_the_report_counts_the_files_that_this_run_left_out_when_it_sorted(
                         val_fraction=0.3, n_epochs=1)
     apply_rejig(plan_rejig(config))
     (tmp_path / "stimuli" / "02F_Ha_.JPG").touch()  # came since
-    assert read_report(run(config).folder).data.left_out == {"unreadable (the file is empty)": 1}
+    said: list[Event] = []
+    assert read_report(run(config, [said.append]).folder).data.left_out == {"unreadable (the file is empty)": 1}
+    assert not any(isinstance(event, Message) and "re-arranged" in event.text for event in said)
+    run(config.model_copy(update={"val_fraction": 0.5}), [said.append])
+    [told] = [event.text for event in said if isinstance(event, Message) and "re-arranged" in event.text]
+    assert told.endswith("change between train and val: accuracies of earlier runs on it can't be compared")
+
+
+def test_a_run_that_is_picked_up_leaves_photos_alone_that_came_to_the_stimuli(
+    config_for: MakeConfig, runs_dir: Path, tmp_path: Path
+) -> None:
+    stimuli, data = tmp_path / "stimuli", tmp_path / "sorted"
+    for emotion in ("Ha", "Sa"):
+        for level in range(6):
+            draw_face(stimuli / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
+    folder = run(config_for(runs_dir, stimuli=stimuli, data_dir=data, rejig_data=True, mode="move", val_fraction=0.3,
+                            n_epochs=1)).folder
+    sorted_then = {file.relative_to(data) for file in data.rglob("*.JPG")}
+    draw_face(stimuli / "02M_Ne_to_Ha_C01.JPG", "02M", "Ha", 1)
+    checked = preflight(RunConfig(load_dir=folder, n_epochs=2))
+    assert checked.photos is not None and (checked.photos.rejig, sum(checked.photos.train + checked.photos.val)) == ("off", 12)
+    assert photos_to_move(folder, lambda: None) is None
+    assert run(RunConfig(load_dir=folder, n_epochs=2)).status == "done"
+    assert {file.relative_to(data) for file in data.rglob("*.JPG")} == sorted_then
+    assert [file.name for file in stimuli.iterdir()] == ["02M_Ne_to_Ha_C01.JPG"]
+    undo_rejig(data)
+    (stimuli / "02M_Ne_to_Ha_C01.JPG").unlink()
+    assert photos_to_move(folder, lambda: None) is not None, "what was undone is done again"
+    assert run(RunConfig(load_dir=folder, n_epochs=3)).status == "done"
 
 
 def test_a_run_does_not_need_the_folder_that_it_was_started_in(

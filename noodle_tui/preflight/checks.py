@@ -18,7 +18,7 @@ from noodle_tui.imports import uncollected
 from noodle_tui.listeners.tensorboard import check_installed
 from noodle_tui.model_card import origin_of, other_size
 from noodle_tui.names import number_of
-from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
+from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_left_out, weights_to_start_from
 from noodle_tui.preflight.estimate import GIB, Cost, Machine, cost_of
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.preflight.photos import Photos, look_at_photos
@@ -157,6 +157,8 @@ def _look_at_disk(result: Preflight) -> Preflight:
 
 def _look_at_photos(result: Preflight, check: Check, before: Preflight | None) -> Preflight:
     config = result.config
+    if config.rejig_data and not sorts_first(config, result.resumed_at is not None):
+        config = config.model_copy(update={"rejig_data": False})
     if before is not None and before.photos is not None and before.photos.answers(config):
         photos = before.photos
     else:

@@ -110,6 +110,7 @@ def plan_rejig(config: RunConfig, check: Check = nothing, progress: Progress = n
         arranged = made is not None and made.mode == mode and len(standing_at) == len(files) and made.files == files
         if left or not arranged:
             _refuse_read_only(stimuli, data_dir, left)
+            _refuse_standing_in(data_dir)
     return RejigPlan(
         stimuli=stimuli, data_dir=data_dir, mode=mode,
         options={"mode": mode, "tokens": tokens, "val_fraction": config.val_fraction, "split_by": config.split_by,
@@ -289,6 +290,17 @@ def _refuse_read_only(stimuli: Path, data_dir: Path, to_move: Iterable[str]) -> 
     existing = next(folder for folder in data_dir.parents if folder.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         raise NoodleError(f"no right to write in {printable(str(existing))}: choose another --data-dir")
+
+
+def _refuse_standing_in(data_dir: Path) -> None:
+    """A new arrangement takes the place of the folder before, which is gone then, under the feet of who stands in it."""
+    try:
+        here = Path(os.getcwd())
+    except OSError:  # gone already
+        return
+    if here.is_relative_to(data_dir):
+        raise NoodleError(f"{printable(str(data_dir))} is replaced as a whole, and you are in it: go to another folder first, "
+                          "or choose another --data-dir")
 
 
 def _splits(photos: Sequence[Photo], config: RunConfig) -> list[str]:

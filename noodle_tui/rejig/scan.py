@@ -41,7 +41,7 @@ def scan(stimuli: str, check: Check, progress: Progress) -> tuple[list[str], lis
             check()
             name = entry.name
             path = below + name
-            if name[name.rfind("."):].lower() in endings and entry.is_file(follow_symlinks=False):
+            if os.path.splitext(name)[1].lower() in endings and entry.is_file(follow_symlinks=False):
                 images.append(path)
             elif entry.is_symlink():
                 skipped.append(SkippedFile(path, "a link (links are not followed)"))

@@ -11,12 +11,18 @@ from noodle_tui.rejig.manifest import Manifest
 from noodle_tui.rejig.scan import unreadable
 
 
-def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothing, progress: Progress = nothing) -> None:
-    """NoodleError if the source of a copy has changed and can't be read any more, while the copy can."""
+def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothing, progress: Progress = nothing, *,
+                           to_be_removed: bool = False) -> None:
+    """NoodleError if a copy holds what nothing else does: it was edited since, or its source has changed and can't be read any
+    more. `to_be_removed`: the copies will be; then what they hold is compared though sizes and times are the same."""
     if made.mode != "copy":
         return
     copies = {made.relative(file): file.target for file in made.files}
-    changed = [path for path, copy in copies.items() if _has_changed(f"{made.stimuli}/{path}", f"{data_dir}/{copy}")]
+    changed = []
+    for path, copy in copies.items():
+        check()
+        if _has_changed(f"{made.stimuli}/{path}", f"{data_dir}/{copy}", to_be_removed):
+            changed.append(path)
     spoiled = unreadable(made.stimuli, changed, check, progress, whole=True)
     no_better = unreadable(str(data_dir), [copies[path] for path in spoiled], check, progress, whole=True)
     lost = [path for path in spoiled if copies[path] not in no_better]
@@ -24,16 +30,33 @@ def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothin
         copy = printable(f"{data_dir}/{copies[lost[0]]}")
         raise NoodleError(f"{number_of(len(lost), 'photo')} can't be read any more ({printable(lost[0])}: {spoiled[lost[0]]}), "
                           f"but their copies can ({copy}): put those back in their place, or remove what is broken")
+    edited = [path for path in changed if _is_as_new(f"{data_dir}/{copies[path]}", f"{made.stimuli}/{path}")]
+    if edited:
+        copy = printable(f"{data_dir}/{copies[edited[0]]}")
+        were, them = ("was", "it") if len(edited) == 1 else ("were", "them")
+        raise NoodleError(f"{number_of(len(edited), 'copy')} {were} changed since rejig made {them} ({copy}), and would be "
+                          f"lost: move {them} out of the data folder, or to the place of the original")
 
 
-def _has_changed(source: str, copy: str) -> bool:
-    """Whether the source holds something else than its copy; a new time alone doesn't say so."""
-    if is_fresh(copy, source):
+def _has_changed(source: str, copy: str, whole: bool) -> bool:
+    """Whether the source holds something else than its copy; a new time alone doesn't say so. `whole`: nor does the same one
+    say that it doesn't, after a disk's fault."""
+    if not os.path.isfile(copy) or os.path.islink(copy) or not os.path.lexists(source):
+        return False  # no longer what rejig made, or all that there is
+    if is_fresh(copy, source) and not whole:
         return False
     try:
         return not filecmp.cmp(source, copy, shallow=False)
     except OSError:
         return True
+
+
+def _is_as_new(copy: str, source: str) -> bool:
+    """Whether the source wasn't written after its copy, which keeps its time: then it is the copy that was changed."""
+    try:
+        return os.stat(copy).st_mtime_ns >= os.stat(source).st_mtime_ns
+    except OSError:
+        return False
 
 
 def is_fresh(copy: str, source: str) -> bool:

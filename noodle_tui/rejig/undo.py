@@ -88,9 +88,9 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progres
             raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}; to put them back "
                               f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
         _refuse_conflicts(data_dir, made)
-        refuse_spoiled_sources(data_dir, made, check)
+        refuse_spoiled_sources(data_dir, made, check, to_be_removed=True)
         if dry_run:
-            return len(made.files)
+            return sum(os.path.lexists(data_dir / file.target) for file in made.files)
         count = take_apart(data_dir, made, progress=progress, check=check)
         _refuse_conflicts(data_dir, made)  # again: what came to stand at a source meanwhile was left alone
         os.unlink(data_dir / CSV_NAME)

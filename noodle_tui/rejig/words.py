@@ -21,9 +21,8 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
     ]
     if plan.already_done:
         lines.append("nothing to do: the data folder is arranged so already")
-    elif plan.before is not None:
-        lines.append(f"the data folder is re-arranged: {number_of(plan.new, 'new photo')}, {plan.leaving:,} leave it, "
-                     f"{plan.switching:,} change between train and val")
+    elif again := rearranged_in_words(plan):
+        lines.append(again)
     if far := far_from_asked(plan.count("train"), plan.count("val"), plan.options["val_fraction"]):
         lines.append(f"! {far}")
     lines += _leak(plan, people)
@@ -31,6 +30,14 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
         lines.append(f"left out: {number_of(len(plan.skipped), 'file')}")
         lines += [f"  {line}" for line in left_out_in_words(plan.skipped)]
     return lines
+
+
+def rearranged_in_words(plan: RejigPlan) -> str:
+    """What changes in a data folder that rejig made before; "" where nothing does, or there was none."""
+    if plan.before is None or plan.arranged:
+        return ""
+    return (f"the data folder is re-arranged: {number_of(plan.new, 'new photo')}, {plan.leaving:,} leave it, "
+            f"{plan.switching:,} change between train and val")
 
 
 def _table(plan: RejigPlan) -> list[str]:

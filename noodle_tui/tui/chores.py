@@ -129,11 +129,11 @@ def photos_to_move(folder: Path, check: Check) -> "tuple[RunConfig, Photos] | No
     check  called between files; may raise StopRun
     Raises what keeps the run from being picked up.
     """
-    from noodle_tui.pick_up import pick_up
+    from noodle_tui.pick_up import pick_up, sorts_first
     from noodle_tui.preflight.photos import look_at_photos
 
     config = pick_up(folder, RunConfig(load_dir=folder)).config
-    if not _moves_photos(config.model_dump()):
+    if not (_moves_photos(config.model_dump()) and sorts_first(config, is_picked_up=True)):
         return None
     photos = look_at_photos(config, check)
     return (config, photos) if photos.rejig == "needed" else None

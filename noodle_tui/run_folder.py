@@ -9,12 +9,13 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from noodle_tui.config import make_config
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import Event, from_json
 from noodle_tui.names import as_argument
@@ -170,6 +171,22 @@ def read_config(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise NoodleError(f"{file}: can't be read as a run's options ({str(error)[:100]})") from None
     return content
+
+
+def has_options(folder: Path, values: Mapping[str, Any]) -> bool:
+    """Whether these options, as they were given here, are those of a run: of who repeats its command, it is meant."""
+    if not values:
+        return True
+    try:
+        config, given = read_config(folder), make_config(dict(values)).model_dump(mode="json")
+    except NoodleError:
+        return False
+    return all(_place(config[name]) == _place(given[name]) for name in values if name in config)
+
+
+def _place(value: Any) -> Any:
+    """A path in full, whatever it was called; anything else as it is."""
+    return os.path.abspath(value) if isinstance(value, str) else value
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """The app around its screens: what it says where, and what it does for Setup."""
 
+import os
 import threading
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from noodle_tui.demo import draw_stimuli
 from noodle_tui.errors import EXIT_STOPPED, NoodleError
 from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
+from noodle_tui.run_folder import has_options, read_config
 from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
@@ -162,6 +164,18 @@ async def test_who_came_for_a_run_of_her_own_is_only_told_of_another(tmp_path: P
         async with app.run_test(notifications=True) as pilot:
             await until(pilot, lambda: said(app, "1 run going on in "))
             assert app.screen is app.setup
+
+
+async def test_who_repeats_the_command_of_a_run_that_goes_on_sees_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = fake_folder(tmp_path / "weights", "night", "running")
+    config = read_config(folder)
+    values = {"data_dir": os.path.abspath(config["data_dir"]), "lr": str(config["lr"]), "save_dir": "weights"}
+    with run_folder.locked(folder):
+        app = NoodleApp(values, recall_last=False)
+        async with app.run_test() as pilot:
+            await until(pilot, lambda: isinstance(app.screen, LiveScreen))
+    assert not has_options(folder, {**values, "lr": "0.5"}) and not has_options(folder, {"lr": "x"})
 
 
 async def test_sorting_is_said_done_once_and_not_left(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from noodle_tui.errors import EXIT_STOPPED, NoodleError, StopRun, one_line
 from noodle_tui.names import number_of, printable
 from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
-from noodle_tui.run_folder import is_alive, list_runs
+from noodle_tui.run_folder import has_options, is_alive, list_runs
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.tui import chores
 from noodle_tui.tui.driver import PatientDriver
@@ -83,7 +83,7 @@ class NoodleApp(App[None]):
         self.hung_up = False  # its terminal went away
         self.chore: chores.Chore | None = None  # what is done to photos, or was last
         self._demo: dict[str, Any] | None = None  # options of a drawn one that would have replaced what was typed
-        self._wants_a_run = bool(set(values or ()) - {"save_dir"})  # it was called for a run of its own
+        self._called_with = {name: value for name, value in (values or {}).items() if name != "save_dir"}
         self.setup = SetupScreen(values, recall_last, self.is_busy, self.at_work)
         self._first = first
         for one in THEMES:
@@ -125,18 +125,19 @@ class NoodleApp(App[None]):
 
     @work
     async def _look_for_live_runs(self, save_dir: Path) -> None:
-        """A run that goes on without a terminal is shown at once; several are listed. Who came for another is only told."""
+        """A run that goes on without a terminal is shown at once; several are listed. Who called for another is only told."""
         try:
             alive = await asyncio.to_thread(lambda: [folder for folder in list_runs(save_dir) if is_alive(folder)])
+            meant = await asyncio.to_thread(lambda: [one for one in alive if has_options(one, self._called_with)])
         except NoodleError:
             return  # Setup says what is wrong with the folder
         if not alive:
             return
-        if self._wants_a_run or not self.setup.is_untouched:
+        if not (meant and self.setup.is_untouched):
             self.notify(f"{number_of(len(alive), 'run')} going on in {printable(str(save_dir))}: f5 in Setup lists them.",
                         markup=False)
-        elif len(alive) == 1:
-            self.open_run(alive[0], True)
+        elif len(meant) == 1:
+            self.open_run(meant[0], True)
         else:
             self.show_runs(save_dir)
 

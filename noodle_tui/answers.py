@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from noodle_tui.disk import rescue_places
 from noodle_tui.errors import EXIT_STOPPED, NoodleError
 from noodle_tui.evaluate import Evaluation
 from noodle_tui.events import RunDone, RunFailed, RunStopped
@@ -43,18 +44,22 @@ def print_answers(outcome: PredictOutcome, format: str) -> None:
         failures = [{"path": str(path), "reason": reason} for path, reason in outcome.failures]
         write(json.dumps({"answers": rows, "failures": failures, "score": score_as_json(outcome.score)}, indent=1) + "\n")
         return
-    if format == "csv" and rows:
-        out = io.StringIO()
-        writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write(out.getvalue())
+    if format == "csv":
+        names = ["path", "true", "predicted", *(f"p_{name}" for name in outcome.classes)]
+        write("".join(map(csv_line, [names, *([row[name] for name in names] for row in rows)])))
     elif rows:
         shown = [{k: v for k, v in row.items() if k != "true" or outcome.score} for row in rows]
         print_table([{k: f"{v:.4f}" if isinstance(v, float) else str(v or "-") for k, v in row.items()} for row in shown])
     stream = sys.stderr if format == "csv" else sys.stdout
     for line in score_in_words(outcome):
         print(folded(printable(line), stream), file=stream)
+
+
+def csv_line(values: Sequence[Any]) -> str:
+    """One row, ended by a newline. csv quotes a carriage return within a name only where its own rows may end in one."""
+    out = io.StringIO()
+    csv.writer(out).writerow(values)
+    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def score_as_json(score: Evaluation | None) -> dict[str, Any] | None:
@@ -166,5 +171,8 @@ def follow(folder: Path, log_every: int | None, as_json: bool) -> int:
         raise NoodleError(f"the run failed: {state.ended.error}")
     if state.ended is None:
         way_on = how_to_pick_up(folder) if has_checkpoint(folder) else "it had saved no checkpoint yet: start it anew"
+        if state.not_saved:
+            places = " or ".join(map(str, rescue_places()))
+            way_on = f"its disk took nothing any more ({printable(state.not_saved)}), so look in {places} of its node; {way_on}"
         raise NoodleError(f"the run was interrupted: its process is gone; {way_on}")
     return EXIT_STOPPED if isinstance(state.ended, RunStopped) else 0

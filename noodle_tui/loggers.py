@@ -5,6 +5,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from noodle_tui.config import RunConfig
+from noodle_tui.events import Emit, Event, RunStarted
 from noodle_tui.job import Job, Outcome
 from noodle_tui.run_folder import MODEL
 from noodle_tui.settings import load_settings
@@ -38,15 +39,27 @@ def loggers(job: Job, outcome: Outcome) -> Iterator[str]:
 
             comet_key = (job.before.stored.comet_key if job.before else "") or new_experiment_key()
             comet = CometLogger(job.config, load_settings(), outcome.folder, comet_key, job.emit)
-            job.emit.add(comet)
+            job.emit.add(with_past(comet, job) if job.before and not job.before.stored.comet_key else comet)
             at_the_end.callback(close_comet, comet, job, outcome)
         if job.config.tensorboard:
-            from noodle_tui.listeners.tensorboard import TensorBoardWriter
+            from noodle_tui.listeners.tensorboard import FOLDER, TensorBoardWriter
 
+            is_new = not (outcome.folder / FOLDER).exists()
             writer = TensorBoardWriter(outcome.folder)
-            job.emit.add(writer)
+            job.emit.add(with_past(writer, job) if is_new else writer)
             at_the_end.callback(writer.close)
         yield comet_key
+
+
+def with_past(listener: Emit, job: Job) -> Emit:
+    """A listener that a run which is picked up hasn't had before: it hears of the earlier epochs, too."""
+    def hear(event: Event) -> None:
+        listener(event)
+        if isinstance(event, RunStarted) and job.before:
+            for past in job.before.stored.history:
+                listener(past)
+
+    return hear
 
 
 def close_comet(comet: "CometLogger", job: Job, outcome: Outcome) -> None:

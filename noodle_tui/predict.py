@@ -36,6 +36,7 @@ class PredictOutcome:
     answers: list[Answer] = field(default_factory=list)
     failures: list[tuple[Path, str]] = field(default_factory=list)  # what could not be read, and why
     score: Evaluation | None = None  # of the answers whose `true` is known; None where none is
+    classes: list[str] = field(default_factory=list)  # in the order of the model's outputs
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def predict(
         raise NoodleError(f"{weights}: doesn't fit {CARD} ({str(error).splitlines()[0]})") from None
     model = model.to(target.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    outcome = PredictOutcome()
+    outcome = PredictOutcome(classes=card.classes)
     with warnings.catch_warnings(action="ignore"):  # Pillow's, of odd metadata
         squares = decode_in_threads(files, check, lambda image: central_square(image, card.input_size))
         decoded, predictions = zip(images, squares, strict=True), list[Prediction]()

@@ -18,11 +18,12 @@ from noodle_tui import run_folder
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control, clear_requests
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
-from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, shared
+from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, own_device, shared
 from noodle_tui.errors import NoodleError, StopRun, one_line
 from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunMoved, RunStarted, RunStopped
 from noodle_tui.failure import failure_in_words
 from noodle_tui.heap import freed_memory_kept
+from noodle_tui.imports import uncollected
 from noodle_tui.job import Job, Outcome
 from noodle_tui.judge import judge, known_facts
 from noodle_tui.listeners.fanout import Fanout
@@ -104,6 +105,7 @@ def find_folder(config: RunConfig, world: World) -> tuple[Path, bool]:
         return old, True
     check_ranks(config, world)
     check_sources(weights_to_start_from(config))
+    check_device(config, world)
     check_room(config.save_dir, RUN_BYTES)
     return run_folder.make_run_folder(config.save_dir, config.namestr), False
 
@@ -118,6 +120,16 @@ def check_sources(config: RunConfig) -> None:
         real_folders(config.stimuli, config.data_dir)
     else:
         class_folders(config.data_dir)
+
+
+def check_device(config: RunConfig, world: World) -> None:
+    """UsageError where a device was asked for by name and isn't there: for a slip of the pen no photo is moved. It takes torch,
+    which without a name is left to load later."""
+    if config.device in ("auto", "cpu"):
+        return
+    with uncollected():
+        from noodle_tui.device import pick_device
+    pick_device(own_device(config.device, world), config.precision)
 
 
 @contextmanager

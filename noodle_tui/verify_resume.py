@@ -37,7 +37,7 @@ def verify_resume(device: str, precision: str, kills: int, seed: int, say: Calla
         epochs = _epochs_for(device)
         options = ["--stimuli", str(place / "stimuli"), "--data-dir", str(place / "data"), "--rejig-data", "--mode", "copy",
                    "--weights", "none", "--input-size", "64", "--batch-size", "16", "--lr", "0.01", "--save-every", "1",
-                   "--n-epochs", str(epochs), "--device", device, "--precision", precision]
+                   "--n-epochs", str(epochs), "--device", device, "--precision", precision, "--seed", str(seed)]
         began = time.monotonic()
         with _running([*options, "--save-dir", str(place / "whole")]) as process:
             whole = _finish(process, place / "whole")

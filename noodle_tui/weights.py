@@ -68,10 +68,13 @@ def fetch_imagenet(progress: Progress = nothing, check: Check = nothing) -> Path
         if not (there and checksum_ok(file)):
             _download(imagenet_url(), file, progress, check)
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
+        try:
+            way = f"{_by_proxy(imagenet_url())} ({getattr(error, 'reason', None) or error})"
+        except ValueError as no_address:  # then the first error may repeat a piece of it, perhaps of its password
+            way = f" ({no_address})"
         raise NoodleError(
             ("the file of the ImageNet weights is damaged, and a whole one" if there else "the ImageNet weights") +
-            f" could not be downloaded{_by_proxy(imagenet_url())} ({reason}): on a machine with internet get {imagenet_url()} "
+            f" could not be downloaded{way}: on a machine with internet get {imagenet_url()} "
             f"and put it at {file}, or use --weights FILE or --weights none"
         ) from None
     return file
@@ -86,12 +89,17 @@ def remove_dead_parts(file: Path) -> None:
 
 
 def proxy_for(url: str) -> urllib.parse.SplitResult | None:
-    """The proxy through which the environment leads to `url`; None if through none."""
+    """The proxy through which the environment leads to `url`; None if through none. ValueError if that is no address."""
     parts = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(parts.scheme)
     if not proxy or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
-    return urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    found = urllib.parse.urlsplit(proxy if "//" in proxy else f"//{proxy}")
+    try:
+        found.port  # noqa: B018 - reading it is the check
+    except ValueError:
+        raise ValueError(f"{parts.scheme}_proxy holds no address") from None
+    return found
 
 
 def _by_proxy(url: str) -> str:

@@ -1,5 +1,7 @@
 """What the smaller commands print."""
 
+import csv
+import io
 import json
 import os
 import re
@@ -15,7 +17,8 @@ from noodle_tui.evaluate import Prediction, evaluate
 from noodle_tui.predict import Answer, PredictOutcome
 
 ODD = Path(os.fsdecode(b"\xff\x1b[2J.jpg"))
-OUTCOME = PredictOutcome([Answer(ODD, "sad", {"happy": 0.25, "sad": 0.75})], [(Path("b.jpg"), "not a file")])
+CLASSES = ["happy", "sad"]
+OUTCOME = PredictOutcome([Answer(ODD, "sad", {"happy": 0.25, "sad": 0.75})], [(Path("b.jpg"), "not a file")], classes=CLASSES)
 
 
 def test_control_codes_in_a_name_do_not_reach_the_terminal_by_a_table(capsys: pytest.CaptureFixture[str]) -> None:
@@ -27,6 +30,16 @@ def test_control_codes_in_a_name_do_not_reach_the_terminal_by_a_table(capsys: py
 def test_a_name_that_is_not_utf_8_is_written_byte_for_byte(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     print_answers(OUTCOME, "csv")
     assert capsysbinary.readouterr().out == b"path,true,predicted,p_happy,p_sad\n\xff\x1b[2J.jpg,,sad,0.25,0.75\n"
+
+
+def test_any_name_is_one_field_of_a_csv_and_its_head_is_always_there(capfd: pytest.CaptureFixture[str]) -> None:
+    names = ["a\rb.jpg", "c\nd.jpg", 'e",f.jpg', "\r\n"]
+    answers = [Answer(Path(name), "sad", {"happy": 0.25, "sad": 0.75}) for name in names]
+    print_answers(PredictOutcome(answers, classes=CLASSES), "csv")
+    rows = list(csv.reader(io.StringIO(capfd.readouterr().out, newline="")))
+    assert [row[0] for row in rows] == ["path", *names] and {len(row) for row in rows} == {5}
+    print_answers(PredictOutcome([], OUTCOME.failures, classes=CLASSES), "csv")
+    assert capfd.readouterr().out == "path,true,predicted,p_happy,p_sad\n"
 
 
 def test_json_has_the_failures_too(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
@@ -41,7 +54,7 @@ def test_answers_that_are_known_to_be_right_are_counted(form: str, capfd: pytest
     answers = [Answer(Path(path), predicted, {"happy": 0.25, "sad": 0.75}, true) for path, predicted, true in rows]
     predictions = [Prediction(path, path, None, int(true == "sad"), 1, (0.25, 0.75)) for path, _, true in rows]
     score = evaluate(predictions, ["happy", "sad"])
-    print_answers(PredictOutcome([*answers, OUTCOME.answers[0]], [], score), form)
+    print_answers(PredictOutcome([*answers, OUTCOME.answers[0]], [], score, CLASSES), form)
     out, err = capfd.readouterr()
     if form == "json":
         found = json.loads(out)["score"]

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import shutil
 import statistics
 import threading
 from collections import Counter
@@ -36,7 +37,7 @@ from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import EpochDone
 from noodle_tui.fit import fit
 from noodle_tui.model import build_model
-from noodle_tui.samples import find_samples
+from noodle_tui.samples import Sample, find_samples
 from noodle_tui.session import Session, new_session
 
 
@@ -128,6 +129,15 @@ def test_a_sample_is_spread_evenly_over_the_classes(data_dir: Path, tmp_path: Pa
     assert [sum(s.label == label for s in found["val"]) for label in (0, 1)] == [2, 2]
     originals = {s.path.read_bytes() for s in samples["train"]}
     assert {s.path.read_bytes() for s in found["train"]} <= originals
+
+
+def test_a_sample_has_every_class(tmp_path: Path):
+    """Of which one may be a hundredth of all."""
+    classes, labels = ["a", "b", "c"], [0] * 99 + [1] + [2] * 99
+    photos = [Sample(tmp_path / f"{n}.jpg", f"{n}.jpg", label, None, None) for n, label in enumerate(labels)]
+    samples = {"train": photos, "val": photos}
+    assert link_some(samples, classes, 6, tmp_path / "some") == (7, 7)
+    assert all(any((tmp_path / "some" / split / name).iterdir()) for split in samples for name in classes)
 
 
 def test_everyone_takes_turns():
@@ -347,7 +357,7 @@ def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def both_arms(folder: Path, config: RunConfig) -> list[Score]:
     device = pick_device("cpu", "fp32")
-    photos = {split: pil_images(folder / split) for split in ("train", "val")}
+    photos = {split: pil_images(folder, split) for split in ("train", "val")}
     return [fast_arm(load_folder(folder, 48, device), config, device),
             plain_arm(photos, 2, config, torch.device("cpu"))]
 
@@ -453,9 +463,21 @@ def test_a_long_curve_is_shown_in_a_dozen_epochs():
 
 
 def test_parity_compares_photos_turned_upright(tmp_path: Path) -> None:
-    for name in ("happy", "sad"):
-        (tmp_path / name).mkdir()
+    for place in ("train/happy", "train/sad", "val/happy", "val/sad"):
+        (tmp_path / place).mkdir(parents=True)
         turned = Image.Exif()
         turned[0x0112] = 6  # as a phone on its side writes it
-        Image.new("RGB", (60, 40)).save(tmp_path / name / "photo.jpg", exif=turned)
-    assert [image.size for image, _ in pil_images(tmp_path)] == [(40, 60)] * 2
+        Image.new("RGB", (60, 40)).save(tmp_path / place / "photo.jpg", exif=turned)
+    assert [image.size for image, _ in pil_images(tmp_path, "train")] == [(40, 60)] * 2
+
+
+def test_the_plain_loop_sees_the_photos_that_the_trainer_sees(data_dir: Path, tmp_path: Path) -> None:
+    """ImageFolder knows nine endings, and takes a hidden folder for a class."""
+    shutil.copytree(data_dir, tmp_path / "data")
+    for split in ("train", "val"):
+        (tmp_path / "data" / split / ".ipynb_checkpoints").mkdir()
+        photo = next((tmp_path / "data" / split / "sad").iterdir())
+        photo.rename(photo.with_suffix(".jfif"))
+    loop = PlainLoop(tmp_path / "data", 8, 32, torch.device("cpu"), workers=0, bf16=False)
+    assert loop.n_train == len(pil_images(tmp_path / "data", "train")) == 24
+    assert loop.epoch(24) > 0

@@ -17,7 +17,7 @@ from fake_runs import fake_events
 from fake_stimuli import draw_seed_like
 
 from noodle_tui.demo import draw_stimuli
-from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunMoved, RunStopped, to_json
+from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunMoved, RunStopped, SaveRefused, to_json
 from noodle_tui.run_folder import Follower, list_runs, locked, read_state
 
 SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", "cpu", "--precision", "fp32"]
@@ -158,6 +158,9 @@ def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupte
     out, err = watch(tmp_path, "--json").communicate(timeout=60)
     assert err.startswith("noodle: the run was interrupted: ") and err.count("\n") == 1
     assert all(json.loads(line) for line in out.splitlines())
+    append(tmp_path, SaveRefused(file="checkpoint.pt", reason="No space left on device"))
+    refused = watch(tmp_path, "--json").communicate(timeout=60)[1]
+    assert "its disk took nothing any more (No space left on device), so look in " in refused and "rescued" in refused
     append(tmp_path, RunFailed(error="the card is full", seconds=1.0))
     process = watch(tmp_path, "--json")
     assert process.communicate(timeout=60)[1] == "noodle: the run failed: the card is full\n"

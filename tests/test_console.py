@@ -74,6 +74,15 @@ def test_in_a_terminal_the_bar_follows_the_batches(tmp_path):
     assert terminal.ended() == 0
 
 
+def test_markup_in_a_folders_name_is_none_in_the_bar(tmp_path):
+    code = ("import time; from noodle_tui.events import *\nfrom noodle_tui.listeners.console import ConsoleListener\n"
+            "console = ConsoleListener()\n"
+            "console(StageStarted(stage='decode', text='reading x[/b]y[old]')); time.sleep(1.5); console.close()")
+    terminal = Terminal([sys.executable, "-c", code], Path(__file__).parent, 100, 24)
+    terminal.until("reading x[/b]y[old]")
+    assert terminal.ended() == 0
+
+
 def test_in_a_narrow_terminal_an_epoch_keeps_to_its_line_and_sentences_break_at_blanks():
     code = ("from fake_runs import fake_events; from noodle_tui.events import *\n"
             "from noodle_tui.listeners.console import ConsoleListener\n"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from noodle_tui.cli import call
 from noodle_tui.config import make_config
 from noodle_tui.demo.portrait import draw
 from noodle_tui.demo.stimuli import (
@@ -22,6 +23,7 @@ from noodle_tui.demo.stimuli import (
     invent_person,
     new_demo_folder,
     random_look,
+    refuse_sorted_others,
     strength,
 )
 from noodle_tui.errors import NoodleError, StopRun
@@ -207,6 +209,18 @@ def test_the_demos_options_make_a_run_that_holds_out_people(tmp_path: Path) -> N
     assert (config.split_by, config.weights, config.rejig_data, config.seed) == ("person", "none", True, 42)
     assert config.mode != "move"  # the drawn photos stay
     assert all(folder.is_relative_to(tmp_path) for folder in (config.stimuli, config.data_dir, config.save_dir))
+
+
+def test_the_demo_sorts_no_photos_but_its_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = tmp_path / "classify" / "train" / "happy" / "anna.jpg"
+    photo.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(photo)
+    with pytest.raises(NoodleError, match=r"anna\.jpg is not one of the demo's pictures; choose another folder for the demo"):
+        refuse_sorted_others(tmp_path / "classify")
+    with pytest.raises(SystemExit):
+        call(["demo", str(tmp_path)])
+    assert "choose another folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.rglob("*.*")] == ["anna.jpg"]
 
 
 def test_the_default_folder_is_a_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,7 @@ from noodle_tui.events import (
     StageStarted,
     to_json,
 )
+from noodle_tui.listeners.tensorboard import TensorBoardWriter
 from noodle_tui.preflight.checks import preflight
 from noodle_tui.rejig import apply_rejig, plan_rejig, undo_rejig
 from noodle_tui.report import read_predictions, read_report
@@ -353,6 +354,32 @@ def test_the_report_counts_the_files_that_this_run_left_out_when_it_sorted(
     run(config.model_copy(update={"val_fraction": 0.5}), [said.append])
     [told] = [event.text for event in said if isinstance(event, Message) and "re-arranged" in event.text]
     assert told.endswith("change between train and val: accuracies of earlier runs on it can't be compared")
+
+
+def test_a_device_that_is_not_there_is_said_before_a_photo_is_moved(
+    config_for: MakeConfig, runs_dir: Path, tmp_path: Path
+) -> None:
+    for emotion in ("Ha", "Sa"):
+        for level in range(4):
+            draw_face(tmp_path / "stimuli" / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
+    with pytest.raises(UsageError, match="--device cuda:9"):
+        run(config_for(runs_dir, stimuli=tmp_path / "stimuli", data_dir=tmp_path / "sorted", rejig_data=True, mode="move",
+                       val_fraction=0.3, device="cuda:9"))
+    assert len(list((tmp_path / "stimuli").iterdir())) == 8 and not list_runs(runs_dir)
+
+
+def test_a_logger_that_is_asked_for_late_hears_of_the_earlier_epochs(
+    config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Event] = []
+    monkeypatch.setattr(TensorBoardWriter, "__call__", lambda self, event: heard.append(event))
+    folder = run(config_for(runs_dir, n_epochs=2)).folder
+    run(RunConfig(load_dir=folder, n_epochs=3, tensorboard=True))
+    assert [event.epoch for event in heard if isinstance(event, EpochDone)] == [1, 2, 3]
+    heard.clear()
+    (folder / "tensorboard").mkdir()
+    run(RunConfig(load_dir=folder, n_epochs=4))
+    assert [event.epoch for event in heard if isinstance(event, EpochDone)] == [4]
 
 
 def test_a_run_that_is_picked_up_leaves_photos_alone_that_came_to_the_stimuli(

@@ -23,6 +23,7 @@ from conftest import FinishedRun, MakeConfig, draw_face
 from noodle_tui import weights as module
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import Event, Message
+from noodle_tui.preflight.weights import connection_problem
 from noodle_tui.run import run
 from noodle_tui.weights import digest_of, fetch_imagenet, imagenet_file, imagenet_url, load_state_dict, proxy_for
 
@@ -246,6 +247,18 @@ def test_the_proxy_in_between_is_named_without_its_password(server: Server, monk
         fetch_imagenet()
     assert "secret" not in str(raised.value)
     assert server.requests == 0
+
+
+@pytest.mark.parametrize("proxy", ["http://me:secret@127.0.0.1:abc", "http://me:secret/s@127.0.0.1:3128"])
+def test_a_proxy_that_is_no_address_is_said_without_a_piece_of_it(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.setenv("no_proxy", "")
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    monkeypatch.setattr(module, "imagenet_url", lambda: "http://faces.test/resnet18-f37072fd.pth")
+    with pytest.raises(NoodleError, match=r"downloaded \(http_proxy holds no address\): on a machine with") as raised:
+        fetch_imagenet()
+    assert connection_problem("http://faces.test/") == "http_proxy holds no address"
+    assert "secret" not in str(raised.value) and "abc" not in str(raised.value)
 
 
 @pytest.mark.parametrize(("no_proxy", "proxy"), [("", "proxy.test"), ("example.test", None)])

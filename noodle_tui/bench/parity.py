@@ -19,10 +19,9 @@ from PIL import Image, ImageOps
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from torchvision import datasets
 
 from noodle_tui.bench.options import MAX_SEEDS, ParityOptions
-from noodle_tui.bench.plain import transforms_of
+from noodle_tui.bench.plain import Photos, transforms_of
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, load_dataset
@@ -118,7 +117,7 @@ def parity(options: ParityOptions, say: Callable[[str], None]) -> ParityResult:
     with tempfile.TemporaryDirectory(prefix="noodle-parity-") as place:
         data_dir = options.data_dir or _drawn(Path(place), say)
         data = load_dataset(data_dir, find_samples(data_dir, DEFAULT_PERSON), options.run.input_size, device)
-        photos = {split: pil_images(data_dir / split) for split in ("train", "val")}
+        photos = {split: pil_images(data_dir, split) for split in ("train", "val")}
     scores: dict[str, list[Score]] = {FAST: [], PLAIN: []}
     seeds = list(range(1, options.seeds + 1))
     for seed in seeds:
@@ -192,10 +191,10 @@ def _batches(pairs: Iterator[tuple[Tensor, int]], size: int, device: torch.devic
         yield torch.stack(images).to(device), torch.tensor(labels, device=device)
 
 
-def pil_images(folder: Path) -> list[Photo]:
-    """Every image of a class folder tree as ImageFolder finds and decodes it, turned upright as the trainer does, once, with
+def pil_images(data_dir: Path, split: str) -> list[Photo]:
+    """Every image of a split that the trainer takes, as ImageFolder decodes it, turned upright as the trainer does, once, with
     its label."""
-    photos = datasets.ImageFolder(str(folder))
+    photos = Photos(find_samples(data_dir, DEFAULT_PERSON).samples[split])
     return [(ImageOps.exif_transpose(image), label) for image, label in (photos[i] for i in range(len(photos)))]
 
 
@@ -236,7 +235,7 @@ def _in_words(measure: str, interval: tuple[float, float]) -> str:
 
 def print_parity(result: ParityResult) -> None:
     """A table of both arms, the paired differences, the curves and the verdict, on stdout."""
-    console = Console(highlight=False, width=None if Console().is_terminal else 110)
+    console = Console(highlight=False, markup=False, width=None if Console().is_terminal else 110)
     console.print(f"{result.data}: {result.n_train} + {result.n_val} photos; " +
                   ", ".join(f"{name} {value}" for name, value in result.options.items()))
     console.print(f"{result.device_name}; {FAST} in {result.precision}; {PLAIN} is eager, with torchvision's transforms")

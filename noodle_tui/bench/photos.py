@@ -47,13 +47,17 @@ def _photo(random: np.random.Generator, width: int, height: int, grain: np.ndarr
 def link_some(samples: dict[str, list[Sample]], classes: list[str], n_train: int, folder: Path) -> tuple[int, int]:
     """A data folder of links to `n_train` of the training photos and as large a share of the validation photos.
 
-    They are spread evenly over the classes. Returns how many of each there are.
+    They are spread evenly over the classes, and of each there is one at least. Returns how many of each split there are.
     """
     share = n_train / len(samples["train"])
     counts = {"train": n_train, "val": max(len(classes), round(share * len(samples["val"])))}
     for split, all_of_split in samples.items():
-        counts[split] = min(counts[split], len(all_of_split))
-        for number in np.linspace(0, len(all_of_split) - 1, counts[split]).round().astype(int).tolist():
+        wanted = min(counts[split], len(all_of_split))
+        first = {sample.label: number for number, sample in reversed(list(enumerate(all_of_split)))}
+        numbers = set(np.linspace(0, len(all_of_split) - 1, wanted).round().astype(int).tolist())
+        numbers |= {number for label, number in first.items() if label not in {all_of_split[i].label for i in numbers}}
+        counts[split] = len(numbers)
+        for number in sorted(numbers):
             sample = all_of_split[number]
             place = folder / split / classes[sample.label] / f"{number:06d}{sample.path.suffix}"
             place.parent.mkdir(parents=True, exist_ok=True)

@@ -2,16 +2,20 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, Sampler
-from torchvision import datasets, transforms
+from torch.utils.data import DataLoader, Dataset, Sampler
+from torchvision import transforms
+from torchvision.datasets.folder import default_loader
 from torchvision.models import resnet18
 
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD
+from noodle_tui.config import DEFAULT_PERSON
+from noodle_tui.samples import Sample, find_samples
 
 
 class SomeAtRandom(Sampler[int]):
@@ -36,6 +40,22 @@ def transforms_of(input_size: int) -> dict[str, Callable]:
     }
 
 
+class Photos(Dataset):
+    """What ImageFolder gives, of the photos that the trainer takes: it knows fewer endings, and takes hidden folders for
+    classes."""
+
+    def __init__(self, samples: Sequence[Sample], transform: Callable | None = None):
+        self._samples, self._transform = samples, transform
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> tuple[Any, int]:
+        sample = self._samples[index]
+        image = default_loader(str(sample.path))
+        return (self._transform(image) if self._transform else image), sample.label
+
+
 class PlainLoop:
     """The plain loop over a data folder, with `workers` loader processes, in fp32 or bf16 autocast."""
 
@@ -43,8 +63,9 @@ class PlainLoop:
         self._device, self._bf16 = device, bf16
         self._samplers: dict[str, SomeAtRandom] = {}
         self._loaders: dict[str, DataLoader] = {}
+        found = find_samples(data_dir, DEFAULT_PERSON)
         for split, transform in transforms_of(input_size).items():
-            photos = datasets.ImageFolder(str(data_dir / split), transform)
+            photos = Photos(found.samples[split], transform)
             self._samplers[split] = SomeAtRandom(len(photos))
             self._loaders[split] = DataLoader(
                 photos, batch_size, sampler=self._samplers[split], num_workers=workers, persistent_workers=workers > 0,
@@ -52,7 +73,7 @@ class PlainLoop:
             )
         self.n_train = self._samplers["train"].count
         self._n_val = self._samplers["val"].count
-        self._model = resnet18(num_classes=len(photos.classes)).to(device)
+        self._model = resnet18(num_classes=len(found.classes)).to(device)
         self._optimizer = torch.optim.SGD(self._model.parameters(), lr=0.001, momentum=0.9)
         self._best = -1.0
 

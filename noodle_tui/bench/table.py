@@ -18,7 +18,7 @@ PAYS = 1.1  # a larger batch pays where it is so many times as fast as the next 
 
 def print_result(result: BenchResult) -> None:
     """The table, the notes and the verdict on stdout."""
-    console = Console(highlight=False, width=None if Console().is_terminal else 110)
+    console = Console(highlight=False, markup=False, width=None if Console().is_terminal else 110)
     console.print(f"{result.device_name} ({result.device}), {result.precision}, torch {result.torch_version}")
     console.print(f"{result.photos}; the network sees {result.input_size} x {result.input_size}; pixels in {result.where}")
     console.print(_table(result))

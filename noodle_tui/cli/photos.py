@@ -58,14 +58,14 @@ def demo_command(
     **values: Any,
 ) -> None:
     """Draw invented people, sort and train on them. For a first look, without photos of your own."""
-    from noodle_tui.demo import demo_config_values, draw_stimuli, new_demo_folder
+    from noodle_tui.demo import demo_config_values, draw_stimuli, new_demo_folder, refuse_sorted_others
 
     folder = folder or new_demo_folder()
     values = demo_config_values(folder) | given(values)
-    if not (values["data_dir"] / "train").is_dir():  # a second demo there goes on with the photos it has
-        with progress_bar("drawing invented people") as progress:
-            count = draw_stimuli(values["stimuli"], progress=progress)
-        print(f"{count:,} photos of invented people are in {values['stimuli']}")
+    refuse_sorted_others(values["data_dir"])
+    with progress_bar("drawing invented people") as progress:  # of a second demo there they are drawn already
+        count = draw_stimuli(values["stimuli"], progress=progress)
+    print(f"{count:,} photos of invented people are in {values['stimuli']}")
     if draw_only:
         return
     if tui:

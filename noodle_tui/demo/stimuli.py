@@ -17,6 +17,7 @@ from noodle_tui.demo.canvas import Colour, Look
 from noodle_tui.demo.portrait import Expression, HairStyle, Person, draw
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
+from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME
 
 PEOPLE = 24
 LEVELS = 20
@@ -160,6 +161,13 @@ def refuse_others(folder: Path, ours: set[Path], comment: bytes) -> None:
         leftover = path.name.endswith(PART) and path.with_name(path.name.removesuffix(PART)) in ours
         if path.is_symlink() or not (path.is_dir() or leftover or (path in ours and is_drawn(path, comment))):
             raise NoodleError(f"{path} is not one of the demo's pictures; choose an empty folder to draw in")
+
+
+def refuse_sorted_others(data_dir: Path) -> None:
+    """NoodleError if `data_dir`, which the demo would sort anew, holds a photo that was not drawn."""
+    for path in sorted(data_dir.rglob("*")):
+        if path.is_file() and path.name not in (CSV_NAME, JSON_NAME) and not is_drawn(path, COMMENT.encode()):
+            raise NoodleError(f"{path} is not one of the demo's pictures; choose another folder for the demo")
 
 
 def is_drawn(path: Path, comment: bytes) -> bool:

@@ -141,8 +141,8 @@ class StageBar:
 
     def __init__(self, console: Console):
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:3.0f}%"), TimeRemainingColumn(),
-            console=console, transient=True, refresh_per_second=4,
+            TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:3.0f}%"),
+            TimeRemainingColumn(), console=console, transient=True, refresh_per_second=4,
         )
         self._task: TaskID | None = None
         self._epoch = self._n_epochs = 0
@@ -154,7 +154,7 @@ class StageBar:
             case StageStarted(stage="train"):
                 self._restart("training", self._n_epochs)
             case StageStarted():
-                self._restart(event.text, 1)
+                self._restart(printable(event.text), 1)
             case StageProgress(stage="train") if self._task is not None:  # batches of the epoch
                 self._progress.update(self._task, completed=self._epoch + event.done / max(event.total or 1, 1),
                                       description=f"epoch {self._epoch + 1}/{self._n_epochs}")

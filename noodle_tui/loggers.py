@@ -59,6 +59,7 @@ def with_past(listener: Emit, job: Job) -> Emit:
             for past in job.before.stored.history:
                 listener(past)
 
+    hear.__name__ = type(listener).__name__  # as it is called where it fails
     return hear
 
 

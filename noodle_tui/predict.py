@@ -15,7 +15,7 @@ from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.model_card import ModelCard, read_card
-from noodle_tui.names import classes_in, level_in, number_of, person_in
+from noodle_tui.names import classes_in, level_in, number_of, one_form, person_in
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.run_folder import CARD, MODEL, read_config
 from noodle_tui.stats import interval_in_words
@@ -63,7 +63,7 @@ def predict(
     unreadable file is one of the failures.
     """
     weights, card = find_model(model_folder)
-    pattern = re.compile(person or person_of(weights.parent))
+    pattern = re.compile(one_form(person or person_of(weights.parent)))
     classes = {label for label in card.classes if card.tokens.get(label) != f"{label}/"}
     images = list({os.path.abspath(image.path): image for image in image_files(paths, classes)}.values())  # each once
     files = [image.path for image in images]
@@ -182,7 +182,7 @@ def image_files(paths: list[Path], classes: Collection[str] = ()) -> Iterator[Im
     def sources(folder: Path) -> dict[str, str]:
         """{photo: its path below the stimuli} where the folder, or one or two above, is what rejig made."""
         for place in (folder, *folder.parents[:2]):
-            with suppress(NoodleError):
+            with suppress(NoodleError, OSError):
                 if (made := load_manifest(place)) is not None:
                     return {f"{place}/{file.target}": made.relative(file) for file in made.files}
         return {}
@@ -198,7 +198,8 @@ def image_files(paths: list[Path], classes: Collection[str] = ()) -> Iterator[Im
                 below = file.relative_to(path).as_posix()
                 name = f"{top}/{below}"
                 source = sources(Path(os.path.abspath(path))).get(os.path.abspath(file))
-                yield ImageFile(file, name, source or below_class(name if are_parts else below, classes))
+                is_part = are_parts and ("/" not in below or top in {"train", "val", *classes})
+                yield ImageFile(file, name, source or below_class(name if is_part else below, classes))
         else:  # whether it is there is seen when it is read: the others are answered all the same
             place = Path(os.path.abspath(path))
             yield ImageFile(path, f"{place.parent.name}/{place.name}", sources(place.parent).get(str(place), place.name))

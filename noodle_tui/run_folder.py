@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from noodle_tui.config import make_config
 from noodle_tui.errors import NoodleError, UsageError
-from noodle_tui.events import Event, from_json
+from noodle_tui.events import Event, RunStarted, from_json
 from noodle_tui.names import as_argument
 from noodle_tui.run_state import RunState
 
@@ -26,6 +26,7 @@ CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
 )
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
 MAX_LINE = 1_000_000  # bytes: a longer line is no event
+PATHS = ("stimuli", "data_dir", "weights", "load_dir")  # options
 CHUNK = 4_000_000  # bytes of events read at a time
 MOST_NAMED = 3  # of the runs that one name may mean
 ENDLESS = 16  # of these without a line's end: what comes after is left for the next look
@@ -175,18 +176,22 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 def has_options(folder: Path, values: Mapping[str, Any]) -> bool:
     """Whether these options, as they were given here, are those of a run: of who repeats its command, it is meant."""
-    if not values:
-        return True
+    if (load_dir := values.get("load_dir")) is not None:
+        return os.path.realpath(load_dir) == os.path.realpath(folder)
     try:
+        starts = [event for event in Follower(folder).read() if isinstance(event, RunStarted)]
         config, given = read_config(folder), make_config(dict(values)).model_dump(mode="json")
     except NoodleError:
         return False
-    return all(_place(config[name]) == _place(given[name]) for name in values if name in config)
+    there, here = with_full_paths(config, starts[-1].cwd if starts else ""), with_full_paths(given, working_folder())
+    return all(there[name] == here[name] for name in values if name in there)
 
 
-def _place(value: Any) -> Any:
-    """A path in full, whatever it was called; anything else as it is."""
-    return os.path.abspath(value) if isinstance(value, str) else value
+def with_full_paths(config: Mapping[str, Any], cwd: str) -> dict[str, Any]:
+    """A run's options with its paths as seen from anywhere; `cwd`: the folder that it was started in. One folder is one,
+    whatever it was called."""
+    paths = {name: value for name in PATHS if isinstance(value := config.get(name), str) and value not in ("imagenet", "none")}
+    return {**config, **{name: os.path.normpath(os.path.join(cwd, path)) for name, path in paths.items()}}
 
 
 @dataclass

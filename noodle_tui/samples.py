@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from noodle_tui.config import DEFAULT_PERSON, SORTING, RunConfig, options
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import level_in, person_in
+from noodle_tui.names import level_in, one_form, person_in
 from noodle_tui.rejig import load_manifest, rejig_options
 from noodle_tui.rejig.scan import image_endings
 
@@ -47,7 +47,7 @@ def find_samples(data_dir: Path, person: str) -> Found:
     made = load_manifest(data_dir)
     manifest = {file.target: made.relative(file) for file in made.files} if made else {}
     rejig = rejig_options(data_dir)
-    pattern = re.compile(person_regex(person, rejig))
+    pattern = re.compile(one_form(person_regex(person, rejig)))
     classes = class_folders(data_dir)
 
     def sample(split: str, label: int, path: Path) -> Sample:

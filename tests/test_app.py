@@ -176,6 +176,7 @@ async def test_who_repeats_the_command_of_a_run_that_goes_on_sees_that(tmp_path:
         async with app.run_test() as pilot:
             await until(pilot, lambda: isinstance(app.screen, LiveScreen))
     assert not has_options(folder, {**values, "lr": "0.5"}) and not has_options(folder, {"lr": "x"})
+    assert has_options(folder, {"load_dir": str(folder)}) and not has_options(folder, {"load_dir": str(tmp_path)})
 
 
 async def test_sorting_is_said_done_once_and_not_left(monkeypatch: pytest.MonkeyPatch) -> None:

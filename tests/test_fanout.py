@@ -49,7 +49,7 @@ def test_a_listener_may_emit_and_one_that_fails_is_left_out() -> None:
     emit.add(lambda event: heard.append(event.text if isinstance(event, Message) else ""))
     emit(Message(level="info", text="ping"))
     emit(Message(level="info", text="on"))
-    assert heard == ["function failed and is left out: ZeroDivisionError: a bug", "pong", "ping", "on"]
+    assert heard == ["fail failed and is left out: ZeroDivisionError: a bug", "pong", "ping", "on"]
 
 
 def test_one_that_fails_at_the_word_about_another_is_left_out_once() -> None:
@@ -64,5 +64,5 @@ def test_one_that_fails_at_the_word_about_another_is_left_out_once() -> None:
     emit = Fanout([fail, fail_too, lambda event: heard.append(event.text if isinstance(event, Message) else "")])
     emit(Message(level="info", text="ping"))
     emit(Message(level="info", text="on"))
-    assert heard == ["function failed and is left out: KeyError: 'another'", "function failed and is left out: "
+    assert heard == ["fail_too failed and is left out: KeyError: 'another'", "fail failed and is left out: "
                      "ZeroDivisionError: a bug", "ping", "on"]

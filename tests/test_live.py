@@ -120,6 +120,10 @@ async def test_a_run_that_says_nothing_any_more_is_noticed(monkeypatch: pytest.M
     async with Watched(source).run_test(size=(80, 24)) as pilot:
         screen = await settled(pilot, "running")
         assert "0:16 left" in shown(screen)[1]
+        source.add(StageProgress(stage="train", done=9, total=9))  # it validates, and says nothing
+        await pilot.pause(1.2)
+        assert "no word" not in shown(screen)[1]
+        source.add(StageProgress(stage="train", done=2, total=9))
         await until(pilot, lambda: "! no word for 0." in shown(screen)[1])
         assert " left" not in shown(screen)[1]
         source.add(StageProgress(stage="train", done=3, total=9))

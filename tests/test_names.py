@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from noodle_tui.config import DEFAULT_PERSON
-from noodle_tui.names import classes_in, level_in, person_in
+from noodle_tui.names import classes_in, level_in, one_form, person_in
 
 TOKENS = {"sad": "_Sa_", "happy": "_Ha_"}
 PERSON = re.compile(DEFAULT_PERSON)
@@ -30,6 +30,7 @@ def test_a_name_is_one_however_unicode_writes_it():
     together, apart = (unicodedata.normalize(form, "Zoë") for form in ("NFC", "NFD"))
     assert together != apart
     assert person_in(f"{apart}_Ha_1.jpg", PERSON) == person_in(f"{together}_Ha_2.jpg", PERSON) == together
+    assert person_in(f"{apart}_1.jpg", re.compile(one_form(f"^({apart})_"))) == together
     assert classes_in(f"{apart}/1.jpg", {"x": f"{together}/"}) == classes_in(f"{together}/1.jpg", {"x": f"{apart}/"}) == ["x"]
 
 

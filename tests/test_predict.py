@@ -97,6 +97,9 @@ def test_people_are_told_as_the_run_told_them(tmp_path: Path) -> None:
     assert people(tmp_path / "sorted") == people(*(tmp_path / "sorted" / split for split in ("train", "val"))) == everyone
     assert set(people(tmp_path / "sorted" / "val" / "sad")) < set(everyone)
     assert people(next((tmp_path / "sorted" / "val" / "sad").iterdir()))[0] in everyone
+    shutil.copytree(stimuli, tmp_path / "more" / "study 1")
+    shutil.copytree(stimuli, tmp_path / "more" / "study 2")
+    assert people(*(tmp_path / "more").iterdir()) == everyone
     hand = tmp_path / "hand"
     assert people(hand) == people(hand / "val") == people(*(hand / "val").iterdir()) == people(hand / "val" / "sad") == everyone
 

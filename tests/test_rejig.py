@@ -227,6 +227,16 @@ def test_a_copy_that_was_edited_is_not_lost(stimuli, data, change):
     assert tree(stimuli)[os.path.relpath(file.source, stimuli)] == before[file.target]
 
 
+def test_a_source_that_was_replaced_by_an_older_photo_counts(stimuli, data):
+    """As from an archive, which keeps times."""
+    file = rejig(stimuli, data, mode="copy").files[0]
+    draw(Path(file.source))
+    os.utime(file.source, (0, 0))
+    rejig(stimuli, data, mode="copy", val_fraction=0.5)
+    assert tree(stimuli)[os.path.relpath(file.source, stimuli)] in tree(data).values()
+    undo_rejig(data)
+
+
 def test_who_stands_in_the_data_folder_keeps_it(stimuli, data, monkeypatch):
     (data / "below").mkdir(parents=True)
     for here in (data, data / "below"):
@@ -237,6 +247,8 @@ def test_who_stands_in_the_data_folder_keeps_it(stimuli, data, monkeypatch):
     rejig(stimuli, data, mode="copy")
     monkeypatch.chdir(data)
     assert rejig(stimuli, data, mode="copy").already_done, "nothing is replaced"
+    assert "you are in it" in error_of(undo_rejig, data)
+    assert undo_rejig(data, dry_run=True) == 60
 
 
 def test_a_dry_undo_counts_what_is_there(stimuli, data):

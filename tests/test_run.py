@@ -399,10 +399,13 @@ def test_a_run_that_is_picked_up_leaves_photos_alone_that_came_to_the_stimuli(
     assert run(RunConfig(load_dir=folder, n_epochs=2)).status == "done"
     assert {file.relative_to(data) for file in data.rglob("*.JPG")} == sorted_then
     assert [file.name for file in stimuli.iterdir()] == ["02M_Ne_to_Ha_C01.JPG"]
-    undo_rejig(data)
     (stimuli / "02M_Ne_to_Ha_C01.JPG").unlink()
+    apply_rejig(plan_rejig(RunConfig(stimuli=stimuli, data_dir=data, val_fraction=0.5)))
+    assert run(RunConfig(load_dir=folder, n_epochs=3)).status == "done", "its own arrangement comes back"
+    assert {file.relative_to(data) for file in data.rglob("*.JPG")} == sorted_then
+    undo_rejig(data)
     assert photos_to_move(folder, lambda: None) is not None, "what was undone is done again"
-    assert run(RunConfig(load_dir=folder, n_epochs=3)).status == "done"
+    assert run(RunConfig(load_dir=folder, n_epochs=4)).status == "done"
 
 
 def test_a_run_does_not_need_the_folder_that_it_was_started_in(

@@ -23,12 +23,12 @@ from noodle_tui import summaries
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunFailed
 from noodle_tui.listeners.record import Recorder
-from noodle_tui.run_folder import Follower, locked
+from noodle_tui.run_folder import Follower, locked, with_full_paths
 from noodle_tui.summaries import RunSummary
 from noodle_tui.trash import move_to_trash
 from noodle_tui.tui import compare, runs, runs_chores
 from noodle_tui.tui.clipboard import copy_path
-from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart, with_full_paths
+from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
 from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, curve, sorted_runs, when_in_short

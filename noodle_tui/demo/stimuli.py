@@ -17,7 +17,7 @@ from noodle_tui.demo.canvas import Colour, Look
 from noodle_tui.demo.portrait import Expression, HairStyle, Person, draw
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME
+from noodle_tui.rejig.scan import image_endings
 
 PEOPLE = 24
 LEVELS = 20
@@ -158,6 +158,8 @@ def refuse_others(folder: Path, ours: set[Path], comment: bytes) -> None:
     if folder.exists() and not folder.is_dir():
         raise NoodleError(f"{folder} is a file; choose a folder to draw in")
     for path in sorted(folder.rglob("*")):
+        if path.name.startswith("."):  # as Finder leaves them
+            continue
         leftover = path.name.endswith(PART) and path.with_name(path.name.removesuffix(PART)) in ours
         if path.is_symlink() or not (path.is_dir() or leftover or (path in ours and is_drawn(path, comment))):
             raise NoodleError(f"{path} is not one of the demo's pictures; choose an empty folder to draw in")
@@ -166,7 +168,7 @@ def refuse_others(folder: Path, ours: set[Path], comment: bytes) -> None:
 def refuse_sorted_others(data_dir: Path) -> None:
     """NoodleError if `data_dir`, which the demo would sort anew, holds a photo that was not drawn."""
     for path in sorted(data_dir.rglob("*")):
-        if path.is_file() and path.name not in (CSV_NAME, JSON_NAME) and not is_drawn(path, COMMENT.encode()):
+        if path.is_file() and path.suffix.lower() in image_endings() and not is_drawn(path, COMMENT.encode()):
             raise NoodleError(f"{path} is not one of the demo's pictures; choose another folder for the demo")
 
 

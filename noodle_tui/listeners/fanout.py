@@ -29,4 +29,5 @@ class Fanout:
                     listener(event)
                 except Exception as error:  # noqa: BLE001 - whatever a listener's trouble is, it must not end the training
                     self._listeners.remove(listener)
-                    self(Message(level="warning", text=f"{type(listener).__name__} failed and is left out: {one_line(error)}"))
+                    name = getattr(listener, "__name__", type(listener).__name__)
+                    self(Message(level="warning", text=f"{name} failed and is left out: {one_line(error)}"))

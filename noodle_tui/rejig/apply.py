@@ -16,8 +16,8 @@ from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import printable
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.rejig.disk import errors_in_words, link_or_copy, locked, make_symbolic_link, same_photo
-from noodle_tui.rejig.manifest import Manifest, load_manifest, manifest_stamp, write_manifest
+from noodle_tui.rejig.disk import errors_in_words, link_or_copy, locked, make_symbolic_link, refuse_standing_in, same_photo
+from noodle_tui.rejig.manifest import load_manifest, manifest_stamp, write_manifest
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
 from noodle_tui.rejig.undo import aside_folder, clear_aside, recover_locked, staging_folder
@@ -41,18 +41,21 @@ def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check =
                 raise NoodleError(f"{printable(str(plan.data_dir))} has changed since this plan was made: "
                                   "call noodle rejig again")
             if not plan.arranged:
+                refuse_standing_in(plan.data_dir)
                 if plan.before_mode == "copy" and (plan.mode != "copy" or plan.leaving):
-                    refuse_spoiled_sources(plan.data_dir, _made_before(plan), check, to_be_removed=True)
+                    _refuse_lost_copies(plan, progress, check)
                 _refuse_full_disk(plan)
                 _publish(plan, _stage(plan, progress, check))
             if plan.mode == "move":
                 _remove_sources(plan, check)
 
 
-def _made_before(plan: RejigPlan) -> Manifest:
+def _refuse_lost_copies(plan: RejigPlan, progress: Progress, check: Check) -> None:
+    """Before copies are removed: those that leave, or all where the mode is another."""
     made = load_manifest(plan.data_dir)
     assert made is not None  # as the plan found it
-    return made
+    stay = {file.source for file in plan.files} if plan.mode == "copy" else set[str]()
+    refuse_spoiled_sources(plan.data_dir, made, check, progress, removed={file.source for file in made.files} - stay)
 
 
 def _refuse_full_disk(plan: RejigPlan) -> None:

@@ -64,6 +64,17 @@ def _take_lock(path: Path, data_dir: Path) -> int:
         os.close(lock)  # its last holder removed it between our open and our lock: try the new one
 
 
+def refuse_standing_in(data_dir: Path) -> None:
+    """NoodleError where we are in a folder that is to be replaced or removed: it would be gone from under our feet."""
+    try:
+        here = Path(os.getcwd())
+    except OSError:  # it is gone already
+        return
+    if here.is_relative_to(data_dir):
+        raise NoodleError(f"{printable(str(data_dir))} is replaced as a whole, and you are in it: go to another folder first, "
+                          "or choose another --data-dir")
+
+
 def link_or_copy(source: str, target: str) -> None:
     """Make `target` (which mustn't exist) the same photo as `source`: a hard link, or else a synced copy."""
     try:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import classes_in, level_in, number_of, person_in, printable
+from noodle_tui.names import classes_in, level_in, number_of, one_form, person_in, printable
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words, same_photo
 from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
@@ -94,7 +94,7 @@ def plan_rejig(config: RunConfig, check: Check = nothing, progress: Progress = n
         made = _load_before(stimuli, data_dir)
         found = _look_around(stimuli, data_dir, made, check, progress)
         standing, scanned = found.standing, set(found.images)
-        photos, unnamed = _photos(found, tokens, re.compile(config.person), config.split_by)
+        photos, unnamed = _photos(found, tokens, re.compile(one_form(config.person)), config.split_by)
         unseen = [photo.path for photo in photos if photo.path not in standing]
         broken = unreadable(str(stimuli), unseen, check, progress)
         photos = [photo for photo in photos if photo.path not in broken]
@@ -110,7 +110,6 @@ def plan_rejig(config: RunConfig, check: Check = nothing, progress: Progress = n
         arranged = made is not None and made.mode == mode and len(standing_at) == len(files) and made.files == files
         if left or not arranged:
             _refuse_read_only(stimuli, data_dir, left)
-            _refuse_standing_in(data_dir)
     return RejigPlan(
         stimuli=stimuli, data_dir=data_dir, mode=mode,
         options={"mode": mode, "tokens": tokens, "val_fraction": config.val_fraction, "split_by": config.split_by,
@@ -290,17 +289,6 @@ def _refuse_read_only(stimuli: Path, data_dir: Path, to_move: Iterable[str]) -> 
     existing = next(folder for folder in data_dir.parents if folder.exists())
     if not os.access(existing, os.W_OK | os.X_OK):
         raise NoodleError(f"no right to write in {printable(str(existing))}: choose another --data-dir")
-
-
-def _refuse_standing_in(data_dir: Path) -> None:
-    """A new arrangement takes the place of the folder before, which is gone then, under the feet of who stands in it."""
-    try:
-        here = Path(os.getcwd())
-    except OSError:  # gone already
-        return
-    if here.is_relative_to(data_dir):
-        raise NoodleError(f"{printable(str(data_dir))} is replaced as a whole, and you are in it: go to another folder first, "
-                          "or choose another --data-dir")
 
 
 def _splits(photos: Sequence[Photo], config: RunConfig) -> list[str]:

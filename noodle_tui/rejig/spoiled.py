@@ -2,6 +2,7 @@
 
 import filecmp
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
@@ -12,17 +13,21 @@ from noodle_tui.rejig.scan import unreadable
 
 
 def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothing, progress: Progress = nothing, *,
-                           to_be_removed: bool = False) -> None:
+                           removed: Collection[str] = ()) -> None:
     """NoodleError if a copy holds what nothing else does: it was edited since, or its source has changed and can't be read any
-    more. `to_be_removed`: the copies will be; then what they hold is compared though sizes and times are the same."""
+    more. `removed`: the sources whose copies will be removed; of those the whole is compared, though sizes and times are the
+    same."""
     if made.mode != "copy":
         return
     copies = {made.relative(file): file.target for file in made.files}
     changed = []
-    for path, copy in copies.items():
+    for done, (path, copy) in enumerate(copies.items(), start=1):
         check()
-        if _has_changed(f"{made.stimuli}/{path}", f"{data_dir}/{copy}", to_be_removed):
+        source = f"{made.stimuli}/{path}"
+        if _has_changed(source, f"{data_dir}/{copy}", source in removed):
             changed.append(path)
+        if removed and done % 100 == 0:
+            progress(done, len(copies))
     spoiled = unreadable(made.stimuli, changed, check, progress, whole=True)
     no_better = unreadable(str(data_dir), [copies[path] for path in spoiled], check, progress, whole=True)
     lost = [path for path in spoiled if copies[path] not in no_better]
@@ -30,7 +35,7 @@ def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothin
         copy = printable(f"{data_dir}/{copies[lost[0]]}")
         raise NoodleError(f"{number_of(len(lost), 'photo')} can't be read any more ({printable(lost[0])}: {spoiled[lost[0]]}), "
                           f"but their copies can ({copy}): put those back in their place, or remove what is broken")
-    edited = [path for path in changed if _is_as_new(f"{data_dir}/{copies[path]}", f"{made.stimuli}/{path}")]
+    edited = [path for path in changed if _is_newer(f"{data_dir}/{copies[path]}", made.stamp[2])]
     if edited:
         copy = printable(f"{data_dir}/{copies[edited[0]]}")
         were, them = ("was", "it") if len(edited) == 1 else ("were", "them")
@@ -51,10 +56,10 @@ def _has_changed(source: str, copy: str, whole: bool) -> bool:
         return True
 
 
-def _is_as_new(copy: str, source: str) -> bool:
-    """Whether the source wasn't written after its copy, which keeps its time: then it is the copy that was changed."""
+def _is_newer(copy: str, made: int) -> bool:
+    """Whether a copy was written after the arrangement was `made` (nanoseconds): a copy keeps the time of its source."""
     try:
-        return os.stat(copy).st_mtime_ns >= os.stat(source).st_mtime_ns
+        return os.stat(copy).st_mtime_ns > made
     except OSError:
         return False
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import as_argument, printable
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.rejig.disk import errors_in_words, locked, move_back, same_photo
+from noodle_tui.rejig.disk import errors_in_words, locked, move_back, refuse_standing_in, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
 
@@ -88,9 +88,10 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progres
             raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}; to put them back "
                               f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
         _refuse_conflicts(data_dir, made)
-        refuse_spoiled_sources(data_dir, made, check, to_be_removed=True)
+        refuse_spoiled_sources(data_dir, made, check, progress, removed={file.source for file in made.files})
         if dry_run:
             return sum(os.path.lexists(data_dir / file.target) for file in made.files)
+        refuse_standing_in(data_dir)
         count = take_apart(data_dir, made, progress=progress, check=check)
         _refuse_conflicts(data_dir, made)  # again: what came to stand at a source meanwhile was left alone
         os.unlink(data_dir / CSV_NAME)

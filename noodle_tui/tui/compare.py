@@ -1,6 +1,5 @@
 """Several runs in one picture: their curves overlaid, and the options in which they differ."""
 
-import os
 from collections.abc import Sequence
 from threading import Event as Flag
 from typing import Any, ClassVar
@@ -18,7 +17,7 @@ from textual.worker import get_current_worker
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import DataReady, Event
 from noodle_tui.names import printable
-from noodle_tui.run_folder import Follower, is_alive
+from noodle_tui.run_folder import Follower, is_alive, with_full_paths
 from noodle_tui.run_state import RunState
 from noodle_tui.summaries import RunSummary
 from noodle_tui.tui import curve_keys, words
@@ -39,7 +38,6 @@ from noodle_tui.tui.widgets.too_small import TooSmall
 LOOK_EVERY = 2.0  # seconds between two looks at the runs
 BOTH_AT = 92  # cells of width from which a run's line has its best epoch and values
 NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
-PATHS = ("stimuli", "data_dir", "weights", "load_dir")
 
 KEYS = (
     ("The curves", (("t", "validation or training"), *curve_keys.KEYS)),
@@ -259,13 +257,6 @@ def on_other_photos(data: Sequence[DataReady | None]) -> str:
 def _known(value: float) -> str:
     """A measured value; "–" for an epoch without one."""
     return words.number(value if np.isfinite(value) else None)
-
-
-def with_full_paths(config: dict[str, Any], cwd: str) -> dict[str, Any]:
-    """A run's options with its paths as seen from anywhere; `cwd`: the folder that it was started in. One folder is no
-    difference, whatever it was called."""
-    paths = {name: value for name in PATHS if isinstance(value := config.get(name), str) and value not in ("imagenet", "none")}
-    return {**config, **{name: os.path.normpath(os.path.join(cwd, path)) for name, path in paths.items()}}
 
 
 def differing_options(configs: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:

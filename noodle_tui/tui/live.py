@@ -156,8 +156,11 @@ class LiveScreen(Screen[None]):
     @property
     def _silence(self) -> float:
         """Seconds without a word of a run at work; 0 where they are few."""
-        silence = time.monotonic() - self._heard_at
-        return silence if self.status == "running" and silence >= SILENT_AFTER else 0.0
+        silence, state = time.monotonic() - self._heard_at, self.state
+        # while it validates, or compiles its first step, it says nothing
+        speaks = state.stage_total is not None and state.stage != "evaluate" and (
+            state.stage != "train" or state.stage_done < state.stage_total)
+        return silence if self.status == "running" and speaks and silence >= SILENT_AFTER else 0.0
 
     def _show_silence(self) -> None:
         if self._silence:

@@ -124,12 +124,14 @@ async def test_a_run_that_says_nothing_any_more_is_noticed(monkeypatch: pytest.M
         await pilot.pause(1.2)
         assert "no word" not in shown(screen)[1]
         source.add(StageProgress(stage="train", done=2, total=9))
-        await until(pilot, lambda: "! no word for 0." in shown(screen)[1])
+        await until(pilot, lambda: "! no word for " in shown(screen)[1])
         assert " left" not in shown(screen)[1]
+        monkeypatch.setattr(live, "SILENT_AFTER", 60)
         source.add(StageProgress(stage="train", done=3, total=9))
         await until(pilot, lambda: " left" in shown(screen)[1])
         source.add(Paused(epoch=24))
         await until(pilot, lambda: screen.status == "paused")
+        monkeypatch.setattr(live, "SILENT_AFTER", 0.6)
         await pilot.pause(1)
         assert "no word" not in shown(screen)[1]
 

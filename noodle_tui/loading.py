@@ -137,8 +137,9 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
     from noodle_tui.session import new_session
 
     config, before, world = job.config, job.before, job.world
+    versions = environment()
     terms = {"device": device.name, "precision": device.precision, "processes": str(world.size),
-             **{name: environment()[name] for name in ("torch", "torchvision", "numpy", "pillow")}}
+             **{name: versions[name] for name in ("torch", "torchvision", "numpy", "pillow")}}
     with stage("weights", "loading the network", job.emit) as progress:
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)

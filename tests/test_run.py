@@ -338,12 +338,16 @@ def test_a_learning_rate_that_changed_within_an_epoch_is_told(copy_of_finished: 
     assert "constant learning rate" not in report
 
 
+def draw_one_person(stimuli: Path, levels: int) -> None:
+    for emotion in ("Ha", "Sa"):
+        for level in range(levels):
+            draw_face(stimuli / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
+
+
 def test_the_report_counts_the_files_that_this_run_left_out_when_it_sorted(
     config_for: MakeConfig, runs_dir: Path, tmp_path: Path
 ) -> None:
-    for emotion in ("Ha", "Sa"):
-        for level in range(6):
-            draw_face(tmp_path / "stimuli" / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
+    draw_one_person(tmp_path / "stimuli", 6)
     config = config_for(runs_dir, stimuli=tmp_path / "stimuli", data_dir=tmp_path / "sorted", rejig_data=True, mode="copy",
                         val_fraction=0.3, n_epochs=1)
     apply_rejig(plan_rejig(config))
@@ -359,9 +363,7 @@ def test_the_report_counts_the_files_that_this_run_left_out_when_it_sorted(
 def test_a_device_that_is_not_there_is_said_before_a_photo_is_moved(
     config_for: MakeConfig, runs_dir: Path, tmp_path: Path
 ) -> None:
-    for emotion in ("Ha", "Sa"):
-        for level in range(4):
-            draw_face(tmp_path / "stimuli" / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
+    draw_one_person(tmp_path / "stimuli", 4)
     with pytest.raises(UsageError, match="--device cuda:9"):
         run(config_for(runs_dir, stimuli=tmp_path / "stimuli", data_dir=tmp_path / "sorted", rejig_data=True, mode="move",
                        val_fraction=0.3, device="cuda:9"))
@@ -386,9 +388,7 @@ def test_a_run_that_is_picked_up_leaves_photos_alone_that_came_to_the_stimuli(
     config_for: MakeConfig, runs_dir: Path, tmp_path: Path
 ) -> None:
     stimuli, data = tmp_path / "stimuli", tmp_path / "sorted"
-    for emotion in ("Ha", "Sa"):
-        for level in range(6):
-            draw_face(stimuli / f"01F_Ne_to_{emotion}_C{level:02}.JPG", "01F", emotion, level)
+    draw_one_person(stimuli, 6)
     folder = run(config_for(runs_dir, stimuli=stimuli, data_dir=data, rejig_data=True, mode="move", val_fraction=0.3,
                             n_epochs=1)).folder
     sorted_then = {file.relative_to(data) for file in data.rglob("*.JPG")}
@@ -406,6 +406,9 @@ def test_a_run_that_is_picked_up_leaves_photos_alone_that_came_to_the_stimuli(
     undo_rejig(data)
     assert photos_to_move(folder, lambda: None) is not None, "what was undone is done again"
     assert run(RunConfig(load_dir=folder, n_epochs=4)).status == "done"
+    assert {"torch", "torchvision", "numpy", "pillow"} < read_checkpoint(folder)[0].terms.keys()
+    (data / "rejig.json").write_text("nonsense")
+    assert "rejig.json is broken" in preflight(RunConfig(load_dir=folder, n_epochs=5)).errors[0].text
 
 
 def test_a_run_does_not_need_the_folder_that_it_was_started_in(

@@ -55,7 +55,8 @@ def link_some(samples: dict[str, list[Sample]], classes: list[str], n_train: int
         wanted = min(counts[split], len(all_of_split))
         first = {sample.label: number for number, sample in reversed(list(enumerate(all_of_split)))}
         numbers = set(np.linspace(0, len(all_of_split) - 1, wanted).round().astype(int).tolist())
-        numbers |= {number for label, number in first.items() if label not in {all_of_split[i].label for i in numbers}}
+        there = {all_of_split[number].label for number in numbers}
+        numbers |= {number for label, number in first.items() if label not in there}
         counts[split] = len(numbers)
         for number in sorted(numbers):
             sample = all_of_split[number]

@@ -157,8 +157,10 @@ def _look_at_disk(result: Preflight) -> Preflight:
 
 def _look_at_photos(result: Preflight, check: Check, before: Preflight | None) -> Preflight:
     config = result.config
-    if config.rejig_data and not sorts_first(config, result.resumed_at is not None):
-        config = config.model_copy(update={"rejig_data": False})
+    result, sorts = _try(result, "data_dir", lambda: sorts_first(config, result.resumed_at is not None))
+    if sorts is None:
+        return result
+    config = config.model_copy(update={"rejig_data": sorts})
     if before is not None and before.photos is not None and before.photos.answers(config):
         photos = before.photos
     else:

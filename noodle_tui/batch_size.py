@@ -23,6 +23,9 @@ from noodle_tui.step import make_step
 
 Fits = Callable[[int], bool]  # of a batch size
 
+# torch's kernels that count in 32 bits: at 1024 pixels a batch of 128 has 2^31 elements in a layer
+TOO_MANY = ("integer out of range", "invalid configuration argument")
+
 
 def largest_that_fits(fits: Fits, too_many: int) -> int:
     """The largest n from 1 to `too_many` - 1 for which `fits(n)` says True; 0 if none. What fits, fits with fewer, too.
@@ -41,12 +44,17 @@ def largest_that_fits(fits: Fits, too_many: int) -> int:
     return largest
 
 
-def is_too_large(error: BaseException, session: Session, first_epoch: int, device: Device, world: World) -> bool:
-    """Whether what ended a `fit` is that the GPU has no room for its batches: in its first epoch, which has every kind of step.
-    A later one that finds the memory full was robbed by somebody else. What doesn't fit into main memory isn't tried out, it
-    may cost a life; nor what several processes share."""
-    return (world.size == 1 and device.torch_device.type == "cuda" and session.epoch == first_epoch
-            and full_memory(error) == "gpu")
+def is_too_large(error: BaseException, session: Session, first_whole: int, device: Device, world: World) -> bool:
+    """Whether what ended a `fit` is that the GPU has no room for its batches: until its first whole epoch is over, which has
+    every kind of step (`first_whole` epochs are done when it begins). A later one that finds the memory full was robbed by
+    somebody else. What doesn't fit into main memory isn't tried out, it may cost a life; nor what several processes share."""
+    return (world.size == 1 and device.torch_device.type == "cuda" and session.epoch <= first_whole
+            and says_too_large(error))
+
+
+def says_too_large(error: BaseException) -> bool:
+    """Whether an error on a GPU says that its memory is full, or that a kernel can't count so many elements."""
+    return full_memory(error) == "gpu" or any(word in str(error) for word in TOO_MANY)
 
 
 def too_large(session: Session, data: Dataset, config: RunConfig, device: Device, said: str) -> str:
@@ -57,7 +65,7 @@ def too_large(session: Session, data: Dataset, config: RunConfig, device: Device
     fits = trial(session.model, data, config, device)
     largest = largest_that_fits(fits, min(config.batch_size, len(data.train.samples)))
     shared = holders_in_words(others_on_card(device.torch_device))
-    text = f"--batch-size {config.batch_size}: a step of training doesn't fit into the memory of {device.name}"
+    text = f"--batch-size {config.batch_size}: a step of training is too large for {device.name}"
     advice = (f"the largest batch that fits now is {largest}" if largest else
               f"not even a single image of --input-size {config.input_size} fits ({said}): choose another --device")
     return f"{text}; {advice}" + (f" ({shared})" if shared else "")
@@ -76,7 +84,7 @@ def trial(model: nn.Module, data: Dataset, config: RunConfig, device: Device) ->
             _rehearse(copy.deepcopy(model), data, config.model_copy(update={"batch_size": batch_size}), device)
             return True
         except RuntimeError as error:
-            if full_memory(error) != "gpu":
+            if not says_too_large(error):
                 raise
             return False
         finally:

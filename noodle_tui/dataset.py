@@ -86,6 +86,7 @@ class Dataset:
     twins: int = 0  # validation images whose file is also in training, byte for byte, under whatever name
     two_classes: int = 0  # images of both sides whose file is also in another class
     by_hand: int = 0  # see Found
+    by_nvjpeg: int = 0  # training images whose pixels are nvJPEG's: all but what it refused, or none
 
     @property
     def place(self) -> str:
@@ -93,12 +94,13 @@ class Dataset:
         return "gpu" if isinstance(self.train.pixels, Padded) else "host"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Read:
     """What came of reading the samples, by their position: training ones first."""
 
     digests: dict[int, bytes]  # SHA-256 of the content of each image that can be used
     skipped: dict[int, str]  # why each of the others can't be
+    by_nvjpeg: int = 0  # how many were not decoded by Pillow
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def load_dataset(
     twins = sum(i >= n_train and digest in of_train for i, digest in decoded.read.digests.items())
     _check_complete(data_dir, classes, splits)
     return Dataset(classes, splits["train"], splits["val"], skipped, _fingerprint(everything, decoded.read.digests),
-                   decoded.where, found.rejig, twins, _in_two_classes(everything, decoded.read.digests), found.by_hand)
+                   decoded.where, found.rejig, twins, _in_two_classes(everything, decoded.read.digests), found.by_hand,
+                   decoded.read.by_nvjpeg)
 
 
 def _decode(
@@ -250,6 +253,7 @@ def _keep_all(
         else:
             stores[split].keep(one.pixels)
             read.digests[i] = one.digest
+            read.by_nvjpeg += one.by_nvjpeg
         report(i + 1)
     return read
 

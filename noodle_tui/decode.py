@@ -48,6 +48,7 @@ DecodeBatch = Callable[[list[bytes]], list[Tensor]]  # whole JPEG files to uint8
 class Decoded:
     pixels: Tensor  # uint8 [3, h, w]
     digest: bytes  # SHA-256 of the file's content
+    by_nvjpeg: bool = False  # not exactly Pillow's pixels
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def decode_in_batches(
                 yield one[1]
             else:
                 image = next(ready)
-                yield next(by_pillow) if image is None else Decoded(image, one[1].digest)
+                yield next(by_pillow) if image is None else Decoded(image, one[1].digest, by_nvjpeg=True)
 
 
 def nvjpeg(device: torch.device) -> DecodeBatch | None:

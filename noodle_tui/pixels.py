@@ -166,7 +166,7 @@ class PaddedStore:
         more_height, more_width = all_heights - self._tensor.shape[1], all_widths - self._tensor.shape[3]
         if more_height or more_width:  # a header had promised less
             self._tensor = F.pad(self._tensor, (0, more_width, 0, 0, 0, more_height))
-        self._tensor[len(self._sizes), :height, :, :width].copy_(image.transpose(0, 1))
+        self._tensor[len(self._sizes), :height, :, :width].copy_(image.to(self._tensor.device).transpose(0, 1))
         self._sizes.append((height, width))
 
     def pixels(self) -> Padded:

@@ -210,7 +210,7 @@ def train(job: Job, loaded: Loaded, saver: "Saver | None") -> None:
     from noodle_tui.fit import fit
 
     config, session, device = job.config, loaded.session, loaded.device
-    first_epoch = session.epoch
+    first_whole = session.epoch + (session.step > 0)
     if config.compile:
         job.emit(Message(level="info", text="the first step compiles the network, which takes a minute or more (--compile)"))
     words = f"training {number_of(config.n_epochs - session.epoch, 'epoch')}"
@@ -226,7 +226,7 @@ def train(job: Job, loaded: Loaded, saver: "Saver | None") -> None:
         except Exception as error:
             if saver:
                 saver.save_model(session)
-            if not is_too_large(error, session, first_epoch, device, job.world):
+            if not is_too_large(error, session, first_whole, device, job.world):
                 raise
             said = one_line(error)
         else:

@@ -6,6 +6,7 @@ and compares every weight, every momentum and every metric.
 
 import csv
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import torch
 from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import EpochDone, Event, Saved
+from noodle_tui.events import EpochDone, Event, RunStarted, Saved
 from noodle_tui.run_folder import METRICS, Follower, list_runs
 
 EPOCHS, GPU_EPOCHS = 6, 200  # a GPU does 6 before anybody can kill it
@@ -29,7 +30,8 @@ PATIENCE = 600  # seconds that one process may take
 
 
 def verify_resume(device: str, precision: str, kills: int, seed: int, say: Callable[[str], None]) -> bool:
-    """Run the comparison; True if nothing differs. NoodleError if a run fails for another reason."""
+    """Run the comparison; True if nothing differs. NoodleError if a run fails for another reason, or is always done before it
+    can be killed."""
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="noodle-verify-") as name:
         place = Path(name)
@@ -41,16 +43,22 @@ def verify_resume(device: str, precision: str, kills: int, seed: int, say: Calla
         began = time.monotonic()
         with _running([*options, "--save-dir", str(place / "whole")]) as process:
             whole = _finish(process, place / "whole")
-        epoch_seconds = max(event.seconds for event in _said(whole) if isinstance(event, EpochDone))
+        epoch_seconds = statistics.median(event.seconds for event in _said(whole) if isinstance(event, EpochDone))
         say(f"undisturbed: {epochs} epochs in {time.monotonic() - began:.0f} s")
 
-        command = [*options, "--save-dir", str(place / "killed")]
+        command, training = [*options, "--save-dir", str(place / "killed")], 0
         for epoch in sorted(chance.sample(range(1, epochs), min(kills, epochs - 1))):
             with _running(command) as process:
                 folder = _wait_for_save(process, place / "killed", epoch)
                 time.sleep(chance.uniform(0, epoch_seconds))
-            say(f"killed after epoch {epoch}, and picked up")
+                process.kill()
+                was_done = process.wait() == 0
+            last = max(saved.epoch for saved in _checkpoints(_said(folder)))
+            training += not was_done and last < epochs
+            say(f"{'done before it was killed' if was_done else f'killed after epoch {last}'}, and picked up")
             command = ["--load-dir", str(folder)]
+        if not training:
+            raise NoodleError("no run was killed in the midst of its training, which proves nothing: try another --seed")
         with _running(command) as process:
             killed = _finish(process, place / "killed")
         differences = list(compare(whole, killed))
@@ -106,17 +114,27 @@ def _finish(process: "subprocess.Popen[str]", save_dir: Path) -> Path:
 
 
 def _wait_for_save(process: "subprocess.Popen[str]", save_dir: Path, epoch: int) -> Path:
-    """The run folder, once a checkpoint of `epoch` or a later one is in it."""
+    """The run folder, once `process` has written a checkpoint of `epoch` or a later one into it, or is done."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and process.poll() is None:
         runs = list_runs(save_dir)
-        if runs and any(e.what == "checkpoint" and e.epoch >= epoch for e in _said(runs[0]) if isinstance(e, Saved)):
+        if runs and any(saved.epoch >= epoch for saved in _checkpoints(_since_start(_said(runs[0]), process.pid))):
             return runs[0]
         time.sleep(0.02)
     if process.poll() == 0:
-        return list_runs(save_dir)[0]  # too quick to be killed: it is picked up though it is done
+        return list_runs(save_dir)[0]
     process.kill()  # else its stderr has no end
     raise NoodleError(f"epoch {epoch} was not saved: {process.stderr.read().strip() if process.stderr else ''}")
+
+
+def _checkpoints(events: list[Event]) -> list[Saved]:
+    return [event for event in events if isinstance(event, Saved) and event.what == "checkpoint"]
+
+
+def _since_start(events: list[Event], pid: int) -> list[Event]:
+    """Those that process `pid` has written, where it picked up the run of others."""
+    starts = [i for i, event in enumerate(events) if isinstance(event, RunStarted) and event.pid == pid]
+    return events[starts[-1]:] if starts else []
 
 
 def _epochs_for(device: str) -> int:

@@ -5,6 +5,7 @@
 
 PARTs: bench memory together tests app (all). Needs no network and, but for `app`, no Textual. Asks for an H100's
 figures; elsewhere they are only numbers to read. With `--device cpu` it shows that the script itself works, and no more.
+What the process under way has said so far is in FILE.out and FILE.err, should it come to no end.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 SMALL, LARGE = 24, 256  # batch sizes of the bench
-TOO_LARGE, PIXELS = 1024, 1024  # a batch and an input size that no card holds: some half a TiB
+TOO_LARGE, PIXELS = 400, 1024  # a batch and an input size that no card holds: 200 GiB, twice for a graph
 JOB_EPOCHS = 40
 PATIENCE = 400  # seconds for any one process
 
@@ -44,6 +45,7 @@ class Place:
     device: str
     folder: Path  # for data and runs, empty at first
     log: Callable[[str], None]
+    said: Path  # beside this, what a process says while it runs
 
     def noodle(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         return self.python("-m", "noodle_tui", *arguments)
@@ -53,9 +55,15 @@ class Place:
         command = [sys.executable, *map(str, arguments)]
         self.log(f"$ {' '.join(command[1:])}")
         began = time.perf_counter()
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
-        self.log(f"{done.stdout}{done.stderr}[exit code {done.returncode} after {time.perf_counter() - began:.1f} s]")
-        return done
+        code: int | None = None
+        out, err = self.said.with_name(self.said.name + ".out"), self.said.with_name(self.said.name + ".err")
+        try:
+            with out.open("w") as stdout, err.open("w") as stderr:
+                code = subprocess.run(command, cwd=ROOT, stdout=stdout, stderr=stderr, timeout=PATIENCE).returncode
+        finally:
+            self.log(f"{out.read_text()}{err.read_text()}[exit code {code} after {time.perf_counter() - began:.1f} s]")
+        assert code is not None
+        return subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
 
     def data(self, people: int) -> Path:
         """A sorted folder of drawn people, 40 photos each, drawn once."""
@@ -146,7 +154,11 @@ def _at_once(place: Place, count: int) -> tuple[float, list[int]]:
                          cwd=ROOT, stdout=subprocess.DEVNULL)
         for number in range(count)
     ]
-    codes = [run.wait(PATIENCE) for run in runs]
+    try:
+        codes = [run.wait(PATIENCE) for run in runs]
+    finally:
+        for run in runs:
+            run.kill()
     return time.perf_counter() - began, codes
 
 
@@ -216,7 +228,7 @@ def main() -> None:
                 with options.log.open("a") as file:
                     file.write(text + "\n")
 
-        place = Place(options.device, Path(name), log)
+        place = Place(options.device, Path(name), log, options.log or Path(name) / "process")
         for part in options.parts or PARTS:
             began = time.perf_counter()
             try:

@@ -63,7 +63,8 @@ def full_in_a_capture() -> RuntimeError:
     (torch.OutOfMemoryError("CUDA out of memory"), 4, 1, "cuda:0", True), (full_in_a_capture(), 4, 1, "cuda:0", True),
     (torch.OutOfMemoryError("CUDA out of memory"), 5, 1, "cuda:0", False),  # somebody else has taken the memory since
     (torch.OutOfMemoryError("CUDA out of memory"), 4, 2, "cuda:0", False), (MemoryError(), 4, 1, "cpu", False),
-    (RuntimeError("shapes differ"), 4, 1, "cuda:0", False),
+    (RuntimeError("shapes differ"), 4, 1, "cuda:0", False), (RuntimeError("integer out of range"), 4, 1, "cuda:0", True),
+    (torch.OutOfMemoryError("CUDA out of memory"), 3, 1, "cuda:0", True),  # in the rest of an epoch that was begun before
 ])
 def test_what_is_tried_out_is_a_full_gpu_in_the_first_epoch(
     error: BaseException, epoch: int, size: int, where: str, answer: bool
@@ -71,7 +72,7 @@ def test_what_is_tried_out_is_a_full_gpu_in_the_first_epoch(
     session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
     session.epoch = epoch
     card = Device(torch.device(where), "a card of the test", "fp32")
-    assert is_too_large(error, session, first_epoch=4, device=card, world=World(0, size)) == answer
+    assert is_too_large(error, session, first_whole=4, device=card, world=World(0, size)) == answer
 
 
 def test_who_holds_how_much_of_a_card() -> None:
@@ -176,7 +177,7 @@ def test_a_trial_has_each_size_of_validation_batch_and_room_for_what_is_saved(mo
 
 
 @pytest.mark.parametrize(("room", "said"), [
-    (5, r"--batch-size 8: a step of training doesn't fit into the memory of a card of the test; the largest batch that fits "
+    (5, r"--batch-size 8: a step of training is too large for a card of the test; the largest batch that fits "
         r"now is 5$"),
     (0, r"--batch-size 8: .*; not even a single image of --input-size 64 fits \(OutOfMemoryError: CUDA out of memory. Tried "
         r"to allocate 9 GiB\): choose another --device$"),

@@ -313,7 +313,7 @@ def test_a_batch_that_does_not_fit_says_the_largest_that_does() -> None:
             train(Job(config, None, Fanout([no_warning]), Control(), ALONE), Loaded(data, device, session), None)
         del session
         words = str(raised.value)
-        assert "--batch-size 20: a step of training doesn't fit into the memory of" in words
+        assert "--batch-size 20: a step of training is too large for" in words
         largest = int(words.partition("the largest batch that fits now is ")[2].split()[0])
         assert 1 <= largest < 20
         release_memory()

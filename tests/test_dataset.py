@@ -440,6 +440,7 @@ def test_on_a_device_nvjpeg_decodes_training_photos_only(
     assert torch.equal(gpu.val.pixels.stacked(), memory.val.pixels.stacked())
     assert all(torch.equal(a, b) for a, b in zip(exact.train.pixels, memory.train.pixels, strict=True))
     assert gpu.fingerprint == exact.fingerprint == memory.fingerprint
+    assert (gpu.by_nvjpeg, exact.by_nvjpeg, memory.by_nvjpeg) == (24, 0, 0)
 
 
 def test_pixels_stay_off_a_gpu_for_a_run_that_began_so(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

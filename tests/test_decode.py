@@ -84,6 +84,7 @@ def who(path: Path, result: Decoded | BadImage) -> str:
         return str(result)
     exact = decode_file(path)
     assert result.digest == exact.digest == hashlib.sha256(path.read_bytes()).digest()
+    assert result.by_nvjpeg != torch.equal(result.pixels, exact.pixels)
     return "pillow" if torch.equal(result.pixels, exact.pixels) else \
         "nvjpeg" if torch.equal(result.pixels, exact.pixels + MARK) else "nobody"
 

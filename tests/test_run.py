@@ -23,10 +23,11 @@ from conftest import FinishedRun, MakeConfig, draw_face
 from test_judge import job_and_data
 from torchvision.models import resnet18
 
-from noodle_tui import loading
+from noodle_tui import dataset, loading
 from noodle_tui.checkpoint import read_checkpoint, save_session
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.control import Control
+from noodle_tui.decode import decode_content
 from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import (
@@ -304,6 +305,19 @@ def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path)
     assert f"picked up on other terms: {change}" in [m.text for m in events if isinstance(m, Message)]
     assert read_report(copy_of_finished).training.changes == [change]
     assert f"Training was picked up on other terms: {change}." in (copy_of_finished / "report.md").read_text()
+
+
+def test_what_nvjpeg_decoded_is_among_the_terms(data_dir: Path, runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine whose GPU is its processor. Where nvJPEG fails another time, that is said."""
+    monkeypatch.setattr(dataset, "choose_place", lambda room, device, ranks: "device")
+    monkeypatch.setattr(dataset, "NVJPEG_FROM", 24)
+    monkeypatch.setattr(dataset, "nvjpeg", lambda device: lambda files: [decode_content(Path(), file) for file in files])
+    folder = run(RunConfig(data_dir=data_dir, save_dir=runs_dir, weights="none", input_size=32, n_epochs=1, precision="bf16",
+                           device="cpu")).folder
+    assert read_checkpoint(folder)[0].terms["photos by nvJPEG"] == "24"
+    monkeypatch.setattr(dataset, "nvjpeg", lambda device: None)
+    run(RunConfig(load_dir=folder, n_epochs=2))
+    assert read_report(folder).training.changes == ["photos by nvJPEG 24 up to epoch 1, then 0"]
 
 
 def test_a_run_that_goes_on_with_another_torch_says_so(copy_of_finished: Path) -> None:

@@ -17,6 +17,7 @@ from conftest import FinishedRun, MakeConfig
 from noodle_tui import verify_resume as module
 from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.errors import NoodleError
+from noodle_tui.events import RunStarted, Saved, to_json
 from noodle_tui.run import run
 from noodle_tui.verify_resume import compare, verify_resume
 
@@ -34,6 +35,15 @@ def test_a_killed_run_is_the_same_and_the_answer_is_said() -> None:
     assert said[1:] in (["killed after epoch 1, and picked up"], ["killed after epoch 2, and picked up"])
 
 
+def test_a_checkpoint_of_an_earlier_process_is_not_waited_for() -> None:
+    started = [RunStarted(name="r", folder="r", config={}, n_epochs=3, pid=pid, host="h") for pid in (7, 8)]
+    before = [started[0], Saved(what="checkpoint", file="checkpoint.pt", epoch=2), started[1]]
+    after = [Saved(what="model", file="model.pth", epoch=3), Saved(what="checkpoint", file="checkpoint.pt", epoch=3)]
+    since = module._since_start
+    assert module._checkpoints(since(before, 8)) == [] == since(before, 9)
+    assert [saved.epoch for saved in module._checkpoints(since([*before, *after], 8))] == [3]
+
+
 def test_a_run_that_goes_on_otherwise_is_found_out(
     finished: FinishedRun, config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -47,10 +57,15 @@ def test_a_run_that_goes_on_otherwise_is_found_out(
         shutil.copytree(source, folder, dirs_exist_ok=True)
         process = ["sleep", "60"] if place.endswith("/killed") else ["true"]
         with subprocess.Popen(process, stderr=subprocess.PIPE, text=True) as going_on:
+            its_own = (RunStarted(name="run", folder=folder, config={}, n_epochs=4, pid=going_on.pid, host="here"),
+                       Saved(what="checkpoint", file="checkpoint.pt", epoch=3))
+            with (Path(folder) / "events.jsonl").open("a") as events:
+                events.writelines(to_json(event) + "\n" for event in its_own)
             yield going_on
             going_on.kill()
 
     monkeypatch.setattr(module, "_running", laying_out)
+    monkeypatch.setattr(module, "EPOCHS", 4)  # more than they have: what is killed is in the midst of its training
     said: list[str] = []
     assert not verify_resume("cpu", "fp32", 1, 2, said.append)
     assert any(line.startswith("differs: the weight ") for line in said)

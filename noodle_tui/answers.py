@@ -1,7 +1,5 @@
 """What the smaller commands print: predictions, the list of runs, a run that is followed."""
 
-import csv
-import io
 import json
 import sys
 import time
@@ -20,12 +18,13 @@ from noodle_tui.errors import EXIT_STOPPED, NoodleError
 from noodle_tui.evaluate import Evaluation
 from noodle_tui.events import RunDone, RunFailed, RunStopped
 from noodle_tui.listeners.console import ConsoleListener
+from noodle_tui.listeners.record import csv_line
 from noodle_tui.names import number_of, printable
 from noodle_tui.predict import PredictOutcome, score_in_words
 from noodle_tui.report import closing_lines
 from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, how_to_pick_up, is_alive, no_runs
 from noodle_tui.run_state import RunState
-from noodle_tui.stats import interval_in_words
+from noodle_tui.stats import interval_in_words, share_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 from noodle_tui.terminal import folded
 
@@ -53,13 +52,6 @@ def print_answers(outcome: PredictOutcome, format: str) -> None:
     stream = sys.stderr if format == "csv" else sys.stdout
     for line in score_in_words(outcome):
         print(folded(printable(line), stream), file=stream)
-
-
-def csv_line(values: Sequence[Any]) -> str:
-    """One row, ended by a newline. csv quotes a carriage return within a name only where its own rows may end in one."""
-    out = io.StringIO()
-    csv.writer(out).writerow(values)
-    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 def score_as_json(score: Evaluation | None) -> dict[str, Any] | None:
@@ -91,9 +83,9 @@ def print_runs(save_dir: Path, format: str) -> None:
 def run_as_row(s: RunSummary, left_out: Sequence[str] = ()) -> dict[str, str]:
     """What the list shows of a run, {column: text}, without what is `left_out`, some of SHED."""
     best = "-"
-    if s.interval and s.best_accuracy is not None:
-        interval = "" if "interval" in left_out else f" {interval_in_words(s.interval)}"
-        best = f"{s.best_accuracy:.3f} ({s.best_correct}/{s.best_count}){interval}"
+    if s.best and s.best.val_interval:
+        interval = "" if "interval" in left_out else f" {interval_in_words(s.best.val_interval)}"
+        best = f"{share_in_words(s.best_accuracy or 0.0)} ({s.best.val_correct}/{s.best.val_count}){interval}"
     started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
     row = {"run": s.folder.name, "state": s.status, "epochs": f"{s.epoch}/{s.n_epochs}", "best accuracy": best,
            "started": started, "time": clock(s.seconds)}

@@ -18,7 +18,7 @@ from noodle_tui.model_card import ModelCard, read_card
 from noodle_tui.names import classes_in, level_in, number_of, one_form, person_in
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.run_folder import CARD, MODEL, read_config
-from noodle_tui.stats import interval_in_words
+from noodle_tui.stats import interval_in_words, share_in_words
 
 CHUNK = 64  # images decoded and judged at a time: what one evaluation batch takes
 
@@ -167,7 +167,7 @@ def score_in_words(outcome: PredictOutcome) -> list[str]:
         f" of the {number_of(overall.count, 'image')} whose class is told by the name or folder")
     found = [one.recall for one in score.per_class if one.recall.count]
     classes = ", ".join(f"{one.name} {one.correct}/{one.count}" for one in found)
-    return [f"{overall.accuracy:.3f} are right{whose} ({numbers}): {classes}.",
+    return [f"{share_in_words(overall.accuracy)} are right{whose} ({numbers}): {classes}.",
             "That is a test of the model only if these photos, or better these people, had no part in its training or choice."]
 
 

@@ -24,7 +24,7 @@ KEYS: dict[str, Callable[[RunSummary], Any]] = {
     "status": lambda run: run.status,
     "acc": lambda run: run.best_accuracy,
     "best": lambda run: run.best_accuracy,
-    "best_epoch": lambda run: run.best_epoch or None,
+    "best_epoch": lambda run: run.best and run.best.epoch,
     "epoch": lambda run: run.epoch,
     "epochs": lambda run: run.n_epochs,
     "seconds": lambda run: run.seconds,

@@ -25,7 +25,12 @@ def interval_in_words(interval: tuple[float, float]) -> str:
     return f"{low:.2f} to {high:.2f}" if high - low >= 0.05 else f"{low:.3f} to {high:.3f}"
 
 
+def share_in_words(share: float) -> str:
+    """'0.958'; only all is 1.000, and only none 0.000."""
+    return f"{min(max(share, 0.001), 0.999) if 0 < share < 1 else share:.3f}"
+
+
 def accuracy_in_words(correct: int, count: int) -> str:
     """'0.958 (23/24, 95% interval 0.80 to 0.99)'"""
     interval = interval_in_words(wilson_interval(correct, count))
-    return f"{correct / max(count, 1):.3f} ({correct}/{count}, 95% interval {interval})"
+    return f"{share_in_words(correct / max(count, 1))} ({correct}/{count}, 95% interval {interval})"

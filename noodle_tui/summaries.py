@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from noodle_tui.errors import NoodleError
+from noodle_tui.events import EpochDone
 from noodle_tui.run_folder import (
     EVENTS,
     Follower,
@@ -22,7 +23,6 @@ from noodle_tui.run_folder import (
     touch_plain,
 )
 from noodle_tui.run_state import RunState
-from noodle_tui.stats import wilson_interval
 
 PIN = "pinned"  # an empty file in a run folder: the run is kept on top of lists
 LIVE = ("starting", "running", "paused")
@@ -38,9 +38,7 @@ class RunSummary:
     status: str
     epoch: int = 0  # the last finished one
     n_epochs: int = 0
-    best_correct: int | None = None  # None before the first validation
-    best_count: int = 0
-    best_epoch: int = 0
+    best: EpochDone | None = None  # None before the first validation
     val_accuracy: tuple[float, ...] = ()  # of each validated epoch, in order
     val_epochs: tuple[int, ...] = ()
     started: float | None = None  # seconds since 1970; the first start of a run that was picked up again
@@ -55,12 +53,7 @@ class RunSummary:
 
     @property
     def best_accuracy(self) -> float | None:
-        return None if self.best_correct is None else self.best_correct / max(self.best_count, 1)
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Wilson's 95% interval of the best accuracy."""
-        return None if self.best_correct is None else wilson_interval(self.best_correct, self.best_count)
+        return self.best.val_accuracy if self.best else None
 
     @property
     def alive(self) -> bool:
@@ -140,7 +133,7 @@ def _stamp(folder: Path) -> tuple[int, ...] | None:
 
 def _summary(folder: Path, state: RunState) -> RunSummary:
     """What the events tell."""
-    started, best = state.started, state.best
+    started = state.started
     config = started.config if started else read_config(folder)
     name = started.name if started else config.get("namestr")
     validated = [(e.epoch, e.val_accuracy) for e in state.epochs if e.val_accuracy is not None]
@@ -150,9 +143,7 @@ def _summary(folder: Path, state: RunState) -> RunSummary:
         status=state.status,
         epoch=state.epoch,
         n_epochs=state.n_epochs,
-        best_correct=best.val_correct if best else None,
-        best_count=best.val_count if best else 0,
-        best_epoch=best.epoch if best else 0,
+        best=state.best,
         val_accuracy=tuple(accuracy for _, accuracy in validated),
         val_epochs=tuple(epoch for epoch, _ in validated),
         started=state.first_start,
@@ -185,11 +176,13 @@ def pin(folder: Path, pinned: bool) -> None:
 
 def as_json(summary: RunSummary) -> dict[str, Any]:
     """A summary as plain values, for `noodle runs --format json`."""
-    low, high = summary.interval or (None, None)
+    best = summary.best
+    low, high = (best and best.val_interval) or (None, None)
     return {
         "folder": str(summary.folder), "name": summary.name, "status": summary.status, "epoch": summary.epoch,
-        "n_epochs": summary.n_epochs, "best_epoch": summary.best_epoch or None, "correct": summary.best_correct,
-        "count": summary.best_count, "accuracy": summary.best_accuracy, "low": low, "high": high,
+        "n_epochs": summary.n_epochs, "best_epoch": best and best.epoch,
+        "correct": best and best.val_correct, "count": best.val_count if best else 0,
+        "accuracy": summary.best_accuracy, "low": low, "high": high,
         "started": summary.started, "seconds": round(summary.seconds, 3), "error": summary.error,
         "config": summary.config,
     }  # fmt: skip

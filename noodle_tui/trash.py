@@ -46,15 +46,14 @@ def deletions(save_dir: Path) -> list[Path]:
     it can't be listed."""
     trash = _trash_of(save_dir)
     found = [trash / name for name in os.listdir(trash)] if trash.is_dir() else []
-    return sorted((place for place in found if runs_in(place)), key=lambda place: (_is_deletion(place), place.name))
+    return sorted(place for place in found if runs_in(place))
 
 
 def runs_in(deletion: Path) -> list[Path]:
-    """The run folders that went with a deletion. An earlier version put each into the trash as it was."""
-    if deletion.is_symlink() or is_run_folder(deletion):
-        return [] if deletion.is_symlink() else [deletion]
-    places = sorted(deletion.iterdir()) if _is_deletion(deletion) and deletion.is_dir() else []
-    return [place for place in places if not place.is_symlink() and is_run_folder(place)]
+    """The run folders that went with a deletion."""
+    if deletion.is_symlink() or not DELETION.fullmatch(deletion.name) or not deletion.is_dir():
+        return []
+    return [place for place in sorted(deletion.iterdir()) if not place.is_symlink() and is_run_folder(place)]
 
 
 def restore_last(save_dir: Path) -> list[Path]:
@@ -98,10 +97,6 @@ def size_of(folder: Path) -> int:
             with suppress(OSError):
                 total += os.lstat(os.path.join(parent, name)).st_size
     return total
-
-
-def _is_deletion(place: Path) -> bool:
-    return bool(DELETION.fullmatch(place.name))
 
 
 def _tidy_up(*folders: Path) -> None:

@@ -302,7 +302,7 @@ def run_folders(box: Box) -> list[Call]:
         for run in runs:
             json.dumps(as_json(run))
             run_as_row(run)
-            runs_text.row(run, width, len(run.name), "a")
+            runs_text.row(run, width, runs_text.longest_texts(runs), "a")
             runs_text.account(run, width)
             runs_text.detail_lines(run, width, 3)
             draw(runs_text.curve(run), width, 10)

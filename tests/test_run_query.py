@@ -5,12 +5,14 @@ from pathlib import Path
 import pytest
 
 from noodle_tui.errors import UsageError
+from noodle_tui.events import EpochDone
 from noodle_tui.run_query import parse_query
 from noodle_tui.summaries import RunSummary
 
+BEST = EpochDone(epoch=31, n_epochs=40, train_loss=0.2, train_correct=90, train_count=96, val_loss=0.3, val_correct=23,
+                 val_count=24, lr=0.001, seconds=1.0, images_per_second=120.0, is_best=True)
 RUN = RunSummary(
-    Path("weights/sweep-20261123-101500"), "sweep", "done", epoch=40, n_epochs=40, best_correct=23, best_count=24,
-    best_epoch=31, started=1.76e9, seconds=99.0,
+    Path("weights/sweep-20261123-101500"), "sweep", "done", epoch=40, n_epochs=40, best=BEST, started=1.76e9, seconds=99.0,
     config={"lr": 0.001, "split_by": "person", "comet": False, "classes": ["sad=_Sa_"], "load_dir": None},
 )  # fmt: skip
 

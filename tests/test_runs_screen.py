@@ -94,9 +94,10 @@ async def test_lists_newest_first_with_counts_and_interval(save_dir: Path) -> No
         names = [run.name for run in screen.selection.shown]
         assert names == ["interrupted_run", "stopped_run", "failed_run", "done_run"]
         best = screen.selection.shown[3]
-        low, high = best.interval or (0, 0)
+        assert best.best is not None
+        low, high = best.best.val_interval or (0, 0)
         line = rows(screen)[4]
-        counts = f"{best.best_accuracy:.3f}", f"{best.best_correct}/60", f"{low:.2f}–{high:.2f}"
+        counts = f"{best.best_accuracy:.3f}", f"{best.best.val_correct}/60", f"{low:.2f}–{high:.2f}"
         assert all(text in line for text in ("✓ done", "done_run", "40/40", *counts))
         assert all(mark in "".join(rows(screen)) for mark in "✓✗■!")
         curve_at = next(x for x, char in enumerate(line) if "⠀" < char <= "⣿")
@@ -245,7 +246,7 @@ async def test_sorts_by_column_and_turns_round(save_dir: Path) -> None:
 @pytest.mark.parametrize("reverse", [False, True])
 def test_runs_without_a_columns_value_come_last(save_dir: Path, reverse: bool) -> None:
     runs = [summarise(folder) for folder in sorted(save_dir.iterdir())]
-    runs = [run if run.name == "failed_run" else replace(run, best_correct=None) for run in runs]
+    runs = [run if run.name == "failed_run" else replace(run, best=None) for run in runs]
     best = next(column for column in SORTABLE if column.name == "best")
     assert sorted_runs(runs, best, reverse)[0].name == "failed_run"
 
@@ -752,7 +753,8 @@ def test_what_differs_in_long_values_is_seen(values: list[str]) -> None:
 @pytest.mark.parametrize("width", [57, 79, 99, 119, 159])
 def test_columns_never_take_more_than_there_is(width: int) -> None:
     for longest in (1, 2, 8, 30, 200):
-        assert sum(room for _, room in columns_for(width, longest)) <= width - GUTTER, longest
+        lengths = (("name", longest), ("epochs", 13), ("correct", 11), ("95%", 11), ("time", 8))
+        assert sum(room for _, room in columns_for(width, lengths)) <= width - GUTTER, longest
 
 
 async def test_below_a_short_list_the_reason_of_a_failure_is_there_in_full(save_dir: Path) -> None:
@@ -764,3 +766,16 @@ async def test_below_a_short_list_the_reason_of_a_failure_is_there_in_full(save_
         detail = screen.query_one("#runs-detail", Lines)
         assert reason in " ".join(detail.text.split()) and len(detail.text.splitlines()) <= detail.size.height
         assert screen.picked is not None and screen.picked.folder == folder
+
+
+async def test_numbers_are_never_cut_however_many_photos_and_epochs(save_dir: Path) -> None:
+    best = EpochDone(epoch=12000, n_epochs=12000, train_loss=0.1, train_correct=1, train_count=1, val_loss=0.1,
+                     val_correct=9997, val_count=10000, lr=0.001, seconds=1.0, images_per_second=1.0, is_best=True)
+    long = replace(summarise(next(save_dir.glob("done_run*"))), epoch=12000, n_epochs=12000, best=best, seconds=900_000.0)
+    for size in ((80, 24), (160, 30)):
+        async with opened(save_dir, size) as (screen, _, __):
+            screen.selection.take([long], whole=True)
+            screen._refill()
+            line = rows(screen)[1]
+            assert all(text in line for text in ("12000/12000", "0.999", "9997/10000", "0.999–1.000")), line
+            assert ("10d 10:00" in line) == (size[0] == 160)

@@ -3,7 +3,7 @@
 import pytest
 from scipy.stats import binomtest
 
-from noodle_tui.stats import accuracy_in_words, interval_in_words, wilson_interval
+from noodle_tui.stats import accuracy_in_words, interval_in_words, share_in_words, wilson_interval
 
 
 @pytest.mark.parametrize(("correct", "count"), [(0, 1), (1, 1), (23, 24), (0, 24), (24, 24), (12, 24), (999, 1000),
@@ -17,8 +17,16 @@ def test_nothing_counted_is_nothing_known():
     assert wilson_interval(0, 0) == (0, 1)
 
 
+@pytest.mark.parametrize(("share", "words"), [
+    (1.0, "1.000"), (0.9997, "0.999"), (0.0003, "0.001"), (0.0, "0.000"), (0.9584, "0.958"),
+])
+def test_only_all_is_one_and_only_none_is_nought(share, words):
+    assert share_in_words(share) == words
+
+
 def test_words():
     assert accuracy_in_words(23, 24) == "0.958 (23/24, 95% interval 0.80 to 0.99)"
+    assert accuracy_in_words(19_990, 20_000).startswith("0.999 (")
     assert accuracy_in_words(0, 0) == "0.000 (0/0, 95% interval 0.00 to 1.00)"
 
 

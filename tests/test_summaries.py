@@ -12,7 +12,6 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Paused, RunStarted, StageProgress
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import Follower, locked, read_state
-from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import Summaries, as_json, pin
 
 
@@ -23,9 +22,7 @@ def test_says_what_the_whole_state_says(tmp_path: Path, state: str) -> None:
     assert summary.status == whole.status == state
     assert (summary.epoch, summary.n_epochs, summary.error) == (whole.epoch, whole.n_epochs, whole.error)
     assert whole.best is not None
-    assert (summary.best_epoch, summary.best_correct, summary.best_count) == (
-        whole.best.epoch, whole.best.val_correct, whole.best.val_count)
-    assert summary.interval == wilson_interval(summary.best_correct or 0, summary.best_count)
+    assert summary.best == whole.best
     assert list(summary.val_accuracy) == [e.val_accuracy for e in whole.epochs]
     assert summary.config["lr"] == 0.01
     assert summary.name == "run"
@@ -71,7 +68,7 @@ def test_a_resumed_run_forgets_the_epochs_it_does_anew(tmp_path: Path) -> None:
             recorder(event)
     summary = summarise(folder)
     assert summary.val_epochs == tuple(range(1, 41))
-    assert summary.best_epoch == next(e.epoch for e in reversed(read_state(folder).epochs) if e.is_best)
+    assert summary.best and summary.best.epoch == next(e.epoch for e in reversed(read_state(folder).epochs) if e.is_best)
     assert summary.started == events[0].time
 
 
@@ -178,7 +175,7 @@ def test_json_has_counts_and_interval(tmp_path: Path) -> None:
     summary = summarise(fake_folder(tmp_path, "run"))
     values = as_json(summary)
     assert values["accuracy"] == values["correct"] / values["count"]
-    assert (values["low"], values["high"]) == summary.interval
+    assert (values["low"], values["high"]) == (summary.best and summary.best.val_interval)
     assert values["status"] == "done"
 
 

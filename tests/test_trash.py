@@ -24,14 +24,11 @@ def test_there_and_back(tmp_path: Path) -> None:
 
 def test_the_last_deletion_comes_back_whole_and_then_the_one_before(tmp_path: Path) -> None:
     one, two, three = (fake_folder(tmp_path, name) for name in ("one", "two", "three"))
-    (tmp_path / ".trash").mkdir()
-    older = fake_folder(tmp_path / ".trash", "older")  # as an earlier version left it
     move_to_trash(tmp_path, [two])
     move_to_trash(tmp_path, [three, one])
-    assert [len(runs_in(deletion)) for deletion in deletions(tmp_path)] == [1, 1, 2]
+    assert [len(runs_in(deletion)) for deletion in deletions(tmp_path)] == [1, 2]
     assert restore_last(tmp_path) == [one, three]
     assert restore_last(tmp_path) == [two]
-    assert restore_last(tmp_path) == [tmp_path / older.name]
     assert restore_last(tmp_path) == []
 
 

@@ -28,6 +28,7 @@ from noodle_tui.events import (
 )
 from noodle_tui.names import number_of, printable
 from noodle_tui.progress import is_due
+from noodle_tui.stats import share_in_words
 from noodle_tui.terminal import UnblockedStream, columns_of, folded
 
 MARKS = {"info": "·", "warning": "!", "error": "x"}
@@ -219,9 +220,11 @@ def data_in_words(event: DataReady) -> str:
 def epoch_in_words(event: EpochDone, width: int | None) -> str:
     """An epoch's line; where it has no room in `width` cells, without its speed, or its time, either."""
     digits = len(str(event.n_epochs))
-    line = f"epoch {event.epoch:{digits}d}/{event.n_epochs}  train loss {event.train_loss:.4f} acc {event.train_accuracy:.3f}"
+    train = f"train loss {event.train_loss:.4f} acc {share_in_words(event.train_accuracy)}"
+    line = f"epoch {event.epoch:{digits}d}/{event.n_epochs}  {train}"
     if event.val_loss is not None and event.val_accuracy is not None:
-        line += f"  val loss {event.val_loss:.4f} acc {event.val_accuracy:.3f} ({event.val_correct}/{event.val_count})"
+        accuracy = f"{share_in_words(event.val_accuracy)} ({event.val_correct}/{event.val_count})"
+        line += f"  val loss {event.val_loss:.4f} acc {accuracy}"
     time, speed = f"  {event.seconds:.1f} s", f"  {event.images_per_second:.0f} img/s"
     best = "  * best" if event.is_best else ""
     if width is None or len(line + time + speed + best) <= width:

@@ -13,7 +13,7 @@ import os
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from noodle_tui.atomic import write_atomic
 from noodle_tui.events import Emit, EpochDone, Event, Message, RunStarted, StageProgress, to_json
@@ -85,10 +85,11 @@ def metrics_row(event: EpochDone) -> list[str]:
             number(event.val_accuracy), number(event.lr), f"{event.seconds:.4f}", f"{event.images_per_second:.1f}"]
 
 
-def csv_line(row: list[str]) -> str:
+def csv_line(values: Sequence[Any]) -> str:
+    """One row, ended by a newline. csv quotes a carriage return within a name only where its own rows may end in one."""
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(row)
-    return out.getvalue()
+    csv.writer(out).writerow(values)
+    return out.getvalue().removesuffix("\r\n") + "\n"
 
 
 class AppendFile:

@@ -4,7 +4,7 @@ from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.names import are, number_of
 from noodle_tui.rejig.scan import UNREADABLE
 from noodle_tui.report.facts import RunFacts
-from noodle_tui.stats import interval_in_words
+from noodle_tui.stats import interval_in_words, share_in_words
 
 MANY_PEOPLE = 10
 FEW_PEOPLE = 20  # below this the interval over people is too narrow, see evaluate.people_interval
@@ -50,14 +50,13 @@ def _picked_up_otherwise(facts: RunFacts) -> str:
 
 def _unusable(facts: RunFacts) -> str:
     """Photos that can't be read, and in the data folder what is no photo, too: an animation, a dot."""
-    begins = (UNREADABLE, "image of too many")  # what was said of bombs earlier
-    count = len(facts.skipped) + sum(n for reason, n in facts.left_out.items() if reason.startswith(begins))
+    count = len(facts.skipped) + sum(n for reason, n in facts.left_out.items() if reason.startswith(UNREADABLE))
     return f"{number_of(count, 'file')} could not be used and took no part." if count else ""
 
 
 def _no_better_than_guessing(evaluation: Evaluation) -> str:
     overall, majority = evaluation.overall, evaluation.majority
-    share = f"{majority.accuracy:.3f}, {majority.correct}/{majority.count}"
+    share = f"{share_in_words(majority.accuracy)}, {majority.correct}/{majority.count}"
     baseline = f"always answering {majority.name!r} gives ({share})"
     low = min(interval[0] for interval in (overall.interval, evaluation.people_interval) if interval)
     if overall.correct <= majority.correct:
@@ -221,7 +220,8 @@ def _overfit(facts: RunFacts, overall: Count) -> str:
         return ""
     by_heart, better = "has learned its training images by heart", "does better on the images that it was trained on"
     more = by_heart if train_accuracy > 0.99 else better
-    return f"In training the accuracy is {train_accuracy:.3f}, in validation {overall.accuracy:.3f}: the model {more}."
+    of_train, of_validation = share_in_words(train_accuracy), share_in_words(overall.accuracy)
+    return f"In training the accuracy is {of_train}, in validation {of_validation}: the model {more}."
 
 
 def _still_improving(facts: RunFacts) -> str:

@@ -13,7 +13,7 @@ from noodle_tui.config import class_tokens
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.events import EpochDone
 from noodle_tui.model_card import ModelCard, Origin
-from noodle_tui.stats import interval_in_words
+from noodle_tui.stats import interval_in_words, share_in_words
 from noodle_tui.weights import IMAGENET_MEAN, IMAGENET_STD
 
 FORMAT = 1
@@ -108,7 +108,7 @@ def verdict(facts: RunFacts, evaluation: Evaluation) -> str:
         when = f"best of {n_epochs} epochs (epoch {facts.best_epoch})"
     else:
         when = f"best of {n_validated} validated epochs (epoch {facts.best_epoch} of {n_epochs})"
-    return f"{overall.accuracy:.3f} of the validation images are right ({numbers}), {when}."
+    return f"{share_in_words(overall.accuracy)} of the validation images are right ({numbers}), {when}."
 
 
 def model_card(facts: RunFacts, overall: Count) -> ModelCard:

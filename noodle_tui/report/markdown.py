@@ -12,7 +12,7 @@ from noodle_tui.names import are, number_of, printable
 from noodle_tui.report.as_json import options_without_folders, utc
 from noodle_tui.report.distrust import what_to_distrust
 from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD, RunFacts, verdict
-from noodle_tui.stats import interval_in_words
+from noodle_tui.stats import interval_in_words, share_in_words
 
 REFERENCES = """\
 - G. W. Brier (1950), Verification of forecasts expressed in terms of probability. Monthly Weather Review 78, 1-3.
@@ -49,9 +49,13 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
+def _share(value: float | None) -> str:
+    return "undefined" if value is None or math.isnan(value) else share_in_words(value)
+
+
 def _count_row(count: Count) -> list[str]:
     low, high = count.interval
-    return [_code(count.name), f"{count.correct}/{count.count}", _number(count.accuracy), f"{low:.3f} to {high:.3f}"]
+    return [_code(count.name), f"{count.correct}/{count.count}", _share(count.accuracy), f"{low:.3f} to {high:.3f}"]
 
 
 def report_markdown(facts: RunFacts, evaluation: Evaluation) -> str:
@@ -111,22 +115,22 @@ def _results(facts: RunFacts, evaluation: Evaluation) -> str:
     names = [_code(name) for name in evaluation.classes]
     people = interval_in_words(evaluation.people_interval) if evaluation.people_interval else "undefined"
     scores = [
-        ["accuracy", f"{_number(overall.accuracy)} ({overall.correct}/{overall.count})"],
+        ["accuracy", f"{_share(overall.accuracy)} ({overall.correct}/{overall.count})"],
         ["95% interval (Wilson 1927; takes images for independent)", interval_in_words(overall.interval)],
         ["95% interval (people resampled; Field and Welsh 2007)", people],
-        [f"always answering {_code(evaluation.majority.name)}", _number(evaluation.majority.accuracy)],
-        ["balanced accuracy", _number(evaluation.balanced_accuracy)],
+        [f"always answering {_code(evaluation.majority.name)}", _share(evaluation.majority.accuracy)],
+        ["balanced accuracy", _share(evaluation.balanced_accuracy)],
         ["log loss (natural logarithm)", _number(evaluation.log_loss)],
         [f"Brier score (Brier 1950; 0 to {1 if n == 2 else 2})", _number(evaluation.brier)],
         ["expected calibration error (10 bins; Guo et al. 2017)", _number(evaluation.calibration_error)],
     ]
     if n == 2:
-        scores.append([f"area under the ROC curve of {names[1]}", _number(evaluation.roc_auc)])
+        scores.append([f"area under the ROC curve of {names[1]}", _share(evaluation.roc_auc)])
     confusion = [[name, *map(str, row)] for name, row in zip(names, evaluation.confusion, strict=True)]
-    per_class = [[*_count_row(c.recall), _number(c.precision), _number(c.f1)] for c in evaluation.per_class]
-    bins = [[f"{b.low:.1f} to {b.high:.1f}", str(b.count), _number(b.confidence), _number(b.accuracy)]
+    per_class = [[*_count_row(c.recall), _share(c.precision), _share(c.f1)] for c in evaluation.per_class]
+    bins = [[f"{b.low:.1f} to {b.high:.1f}", str(b.count), _share(b.confidence), _share(b.accuracy)]
             for b in evaluation.calibration if b.count]
-    worst = [[_code(p.path), names[p.true], names[p.predicted], _number(p.confidence)] for p in evaluation.worst]
+    worst = [[_code(p.path), names[p.true], names[p.predicted], _share(p.confidence)] for p in evaluation.worst]
     interval = "95% interval (Wilson)"
     parts = [
         _table(["score", "value"], scores),

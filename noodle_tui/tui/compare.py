@@ -211,7 +211,8 @@ class CompareScreen(Screen[None]):
         best = self.states[i].best
         if best is None:
             return "not validated yet"
-        return f"★ {words.number(best.val_accuracy)}  {best.val_correct}/{best.val_count}  {words.interval(best.val_interval)}"
+        counts = f"{best.val_correct}/{best.val_count}"
+        return f"★ {words.accuracy(best.val_accuracy)}  {counts}  {words.interval(best.val_interval)}"
 
     def _values(self, i: int) -> str:
         curves, cursor = self.curves[i], self.view.cursor
@@ -222,7 +223,8 @@ class CompareScreen(Screen[None]):
         if cursor is not None and curves.column("epoch")[at] != cursor:
             return f"epoch {cursor}: –"  # this run ended earlier: the nearest epoch's values would be no comparison
         loss, accuracy = (float(curves.column(f"{self.phase}_{what}")[at]) for what in ("loss", "accuracy"))
-        return f"epoch {int(curves.column('epoch')[at])}: loss {_known(loss)}  accuracy {_known(accuracy)}"
+        values = f"loss {words.number(_known(loss))}  accuracy {words.accuracy(_known(accuracy))}"
+        return f"epoch {int(curves.column('epoch')[at])}: {values}"
 
     def _colour(self, i: int) -> str:
         color = self.some_plot.get_component_styles(f"plot--run{i}").color
@@ -254,9 +256,9 @@ def on_other_photos(data: Sequence[DataReady | None]) -> str:
     return f"! validated on different photos ({'/'.join(groups.values())}): accuracies can't be compared"
 
 
-def _known(value: float) -> str:
-    """A measured value; "–" for an epoch without one."""
-    return words.number(value if np.isfinite(value) else None)
+def _known(value: float) -> float | None:
+    """A measured value; None for an epoch without one."""
+    return value if np.isfinite(value) else None
 
 
 def differing_options(configs: Sequence[dict[str, Any]]) -> list[tuple[str, list[str]]]:

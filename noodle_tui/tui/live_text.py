@@ -94,7 +94,7 @@ def best_text(best: EpochDone | None) -> Content:
     if best is None or best.val_correct is None:
         return Content("")
     counts = f" ({best.val_correct}/{best.val_count}, 95% {words.interval(best.val_interval)})"
-    accuracy = (f"★ {words.number(best.val_accuracy)}", "$star bold")
+    accuracy = (f"★ {words.accuracy(best.val_accuracy)}", "$star bold")
     return Content.assemble(accuracy, counts, (f" at epoch {best.epoch}", "$quiet"))
 
 
@@ -104,11 +104,12 @@ def sparks_line(curves: Curves, width: int) -> Content:
     cells = min(max((width - sum(map(len, words_of.values())) - 4 * 10) // 4, 3), 40)
     parts: list[Part] = []
     for what, name in words_of.items():
+        in_digits = words.accuracy if what == "accuracy" else words.number
         parts.append((name, "$quiet"))
         for phase in ("train", "val"):
             series = curves.column(f"{phase}_{what}")
             known = series[np.isfinite(series)]
-            last = words.number(float(known[-1])) if len(known) else "–"
+            last = in_digits(float(known[-1])) if len(known) else "–"
             sign, colour = KEYS[phase]
             parts += [(sign, colour), f"{last:<5} ", (sparkline(known, cells).ljust(cells), f"{colour}-soft"), "  "]
     return Content.assemble(*parts).rstrip()
@@ -162,7 +163,8 @@ def plot_heading(
     spread = ""
     if what == "accuracy" and measured:
         spread = words.interval((float(curves.column("low")[i]), float(curves.column("high")[i])))
-    a, b = words.number(train), words.number(val if measured else None)
+    in_digits = words.accuracy if what == "accuracy" else words.number
+    a, b = in_digits(train), in_digits(val if measured else None)
     full = Content.assemble(at, KEYS["train"], ("train ", "$train"), a, "  ", KEYS["val"], ("val ", "$validation"), b,
                             (f" {spread}" if spread else "", "$quiet"))
     short = Content.assemble(at, KEYS["train"], a, "  ", KEYS["val"], b, (f" {spread}" if spread else "", "$quiet"))

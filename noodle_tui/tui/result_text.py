@@ -102,7 +102,7 @@ def verdict(facts: ResultFacts) -> str:
     if best is None or best.val_correct is None:
         return "No epoch was validated: nothing is known of this run's accuracy."
     interval = interval_in_words(wilson_interval(best.val_correct, best.val_count))
-    return (f"{best.val_correct / max(best.val_count, 1):.3f} of the validation images were right in the best epoch so far "
+    return (f"{words.accuracy(best.val_accuracy)} of the validation images were right in the best epoch so far "
             f"({best.val_correct}/{best.val_count}, 95% interval {interval}, epoch {best.epoch}).")
 
 
@@ -113,7 +113,7 @@ def model_in_words(state: RunState) -> str:
     if epoch is None or epoch.val_correct is None:
         return name
     accuracy = epoch.val_correct / max(epoch.val_count, 1)
-    return f"{name}, epoch {epoch.epoch}: {accuracy:.3f} ({epoch.val_correct}/{epoch.val_count})"
+    return f"{name}, epoch {epoch.epoch}: {words.accuracy(accuracy)} ({epoch.val_correct}/{epoch.val_count})"
 
 
 def older_model(state: RunState) -> str:
@@ -199,17 +199,18 @@ def bar_lines(scores: Sequence[Score], width: int) -> list[Content]:
     for s in scores:
         name = Content(words.shortened(printable(s.name), name_width)).truncate(name_width, pad=True)
         figures = f"  {s.correct}/{s.count}".rjust(numbers + 2)
-        lines.append(Content.assemble(name, (figures, "$quiet"), (f"  {words.number(s.accuracy)}  ", "bold"),
+        lines.append(Content.assemble(name, (figures, "$quiet"), (f"  {words.accuracy(s.accuracy)}  ", "bold"),
                                       whisker_bar(s.correct, s.count, width - name_width - numbers - 11)))
     return lines
 
 
 def scores_line(result: Result, width: int) -> list[Content]:
     """The other scores, as many lines as they need."""
-    scores = [("always answering the most frequent class", result.majority.accuracy),
-              ("balanced accuracy", result.balanced_accuracy), ("ROC AUC", result.roc_auc),
-              ("log loss", result.log_loss), ("Brier", result.brier), ("calibration error", result.calibration_error)]
-    parts = [f"{name} {words.number(value)}" for name, value in scores if value is not None]
+    shares = [("always answering the most frequent class", result.majority.accuracy),
+              ("balanced accuracy", result.balanced_accuracy), ("ROC AUC", result.roc_auc)]
+    others = [("log loss", result.log_loss), ("Brier", result.brier), ("calibration error", result.calibration_error)]
+    parts = [f"{name} {words.accuracy(value)}" for name, value in shares if value is not None]
+    parts += [f"{name} {words.number(value)}" for name, value in others]
     return [line.stylize("$quiet") for line in side_by_side(parts, width, "   ")]
 
 

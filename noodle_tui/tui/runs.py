@@ -153,10 +153,10 @@ class RunsScreen(Screen[None]):
 
     def _row(self, index: int, width: int) -> Content:
         run = self.selection.shown[index]
-        return runs_text.row(run, width, self.selection.longest_name, self.selection.letter(run.folder))
+        return runs_text.row(run, width, self.selection.longest, self.selection.letter(run.folder))
 
     def _header(self, width: int) -> Content:
-        return runs_text.header(width, self.selection.longest_name, self.selection.sort, self.selection.reverse)
+        return runs_text.header(width, self.selection.longest, self.selection.sort, self.selection.reverse)
 
     def _paint_title(self) -> None:
         title = Content.assemble(("Runs", "bold"), (f"  {printable(str(self.save_dir))}", "$quiet"))
@@ -256,7 +256,7 @@ class RunsScreen(Screen[None]):
         self.app.push_screen(CompareScreen(self.selection.to_compare()))
 
     def action_sort(self) -> None:
-        shown = runs_text.columns_for(self._list.size.width - 1, self.selection.longest_name)
+        shown = runs_text.columns_for(self._list.size.width - 1, self.selection.longest)
         self.selection.sort_by_next([column for column, _ in shown])
         self._refill()
 
@@ -266,7 +266,7 @@ class RunsScreen(Screen[None]):
 
     @on(PickList.HeaderClicked)
     def _header_clicked(self, message: PickList.HeaderClicked) -> None:
-        column = runs_text.column_at(message.x, self._list.size.width, self.selection.longest_name)
+        column = runs_text.column_at(message.x, self._list.size.width, self.selection.longest)
         if column is self.selection.sort:
             self.action_reverse()
         elif column is not None and column.key is not None:

@@ -4,13 +4,10 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.cells import cell_len
-
 from noodle_tui.errors import UsageError
-from noodle_tui.names import printable
 from noodle_tui.run_query import parse_query
 from noodle_tui.summaries import RunSummary
-from noodle_tui.tui.runs_text import LETTERS, NEWEST, SORTABLE, Column, sorted_runs
+from noodle_tui.tui.runs_text import LETTERS, NEWEST, SORTABLE, Column, longest_texts, sorted_runs
 
 
 class Selection:
@@ -22,7 +19,7 @@ class Selection:
         self.marked: list[Path] = []
         self.sort, self.reverse = NEWEST, True
         self.query_error = ""
-        self.longest_name = 0  # in cells, of all runs: filtering doesn't move columns
+        self.longest = longest_texts([])  # of all runs: filtering doesn't move columns
         self._fits = parse_query("")
 
     def arrange(self) -> None:
@@ -32,7 +29,7 @@ class Selection:
     def take(self, runs: Sequence[RunSummary], whole: bool) -> None:
         """What there is now. `whole`: these are all runs, and not only the newest: folders that are gone lose their marks."""
         self.runs = runs
-        self.longest_name = max((cell_len(printable(run.name)) for run in runs), default=0)
+        self.longest = longest_texts(runs)
         if whole:
             folders = {run.folder for run in runs}
             self.marked = [folder for folder in self.marked if folder in folders]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 from textual.content import Content
 
 from noodle_tui.config import options
@@ -44,15 +45,15 @@ def _state(run: RunSummary, width: int) -> Content:
 
 
 def _accuracy(run: RunSummary, _: int) -> Content:
-    return Content.styled(words.number(run.best_accuracy), "bold" if run.best_accuracy is not None else "$quiet")
+    return Content.styled(words.accuracy(run.best_accuracy), "bold" if run.best_accuracy is not None else "$quiet")
 
 
-def _counts(run: RunSummary, _: int) -> Content:
-    return Content("" if run.best_correct is None else f"{run.best_correct}/{run.best_count}")
+def _counts(run: RunSummary) -> str:
+    return "" if run.best is None else f"{run.best.val_correct}/{run.best.val_count}"
 
 
-def _interval(run: RunSummary, _: int) -> Content:
-    return Content.styled("" if run.interval is None else words.interval(run.interval), "$quiet")
+def _interval(run: RunSummary) -> str:
+    return "" if run.best is None else words.interval(run.best.val_interval)
 
 
 def _spark(run: RunSummary, width: int) -> Content:
@@ -75,12 +76,30 @@ def braille_line(values: Sequence[float], width: int) -> str:
     return "".join(chr(braille.BLANK + int(pattern)) for pattern in patterns)
 
 
-def _epochs(run: RunSummary, _: int) -> Content:
-    return Content(f"{run.epoch}/{run.n_epochs}" if run.n_epochs else "–")
+def _epochs(run: RunSummary) -> str:
+    return f"{run.epoch}/{run.n_epochs}" if run.n_epochs else "–"
 
 
-def _duration(run: RunSummary, _: int) -> Content:
-    return Content.styled(words.duration(run.seconds) if run.started else "–", "$quiet")
+def _duration(run: RunSummary) -> str:
+    return words.duration(run.seconds) if run.started else "–"
+
+
+Lengths = tuple[tuple[str, int], ...]
+
+# Columns of numbers that grow with the data: they are made as wide as their longest text, for a number is never cut.
+GROWING: dict[str, Callable[[RunSummary], str]] = {
+    "epochs": _epochs, "correct": _counts, "95%": _interval, "time": _duration,
+}
+
+
+def _grown(name: str, style: str = "") -> Callable[[RunSummary, int], Content]:
+    return lambda run, _: Content.styled(GROWING[name](run), style)
+
+
+def longest_texts(runs: Sequence[RunSummary]) -> Lengths:
+    """(column, cells) of the longest text in the columns that are measured."""
+    names = max((cell_len(printable(run.name)) for run in runs), default=0)
+    return (("name", names), *((name, max((len(text(run)) for run in runs), default=0)) for name, text in GROWING.items()))
 
 
 def _started(run: RunSummary, width: int) -> Content:
@@ -111,12 +130,13 @@ COLUMNS = (
     Column("name", (0,), lambda run, width: Content(words.shortened(printable(run.name), width + 1)),
            lambda run: run.name.casefold()),
     Column("started", (13, 18), _started, lambda run: run.started, right=True, descending=True),
-    Column("epochs", (10,), _epochs, lambda run: run.epoch, right=True, descending=True),
+    Column("epochs", (10,), _grown("epochs"), lambda run: run.epoch, right=True, descending=True),
     Column("best", (7,), _accuracy, lambda run: run.best_accuracy, right=True, descending=True),
-    Column("correct", (0, 9), _counts, None, right=True),
-    Column("95%", (0, 10), _interval, lambda run: run.interval and run.interval[0], right=True, descending=True),
+    Column("correct", (0, 9), _grown("correct"), None, right=True),
+    Column("95%", (0, 11), _grown("95%", "$quiet"), lambda run: run.best and run.best.val_interval, right=True,
+           descending=True),
     Column(" curve", (0, 10, 16), _spark, None),
-    Column("time", (0, 9), _duration, lambda run: run.seconds, right=True, descending=True),
+    Column("time", (0, 9), _grown("time", "$quiet"), lambda run: run.seconds, right=True, descending=True),
 )
 GROWTH = ("95%", "correct", "state", " curve", "time", "started", " curve")  # who gets its next width first
 SORTABLE = [column for column in COLUMNS if column.key is not None]
@@ -124,12 +144,15 @@ NEWEST = next(column for column in SORTABLE if column.name == "started")
 
 
 @lru_cache(16)
-def columns_for(width: int, longest: int) -> tuple[tuple[Column, int], ...]:
-    """The columns that fit, each with its width. Names, the longest of which has `longest` cells, have precedence."""
-    columns = {column.name: column for column in COLUMNS}
-    widths = {name: column.widths[0] for name, column in columns.items()}
+def columns_for(width: int, lengths: Lengths) -> tuple[tuple[Column, int], ...]:
+    """The columns that fit, each with its width. Names have precedence. `lengths`: as of `longest_texts`."""
+    columns, measured = {column.name: column for column in COLUMNS}, dict(lengths)
+    longest = measured["name"]
+    steps = {name: tuple(w and max(w, measured[name] + 2) for w in column.widths) if name in GROWING else column.widths
+             for name, column in columns.items()}
+    widths = {name: of_column[0] for name, of_column in steps.items()}
     for name in GROWTH:
-        grown = {**widths, name: next(w for w in columns[name].widths if w > widths[name])}
+        grown = {**widths, name: next(w for w in steps[name] if w > widths[name])}
         # names that are cut in any case give way: no accuracy without its counts and its interval
         share = 4 if name in ("95%", "correct") and longest + 2 > width // 2 else 2
         if width - GUTTER - sum(grown.values()) >= max(min(longest + 2, width // share, WHOLE_NAME), 8):
@@ -138,10 +161,10 @@ def columns_for(width: int, longest: int) -> tuple[tuple[Column, int], ...]:
     return tuple((column, widths[name]) for name, column in columns.items() if widths[name])
 
 
-def header(width: int, longest: int, sort: Column, reverse: bool) -> Content:
+def header(width: int, lengths: Lengths, sort: Column, reverse: bool) -> Content:
     """The columns' names; an arrow says which one the rows are sorted by, and which way. `width`: of the whole line."""
     cells = [Content(" " * (GUTTER + 1))]
-    for column, room in columns_for(width - 1, longest):
+    for column, room in columns_for(width - 1, lengths):
         title = column.name if room > 2 else ""
         if column is sort:
             name = Content.styled(f"{title} {'▾' if reverse else '▴'}".lstrip(), "$primary bold")
@@ -151,21 +174,21 @@ def header(width: int, longest: int, sort: Column, reverse: bool) -> Content:
     return Content("").join(cells)
 
 
-def column_at(x: int, width: int, longest: int) -> Column | None:
+def column_at(x: int, width: int, lengths: Lengths) -> Column | None:
     """The column of the header at cell x."""
     start = GUTTER + 1
-    for column, room in columns_for(width - 1, longest):
+    for column, room in columns_for(width - 1, lengths):
         if start <= x < start + room:
             return column
         start += room
     return None
 
 
-def row(run: RunSummary, width: int, longest: int, letter: str) -> Content:
+def row(run: RunSummary, width: int, lengths: Lengths, letter: str) -> Content:
     """One run as a line. `letter`: that of a marked run."""
     gutter = Content.assemble((letter or " ", "$accent bold"), ("◆" if run.pinned else " ", "$accent"), " ")
     cells = [_cell(column.text(run, room - 2 if room > 2 else 2), room, column.right)
-             for column, room in columns_for(width, longest)]
+             for column, room in columns_for(width, lengths)]
     return Content("").join([gutter, *cells])
 
 
@@ -254,20 +277,22 @@ def empty_text(save_dir: Path, error: str) -> Content:
 
 def best_lines(run: RunSummary) -> list[Content]:
     """★ 0.958  23/24  95% 0.80–0.99  epoch 12"""
-    if run.best_correct is None:
+    best = run.best
+    if best is None:
         return [Content.styled("not validated yet", "$quiet")]
     return [Content.assemble(
-        (f"★ {words.number(run.best_accuracy)}", "$star bold"), f"  {run.best_correct}/{run.best_count}",
-        (f"  95% {words.interval(run.interval)}  epoch {run.best_epoch}", "$quiet"),
+        (f"★ {words.accuracy(best.val_accuracy)}", "$star bold"), f"  {best.val_correct}/{best.val_count}",
+        (f"  95% {words.interval(best.val_interval)}  epoch {best.epoch}", "$quiet"),
     )]  # fmt: skip
 
 
 def curve(run: RunSummary) -> Picture:
     """The validation accuracy over the epochs, with its 95% interval and the best epoch."""
     x, y = np.array(run.val_epochs, dtype=np.float64), np.array(run.val_accuracy, dtype=np.float64)
-    bounds = [wilson_interval(round(accuracy * run.best_count), run.best_count) for accuracy in run.val_accuracy]
+    count = run.best.val_count if run.best else 0  # in each epoch the same
+    bounds = [wilson_interval(round(accuracy * count), count) for accuracy in run.val_accuracy]
     low, high = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
-    star = None if run.best_accuracy is None else (float(run.best_epoch), run.best_accuracy)
+    star = None if run.best is None or run.best_accuracy is None else (float(run.best.epoch), run.best_accuracy)
     first, last = View().window(run.epoch, run.n_epochs if run.alive else run.epoch)  # as Live has it
     return Picture((Curve(x, y, VALIDATION),), first, last, Band(x, low, high), star, bounds=(0.0, 1.0))
 

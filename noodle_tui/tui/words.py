@@ -6,6 +6,8 @@ from math import isfinite, isnan
 
 from rich.cells import cell_len
 
+from noodle_tui.stats import interval_in_words, share_in_words
+
 
 def unquoted(path: str) -> str:
     """A path as it is, where it was pasted as a shell would have it: in quotes, or with blanks behind backslashes."""
@@ -38,9 +40,14 @@ def number(value: float | None) -> str:
     return f"{value:.3f}" if size < 10 else f"{value:.2f}" if size < 100 else f"{value:.0f}"
 
 
+def accuracy(share: float | None) -> str:
+    """An accuracy: 0.958; "–" where there is none."""
+    return "–" if share is None else share_in_words(share)
+
+
 def interval(bounds: tuple[float, float] | None) -> str:
-    """An interval of an accuracy: 0.80–0.99."""
-    return "–" if bounds is None else f"{bounds[0]:.2f}–{bounds[1]:.2f}"
+    """An interval of an accuracy: 0.80–0.99, 0.946–0.954; in at most 11 characters."""
+    return "–" if bounds is None else interval_in_words(bounds).replace(" to ", "–")
 
 
 def duration(seconds: float) -> str:

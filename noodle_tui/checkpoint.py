@@ -78,6 +78,7 @@ class Checkpoint(_Stored):
     epoch: NonNegativeInt
     step: NonNegativeInt
     seconds: Clock = 0.0
+    lr: float = 0.0
     history: list[EpochDone]
     config: dict[str, Any]
     cwd: str = ""
@@ -120,6 +121,7 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "epoch": session.epoch,
         "step": session.step,
         "seconds": session.seconds,
+        "lr": session.lr,
         "totals": session.totals.clone(),
         "best": best,
         "history": [dict(vars(event)) for event in session.history],  # flat: `asdict` takes ten times as long
@@ -239,7 +241,7 @@ def restore(session: Session, stored: Checkpoint) -> None:
     stored.model, stored.optimizer, stored.best = {}, {}, None
     session.fingerprint, session.order, session.comet_key = stored.fingerprint, stored.order, stored.comet_key
     session.epoch, session.step, session.seconds = stored.epoch, stored.step, stored.seconds
-    session.started, session.times = stored.started, stored.times
+    session.started, session.times, session.lr = stored.started, stored.times, stored.lr
     session.history, session.changes, session.terms = list(stored.history), list(stored.changes), dict(stored.terms)
     start = stored.start
     session.weights_digest = start.digest

@@ -61,7 +61,7 @@ def fit(
         for step in range(session.step, n_steps):
             began += wait_between_batches(session.epoch, control, emit)
             train_step(batches.inputs(step))
-            session.step, session.seconds = step + 1, time.perf_counter() - began
+            session.step, session.lr, session.seconds = step + 1, config.lr, time.perf_counter() - began
             if progress_is_due():
                 emit(StageProgress(stage="train", done=session.step, total=n_steps))
 
@@ -93,7 +93,7 @@ def fit(
         done = EpochDone(
             epoch=epoch, n_epochs=config.n_epochs, train_loss=train_loss, train_correct=train_correct, train_count=n,
             val_loss=val_loss, val_correct=val_correct, val_count=val_count,
-            lr=session.optimizer.param_groups[0]["lr"], seconds=seconds, images_per_second=(n + val_count) / seconds,
+            lr=session.lr, seconds=seconds, images_per_second=(n + val_count) / seconds,
             is_best=is_best,
         )
         session.epoch, session.step, session.seconds = epoch, 0, 0.0

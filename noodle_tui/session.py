@@ -40,6 +40,7 @@ class Session:
     epoch: int = 0  # whole epochs done
     step: int = 0  # batches of the next epoch that are done, too
     seconds: float = 0.0  # that they took
+    lr: float = 0.0  # the learning rate of the last batch
     best: Best | None = None
     history: list[EpochDone] = field(default_factory=list)
 

@@ -349,7 +349,19 @@ def test_a_learning_rate_that_changed_within_an_epoch_is_told(copy_of_finished: 
     run(RunConfig(load_dir=copy_of_finished, lr=0.5))
     report = (copy_of_finished / "report.md").read_text()
     assert "picked up on other terms: lr 0.01 up to batch 1 of epoch 3, then 0.5." in report
-    assert "constant learning rate" not in report
+    assert "learning rate 0.01 in epochs 1 to 2, changed within epoch 3, momentum" in report
+    assert [row[5] for row in metrics(copy_of_finished)[1:]] == ["0.01", "0.01", "0.5"]
+
+
+def test_an_epoch_that_was_trained_whole_has_the_learning_rate_it_was_trained_with(copy_of_finished: Path) -> None:
+    """Stopped before its validation, and picked up with another."""
+    before = read_checkpoint(copy_of_finished)[0].model_dump()
+    totals = torch.tensor([9.0, 20.0], dtype=torch.float64)
+    save_session(copy_of_finished, {**before, "epoch": 2, "step": 3, "totals": totals, "history": before["history"][:2]})
+    run(RunConfig(load_dir=copy_of_finished, lr=0.5, n_epochs=4))
+    assert [row[5] for row in metrics(copy_of_finished)[1:]] == ["0.01", "0.01", "0.01", "0.5"]
+    report = (copy_of_finished / "report.md").read_text()
+    assert "learning rate 0.01 in epochs 1 to 3, 0.5 in epoch 4, momentum" in report
 
 
 def draw_one_person(stimuli: Path, levels: int) -> None:

@@ -575,6 +575,15 @@ async def test_start_waits_for_the_look_and_then_starts(monkeypatch: pytest.Monk
         assert app.asked[0].config.n_epochs == 7
 
 
+async def test_a_start_before_the_form_is_whole_is_kept() -> None:
+    app = Host({**SMALL, "rejig_data": True, "mode": "copy"}, "noodle-dark")
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert isinstance(app.screen, SetupScreen) and app.screen.result is None
+        app.screen.action_start()
+        await until(pilot, lambda: bool(app.asked))
+        assert isinstance(app.asked[0], SetupScreen.Start)
+
+
 async def test_a_start_that_waits_ends_where_the_look_finds_an_error() -> None:
     async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, app):
         await type_in(pilot, screen, "stimuli", "nowhere")

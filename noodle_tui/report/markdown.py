@@ -22,6 +22,7 @@ REFERENCES = """\
 - A. Paszke et al. (2019), PyTorch: an imperative style, high-performance deep learning library. NeurIPS 32, 8024-8035.
 - O. Russakovsky et al. (2015), ImageNet large scale visual recognition challenge. IJCV 115, 211-252.
 - E. B. Wilson (1927), Probable inference, the law of succession, and statistical inference. JASA 22, 209-212."""
+LR_WITHIN = re.compile(r"lr \S+ up to batch \d+ of epoch (\d+), then (\S+)")  # of RunFacts.changes
 MAX_ROWS = 200  # of people, levels or skipped files; report.json has all
 
 
@@ -177,17 +178,18 @@ def _left_out(facts: RunFacts) -> str:
 
 def _learning_rate(facts: RunFacts) -> str:
     """The learning rate; of a run that was picked up with others, each with its epochs."""
-    parts: list[tuple[float, int, int]] = []  # rate, first and last epoch
+    changed_within = {(int(change[1]), change[2]) for change in map(LR_WITHIN.fullmatch, facts.changes) if change}
+    parts: list[tuple[float | None, int, int]] = []  # rate (None: it changed within the epoch), first and last epoch
     for epoch in facts.epochs:
-        if parts and parts[-1][0] == epoch.lr:
-            parts[-1] = (epoch.lr, parts[-1][1], epoch.epoch)
-        else:
-            parts.append((epoch.lr, epoch.epoch, epoch.epoch))
-    if len(parts) < 2:
-        constant = "" if any(change.startswith("lr ") for change in facts.changes) else "constant "
-        return f"{constant}learning rate {parts[0][0] if parts else facts.config['lr']:g}"
-    return "learning rate " + ", ".join(f"{rate:g} in epoch{f' {last}' if first == last else f's {first} to {last}'}"
-                                        for rate, first, last in parts)
+        rate = None if (epoch.epoch, str(epoch.lr)) in changed_within else epoch.lr
+        first = parts.pop()[1] if parts and rate is not None and parts[-1][0] == rate else epoch.epoch
+        parts.append((rate, first, epoch.epoch))
+    if len(parts) > 1:
+        return "learning rate " + ", ".join(
+            f"changed within epoch {last}" if rate is None else
+            f"{rate:g} in epoch{f' {last}' if first == last else f's {first} to {last}'}" for rate, first, last in parts)
+    constant = "" if any(change.startswith("lr ") for change in facts.changes) else "constant "
+    return f"{constant}learning rate {facts.epochs[-1].lr if facts.epochs else facts.config['lr']:g}"
 
 
 def _split(facts: RunFacts) -> str:

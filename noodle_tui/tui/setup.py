@@ -130,7 +130,10 @@ class SetupScreen(Screen[None]):
     async def _complete(self) -> None:
         """The rest of the form, and the first look, which imports a lot: after the first paint."""
         await self.form.mount_rest(self.values.given, self.values.base)
+        wanted = self._start_wanted  # a key may have been quicker than the form
         self._changed()
+        if wanted:
+            self._start()
 
     def on_resize(self) -> None:
         width = max(self.size.width - 2, 1)

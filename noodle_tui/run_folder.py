@@ -9,7 +9,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,8 +135,9 @@ def how_to_pick_up(folder: Path) -> str:
     return f"pick it up with `noodle run --headless --load-dir {as_argument(folder)}`"
 
 
-def list_runs(save_dir: Path) -> list[Path]:
-    """Run folders in `save_dir`, newest first by the time in their name's end, then by name."""
+def list_runs(save_dir: Path, known: Container[Path] = ()) -> list[Path]:
+    """Run folders in `save_dir`, newest first by the time in their name's end, then by name. Those that are `known` to be some
+    aren't looked into."""
     try:
         with os.scandir(save_dir) as entries:
             found = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not e.name.startswith(".")]
@@ -144,7 +145,7 @@ def list_runs(save_dir: Path) -> list[Path]:
         return []
     except OSError as error:
         raise NoodleError(f"{save_dir}: can't be listed ({error.strerror})") from None
-    return sorted((f for f in found if is_run_folder(f)), key=lambda f: (_stamp(f), f.name), reverse=True)
+    return sorted((f for f in found if f in known or is_run_folder(f)), key=lambda f: (_stamp(f), f.name), reverse=True)
 
 
 def _stamp(folder: Path) -> str:

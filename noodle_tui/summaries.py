@@ -68,13 +68,18 @@ class Summaries:
 
     def folders(self, save_dir: Path) -> list[Path]:
         """The run folders of a save_dir, newest first; others are forgotten. NoodleError if it can't be listed."""
-        folders = list_runs(save_dir)
+        folders = list_runs(save_dir, self._known)
         self._known = {folder: self._known[folder] for folder in folders if folder in self._known}
         return folders
 
     def read(self, save_dir: Path) -> list[RunSummary]:
         """All runs of a save_dir, newest first. NoodleError if it can't be listed; a missing one has no runs."""
         return [self.summarise(folder) for folder in self.folders(save_dir)]
+
+    def remembered(self, folder: Path) -> RunSummary:
+        """The summary as it was last, of a run that has ended; of others as it is now."""
+        known = self._known.get(folder)
+        return known.summary if known is not None and not known.summary.alive else self.summarise(folder)
 
     def summarise(self, folder: Path) -> RunSummary:
         """The summary of one run folder. Never raises: a folder that can't be understood is "broken", with the reason."""

@@ -362,6 +362,13 @@ def test_bars_fit_their_width_whatever_the_names() -> None:
     assert "\x1b" not in lines[2].plain
 
 
+def test_of_thousands_of_people_the_least_right_ones_are_shown() -> None:
+    people = [Score(name=f"p{n}", correct=n % 10, count=10, accuracy=n % 10 / 10, low=0.0, high=1.0) for n in range(3000)]
+    note, *bars = bar_lines(people, 60)
+    assert note.plain == "the 200 lowest of 3000; all are in report.json"
+    assert len(bars) == 200 and all("0/10" in bar.plain for bar in bars)
+
+
 async def test_a_third_of_a_low_window_is_for_the_answers(done: Path) -> None:
     async with opened(done) as (_, pilot, __):
         await pilot.press("p")

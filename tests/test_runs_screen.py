@@ -24,7 +24,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunFailed
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import Follower, locked, with_full_paths
-from noodle_tui.summaries import RunSummary
+from noodle_tui.summaries import RunSummary, pin
 from noodle_tui.trash import move_to_trash
 from noodle_tui.tui import compare, runs, runs_chores
 from noodle_tui.tui.clipboard import copy_path
@@ -448,6 +448,30 @@ async def test_a_quiet_list_is_not_repainted(save_dir: Path, monkeypatch: pytest
         await until(pilot, lambda: bool(told))
 
 
+async def test_a_question_says_which_of_the_marked_runs_the_filter_hides(save_dir: Path) -> None:
+    async with opened(save_dir) as (screen, pilot, _):
+        await pilot.press("space", "space")
+        for query, title in (("status:failed", "Delete these 2 runs, of which the filter hides 2?"),
+                             ("status:stopped", "Delete these 2 runs, of which the filter hides 1?")):
+            screen.selection.filter(query)
+            screen._refill()
+            await pilot.press("delete")
+            await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+            assert title in question(pilot)
+            await pilot.press("n")
+            await until(pilot, lambda: pilot.app.screen is screen)
+
+
+async def test_pinned_runs_that_an_overlay_has_no_room_for_are_told(tmp_path: Path) -> None:
+    for n in range(10):
+        pin(fake_folder(tmp_path, f"run{n}", n_epochs=2), True)
+    async with opened(tmp_path) as (_, pilot, __):
+        await pilot.press("v")
+        await until(pilot, lambda: isinstance(pilot.app.screen, CompareScreen))
+        assert isinstance(pilot.app.screen, CompareScreen) and len(pilot.app.screen.runs) == 8
+        assert "An overlay holds 8: 2 pinned runs had no room." in toasts(pilot)
+
+
 async def test_pin_keeps_a_run_on_top(save_dir: Path) -> None:
     async with opened(save_dir) as (screen, pilot, _):
         await pilot.press("end", "p")
@@ -527,7 +551,7 @@ def test_the_preview_of_a_run_that_has_ended_is_filled_by_its_curve(tmp_path: Pa
     assert curve(replace(stopped, status="running")).last == 320
 
 
-def refuse(_: Path) -> list[Path]:
+def refuse(*_: object) -> list[Path]:
     raise NoodleError("weights: can't be listed (Stale file handle)")
 
 
@@ -613,7 +637,7 @@ def two_runs(tmp_path: Path) -> list[RunSummary]:
 async def overlaid(runs: list[RunSummary], size: tuple[int, int]) -> AsyncIterator[tuple[CompareScreen, Pilot[Any]]]:
     screen = CompareScreen(runs)
     async with SmallApp(screen).run_test(size=size) as pilot:
-        await until(pilot, lambda: all(state.ended for state in screen.states))
+        await until(pilot, lambda: all(state.ended for state in screen.states) and not screen._paint_is_due)
         yield screen, pilot
 
 
@@ -653,7 +677,7 @@ async def test_an_overlay_asks_a_disk_that_hiccups_again(
         await until(pilot, lambda: legend.text.count("Stale file handle") == 2)
         refused.set()
         await until(pilot, lambda: all(state.ended for state in screen.states))
-        assert "Stale" not in legend.text
+        await until(pilot, lambda: "Stale" not in legend.text)
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])

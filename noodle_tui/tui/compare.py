@@ -25,7 +25,7 @@ from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, smooth
 from noodle_tui.tui.live_text import manner_in_words
 from noodle_tui.tui.runs_text import LETTERS, in_words, when_in_short
-from noodle_tui.tui.sources import in_parts
+from noodle_tui.tui.sources import hand_over, in_parts
 from noodle_tui.tui.status import MARKS
 from noodle_tui.tui.widgets.dialogs import ANYWHERE, Help
 from noodle_tui.tui.widgets.drawing import RUN, RUNS, Curve, Picture
@@ -36,6 +36,7 @@ from noodle_tui.tui.widgets.sheet import Sheet
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 LOOK_EVERY = 2.0  # seconds between two looks at the runs
+PAINT_AFTER = 0.1  # seconds in which more may come
 BOTH_AT = 92  # cells of width from which a run's line has its best epoch and values
 NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
 
@@ -70,7 +71,7 @@ class CompareScreen(Screen[None]):
         self.errors = [""] * len(self.runs)
         self.view = View()  # not smoothed: a smooth curve's peaks are lower than those in the table
         self.phase = "val"
-        self._left = Flag()
+        self._left, self._paint_is_due = Flag(), False
 
     def compose(self) -> ComposeResult:
         yield Lines(id="compare-title")
@@ -114,7 +115,7 @@ class CompareScreen(Screen[None]):
                 if errors[i] != before:
                     self.call_later(self._take, i, [], error=errors[i])
                 for part in in_parts(events):
-                    self.call_later(self._take, i, part)
+                    hand_over(self, self._left, self._take, i, part)
                 if not alive and not errors[i]:
                     self.call_later(self._take, i, [], over=True)
                     going_on.discard(i)
@@ -130,7 +131,9 @@ class CompareScreen(Screen[None]):
             state.status = "interrupted"
         self.errors[i] = error
         self.curves[i].update(state.epochs)
-        self.paint_curves()
+        if not self._paint_is_due:
+            self._paint_is_due = True
+            self.set_timer(PAINT_AFTER, self.paint_curves)
 
     # -- the picture --------------------------------------------------------------------------------------------------
 
@@ -147,6 +150,7 @@ class CompareScreen(Screen[None]):
         return self.query_one("#compare-loss", Plot)
 
     def paint_curves(self) -> None:
+        self._paint_is_due = False
         epoch = self.axis_end
         first, last = self.view.window(epoch, epoch)
         for what in ("loss", "accuracy"):

@@ -96,8 +96,8 @@ class Curves:
             self._n = 0
         while len(epochs) > self._table.shape[1]:
             self._table = np.concatenate((self._table, np.empty_like(self._table)), axis=1)
-        for i in range(self._n, len(epochs)):
-            self._table[:, i] = _row(epochs[i])
+        if new := [_row(epoch) for epoch in epochs[self._n :]]:
+            self._table[:, self._n : len(epochs)] = np.array(new, dtype=np.float64).T
         self._n = len(epochs)
         self._last = epochs[-1] if epochs else None
 

@@ -29,7 +29,7 @@ from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.messages import Open, PickUp
-from noodle_tui.tui.sources import RunSource, in_parts
+from noodle_tui.tui.sources import RunSource, hand_over, in_parts
 from noodle_tui.tui.widgets.dialogs import Help, asked, stop_question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
@@ -118,7 +118,7 @@ class LiveScreen(Screen[None]):
                 if trouble != before:
                     self.call_later(self._take, [LogMessage(level="error", text=trouble)], alive)
             for part in in_parts(events):
-                self.call_later(self._take, part, was_alive)
+                hand_over(self, self._left, self._take, part, was_alive)
             if alive != was_alive:
                 self.call_later(self._take, (), alive)
             if time.monotonic() >= machine_due:

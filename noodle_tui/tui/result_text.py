@@ -169,6 +169,8 @@ def distrust_lines(facts: ResultFacts, width: int, brief: bool = False) -> list[
 
 # Bars -----------------------------------------------------------------------------------------------------------------
 
+MOST_BARS = 200  # of a kind: thousands would keep the screen from answering
+
 
 def whisker_bar(correct: int, count: int, width: int) -> Content:
     """An accuracy between 0 and 1 as a bar, with its 95% Wilson interval: ━━━━━━━━━├──●─┤"""
@@ -190,12 +192,16 @@ def whisker_bar(correct: int, count: int, width: int) -> Content:
 
 
 def bar_lines(scores: Sequence[Score], width: int) -> list[Content]:
-    """A line a person (a level, a class): its name, right answers, accuracy, and the bar with its interval."""
+    """A line a person (a level, a class): its name, right answers, accuracy, and the bar with its interval. Of very many, those
+    with the lowest accuracy."""
     if not scores:
         return []
+    lines = []
+    if len(scores) > MOST_BARS:
+        lines = [Content.styled(f"the {MOST_BARS} lowest of {len(scores)}; all are in report.json", "$quiet")]
+        scores = sorted(scores, key=lambda s: s.correct / max(s.count, 1))[:MOST_BARS]
     name_width = min(max(len(printable(s.name)) for s in scores), max(width // 4, 6))
     numbers = max(len(f"{s.correct}/{s.count}") for s in scores)
-    lines = []
     for s in scores:
         name = Content(words.shortened(printable(s.name), name_width)).truncate(name_width, pad=True)
         figures = f"  {s.correct}/{s.count}".rjust(numbers + 2)

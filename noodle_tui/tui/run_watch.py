@@ -1,5 +1,6 @@
 """Looks at a save_dir's run folders, again and again, in a thread of the Runs screen's."""
 
+import time
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -10,6 +11,7 @@ from noodle_tui.summaries import RunSummary, Summaries
 
 LOOK_EVERY = 2.0  # seconds between two looks
 FIRST = 60  # runs that are told before the others are read: more than a window holds
+SLACK = 10  # of thousands of runs those that have ended long ago are asked again only after so many times what asking takes
 
 Tell = Callable[[Sequence[RunSummary], str, bool], object]  # (runs, error in one line, whether these are all)
 
@@ -33,17 +35,22 @@ class RunWatch:
 
     def follow(self, tell: Tell) -> None:
         """Look until `end` is called. Blocks on the disk: for a thread."""
-        summaries, last = Summaries(), None
+        summaries, last, whole_due = Summaries(), None, 0.0
         while not self._ended.is_set():
+            began, wanted = time.monotonic(), self._now.is_set()
             self._now.clear()
             if not self.hidden.is_set():
-                found = self._look(summaries, tell if last is None else None)
+                whole = wanted or began >= whole_due
+                found = self._look(summaries, whole, tell if last is None else None)
+                if whole:
+                    whole_due = time.monotonic() + SLACK * (time.monotonic() - began)
                 if found != last and not self._ended.is_set():
                     tell(*found, True)
                     last = found
             self._now.wait(LOOK_EVERY)
 
-    def _look(self, summaries: Summaries, tell_first: Tell | None) -> tuple[list[RunSummary], str]:
+    def _look(self, summaries: Summaries, whole: bool, tell_first: Tell | None) -> tuple[list[RunSummary], str]:
+        """The runs and an error. Not `whole`: of old ones that have ended what was seen last."""
         try:
             folders = summaries.folders(self.save_dir)
         except NoodleError as error:
@@ -51,4 +58,5 @@ class RunWatch:
         first = [summaries.summarise(folder) for folder in islice(folders, FIRST)]
         if tell_first is not None and len(folders) > FIRST:
             tell_first(first, "", False)
-        return first + [summaries.summarise(folder) for folder in folders[FIRST:]], ""
+        look = summaries.summarise if whole else summaries.remembered
+        return first + [look(folder) for folder in folders[FIRST:]], ""

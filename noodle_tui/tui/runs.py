@@ -15,7 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.names import printable
+from noodle_tui.names import number_of, printable
 from noodle_tui.run_folder import options_today
 from noodle_tui.summaries import RunSummary, pin
 from noodle_tui.tui import runs_chores, runs_keys, runs_text
@@ -253,7 +253,10 @@ class RunsScreen(Screen[None]):
         self.refresh_bindings()
 
     def action_overlay(self) -> None:
-        self.app.push_screen(CompareScreen(self.selection.to_compare()))
+        runs = self.selection.to_compare()
+        if (rest := len(runs) - len(LETTERS)) > 0:
+            self.notify(f"An overlay holds {len(LETTERS)}: {number_of(rest, 'pinned run')} had no room.", timeout=4)
+        self.app.push_screen(CompareScreen(runs[: len(LETTERS)]))
 
     def action_sort(self) -> None:
         shown = runs_text.columns_for(self._list.size.width - 1, self.selection.longest)
@@ -336,8 +339,9 @@ class RunsScreen(Screen[None]):
 
     @work
     async def action_delete(self) -> None:
-        folders = [run.folder for run in self.selection.to_delete(self.picked)]
-        if await self._asked_after_a_look(lambda: self._trash.question(folders)):
+        runs = self.selection.to_delete(self.picked)
+        folders, hidden = [run.folder for run in runs], sum(run not in self.selection.shown for run in runs)
+        if await self._asked_after_a_look(lambda: self._trash.question(folders, hidden)):
             self._do(lambda: self._trash.put(folders))
 
     @work

@@ -38,13 +38,15 @@ class Trash:
         folders = restore_last(self._save_dir)
         return f"{_named(folders)} back" if folders else "Nothing in the trash: there is nothing to take back", folders
 
-    def question(self, folders: Sequence[Path]) -> Question:
-        """Before runs are deleted: which, and how much room they take."""
+    def question(self, folders: Sequence[Path], hidden: int) -> Question:
+        """Before runs are deleted: which, how many of them the list's filter hides, and how much room they take."""
         one, sizes = len(folders) == 1, [size_of(folder) for folder in folders]
         names = [printable(folder.name) if one else shortened(printable(folder.name), NAME_WIDTH) for folder in folders]
+        title = "Delete this run" if one else f"Delete these {len(folders)} runs"
+        title += "" if not hidden else ", which the filter hides" if one else f", of which the filter hides {hidden}"
         which = "\n".join(f"{name}  {size(count)}" for name, count in zip(names, sizes, strict=True))
         return Question(
-            "Delete this run?" if one else f"Delete these {len(folders)} runs?",
+            f"{title}?",
             f"{which}\n\n{'It moves, with its model,' if one else 'They move, with their models,'} to {self._place}; u takes "
             f"{'it' if one else 'them'} back. The {size(sum(sizes))} are free only once the trash is emptied (E).",
             yes="Move to trash (y)", no="Keep it (n)" if one else "Keep them (n)",

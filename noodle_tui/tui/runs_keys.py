@@ -37,7 +37,8 @@ QUERY_BINDINGS = (
 KEYS = (
     ("Runs", (("enter", "open: live, or its result"),
               ("space", f"mark, up to {len(LETTERS)}, and go on to the next; esc takes all marks back"),
-              ("v", "overlay the marked runs, compare options"), ("p", "pin on top and into every overlay, or unpin"),
+              ("v", "overlay the marked runs, compare options"),
+              ("p", f"pin on top and into overlays, which hold {len(LETTERS)}; or unpin"),
               ("r", "resume a run that ended early"), ("s", "stop and save a live run; asks first"),
               ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
               ("del", "move it, or the marked ones, to the trash; asks first"),

@@ -79,7 +79,7 @@ class Selection:
         return marked or ([picked] if picked else [])
 
     def to_compare(self) -> list[RunSummary]:
-        """The marked runs, in the order of their letters, then pinned ones."""
+        """The marked runs, in the order of their letters, then pinned ones; an overlay may not hold them all."""
         by_folder = {run.folder: run for run in self.runs if run.status != "broken"}
         chosen = [*self.marked, *(folder for folder, run in by_folder.items() if run.pinned)]
-        return [by_folder[folder] for folder in dict.fromkeys(chosen) if folder in by_folder][: len(LETTERS)]
+        return [by_folder[folder] for folder in dict.fromkeys(chosen) if folder in by_folder]

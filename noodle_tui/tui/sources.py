@@ -1,9 +1,13 @@
 """Where a screen gets its run from: this process, or a run folder on the same filesystem."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from threading import Event as Flag
+from typing import Any, Protocol
+
+from textual.screen import Screen
+from textual.worker import get_current_worker
 
 from noodle_tui.background import BackgroundRun
 from noodle_tui.control import request_pause, request_resume, request_stop
@@ -17,6 +21,22 @@ EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds u
 def in_parts(events: Sequence[Event]) -> Iterator[Sequence[Event]]:
     """The events in parts that a screen takes in at once."""
     return (events[start : start + EVENTS_AT_ONCE] for start in range(0, len(events), EVENTS_AT_ONCE))
+
+
+def hand_over(screen: Screen[Any], left: Flag, take: Callable[..., object], *arguments: Any) -> None:
+    """Have `take` called by the screen, and wait until it was, or the screen has `left`: parts that lay in its queue together
+    would be taken one after another, and no key in between. For a thread worker of the screen's."""
+    worker, taken = get_current_worker(), Flag()
+
+    def call() -> None:
+        try:
+            take(*arguments)
+        finally:
+            taken.set()
+
+    screen.call_later(call)
+    while not (taken.wait(0.1) or left.is_set() or worker.is_cancelled):
+        pass
 
 
 class RunSource(Protocol):

@@ -19,7 +19,6 @@ from noodle_tui.evaluate import Evaluation
 from noodle_tui.events import RunDone, RunFailed, RunStopped
 from noodle_tui.listeners.console import ConsoleListener
 from noodle_tui.listeners.record import csv_line
-from noodle_tui.names import number_of, printable
 from noodle_tui.predict import PredictOutcome, score_in_words
 from noodle_tui.report import closing_lines
 from noodle_tui.run_folder import EVENTS, Follower, has_checkpoint, how_to_pick_up, is_alive, no_runs
@@ -27,6 +26,7 @@ from noodle_tui.run_state import RunState
 from noodle_tui.stats import interval_in_words, share_in_words
 from noodle_tui.summaries import RunSummary, Summaries, as_json
 from noodle_tui.terminal import folded
+from noodle_tui.text import number_of, printable
 
 FOLLOW_EVERY = 0.5  # seconds
 SHED = ("interval", "time", "started")  # what a list of runs goes without where it has no room, the first first

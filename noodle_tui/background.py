@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from noodle_tui.card import has_card, leave_card
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import ENDINGS, Event, RunFailed, RunMoved, RunStarted, StageProgress
+from noodle_tui.gpu import has_gpu, leave_card
 from noodle_tui.run_folder import Follower
 
 GRACE = 3.0  # seconds that an app without a terminal has for leaving by itself
@@ -38,7 +38,7 @@ class BackgroundRun:
 
     def _work(self) -> None:
         try:
-            if self._config.device == "cpu" or not has_card():
+            if self._config.device == "cpu" or not has_gpu():
                 _be_nice()
             from noodle_tui.run import run
 

@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from noodle_tui.batches import make_batches
-from noodle_tui.card import holders_in_words, others_on_card
 from noodle_tui.checkpoint import session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.dataset import Dataset
@@ -16,6 +15,7 @@ from noodle_tui.distributed import World
 from noodle_tui.errors import full_memory
 from noodle_tui.fit import snapshot
 from noodle_tui.forward import EVAL_BATCH, predict_logits, repeated_forward
+from noodle_tui.gpu import holders_in_words, others_on_gpu
 from noodle_tui.graphs import graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.session import Session, new_session
@@ -64,7 +64,7 @@ def too_large(session: Session, data: Dataset, config: RunConfig, device: Device
     release_memory()
     fits = trial(session.model, data, config, device)
     largest = largest_that_fits(fits, min(config.batch_size, len(data.train.samples)))
-    shared = holders_in_words(others_on_card(device.torch_device))
+    shared = holders_in_words(others_on_gpu(device.torch_device))
     text = f"--batch-size {config.batch_size}: a step of training is too large for {device.name}"
     advice = (f"the largest batch that fits now is {largest}" if largest else
               f"not even a single image of --input-size {config.input_size} fits ({said}): choose another --device")

@@ -29,11 +29,11 @@ from noodle_tui.decode import (
 )
 from noodle_tui.device import Device, release_memory
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import number_of, printable
 from noodle_tui.pixel_cache import VERSION, Writer, cached_pixels
 from noodle_tui.pixels import FlatStore, Padded, PaddedStore, Pixels, Ragged, Room, choose_place
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.samples import SPLITS, Found, Sample
+from noodle_tui.text import number_of, printable
 
 Store = FlatStore | PaddedStore | Writer
 GIB = 2**30

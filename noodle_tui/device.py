@@ -13,7 +13,7 @@ import torch
 
 from noodle_tui import cgroup
 from noodle_tui.errors import UsageError
-from noodle_tui.names import number_of
+from noodle_tui.text import number_of
 
 
 @dataclass(frozen=True)

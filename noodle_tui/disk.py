@@ -20,7 +20,7 @@ RUN_BYTES = MODEL_BYTES + 3 * SESSION_BYTES
 RESUME_BYTES = MODEL_BYTES + SESSION_BYTES  # a run that is picked up has the rest already
 
 
-def nearest_folder(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
     """`path`, or the first folder (or file) above it that exists: where it would be made."""
     place = path.absolute()
     while not os.path.lexists(place):
@@ -31,7 +31,7 @@ def nearest_folder(path: Path) -> Path:
 def free_room(folder: Path, needed: int, option: str = "save-dir") -> int:
     """The free bytes where `folder` is or would be made. NoodleError if it can't be made or written to, or has too few; it
     names the option that gave the folder."""
-    place, given = nearest_folder(folder), f"--{option} {folder}"
+    place, given = nearest_existing(folder), f"--{option} {folder}"
     other = "; choose another" if option == "save-dir" else ""
     if not place.is_dir():
         raise NoodleError(f"{given}: {place} is not a folder{other}")
@@ -50,7 +50,7 @@ def check_room(folder: Path, needed: int, option: str = "save-dir") -> int:
     """As `free_room`, but `needed` bytes are really taken for a moment: a NoodleError too where a quota, or a limit on the size
     of files, refuses them. Nothing is left behind, not by a kill either."""
     free = free_room(folder, needed, option)
-    place = nearest_folder(folder)
+    place = nearest_existing(folder)
     try:
         _take(place, needed)
     except OSError as error:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from noodle_tui.card import GIB, holders_in_words, others_on_card
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import MIB, RUN_BYTES, check_room
 from noodle_tui.errors import one_line
-from noodle_tui.names import as_argument, printable
+from noodle_tui.gpu import GIB, holders_in_words, others_on_gpu
 from noodle_tui.terminal import INCAPABLE, ended_at_interrupt, folded
+from noodle_tui.text import as_argument, printable
 
 MARKS = {"ok": "✓", "warning": "!", "error": "✗"}
 
@@ -74,7 +74,7 @@ def _device(config: RunConfig) -> list[Finding]:
         findings.append(Finding("warning", "device", "no GPU that torch can use: training on the processor takes minutes "
                                 "where a GPU takes seconds" + _why_no_cuda()))
     if device.torch_device.type == "cuda":
-        shared = holders_in_words(others_on_card(device.torch_device))  # before the next line makes us one of them
+        shared = holders_in_words(others_on_gpu(device.torch_device))  # before the next line makes us one of them
         free, total = torch.cuda.mem_get_info(device.torch_device)
         findings.append(Finding("ok" if free > 2 * GIB else "warning", "GPU memory",
                                 f"{free / GIB:.1f} of {total / GIB:.1f} GiB free" + (f"; {shared}" if shared else "")))

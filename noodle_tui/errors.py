@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from noodle_tui.names import printable
+from noodle_tui.text import printable
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""What a model's answers on the validation images are worth: counts, intervals, scores, and what to distrust.
+"""What a model's answers on the validation images are worth: counts, intervals and scores.
 
 Pure functions of plain values. Nothing here reads a file, and everything can be computed again from `predictions.csv`.
 """

@@ -17,7 +17,8 @@ from pydantic_core import from_json as parse_json
 from noodle_tui.errors import first_problem
 from noodle_tui.stats import wilson_interval
 
-STAGES = ("rejig", "decode", "weights", "train", "evaluate")  # in their order
+# in their order; where photos are sorted, the weights are looked at before and loaded after
+STAGES = ("rejig", "decode", "weights", "train", "evaluate")
 LAST_TIME = 253_402_300_799 - 86_400 * 2  # seconds since 1970: nearly the end of year 9999, the last that calendars here know
 
 # What a file may hold where a number stands. Whole numbers up to 2**53 are the same in every program that reads JSON, and

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noodle_tui.card import holders_in_words, others_on_card
 from noodle_tui.distributed import own_device
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import DataReady, Emit, Message, ModelReady
+from noodle_tui.gpu import holders_in_words, others_on_gpu
 from noodle_tui.imports import uncollected
 from noodle_tui.job import Job
 from noodle_tui.meanwhile import Meanwhile
 from noodle_tui.model_card import origin_of, other_classes, other_size
-from noodle_tui.names import printable
 from noodle_tui.progress import Check, Progress
 from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.stage import stage
+from noodle_tui.text import printable
 from noodle_tui.weights import digest_of, fetch_imagenet
 
 if TYPE_CHECKING:
@@ -171,6 +171,6 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
     if before and before.stored.place == "gpu" and data.place == "host":
         job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
                          "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))
-    if shared := holders_in_words(others_on_card(device.torch_device)):
+    if shared := holders_in_words(others_on_gpu(device.torch_device)):
         job.emit(Message(level="info", text=f"{device.name} is {shared}"))
     return session

@@ -10,8 +10,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from noodle_tui.errors import NoodleError, first_problem
-from noodle_tui.names import printable
 from noodle_tui.run_folder import CARD, MODEL
+from noodle_tui.text import printable
 
 MOST_BYTES = 1_000_000
 

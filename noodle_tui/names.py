@@ -1,7 +1,6 @@
 """What a photo's name says: its class, the person on it, the morph level."""
 
 import re
-import shlex
 import unicodedata
 
 LEVEL = re.compile(r"_C(\d{1,9})$", re.ASCII)
@@ -36,24 +35,3 @@ def level_in(name: str) -> int | None:
     base = name.rpartition("/")[2]  # a path object would cost more than all the rest
     match = LEVEL.search(base.rpartition(".")[0] or base)
     return int(match.group(1)) if match else None
-
-
-def printable(text: str) -> str:
-    """The text on one line, with control characters, broken UTF-8 and invisible direction marks written as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-
-
-def as_argument(path: object) -> str:
-    """A path in a command that somebody may copy into a shell."""
-    return shlex.quote(printable(str(path)))
-
-
-def number_of(count: int, noun: str) -> str:
-    """'1 person', '2 people', '3,000 images'"""
-    plural = {"person": "people", "copy": "copies"}.get(noun, f"{noun}s")
-    return f"{count:,} {noun if count == 1 else plural}"
-
-
-def are(count: int) -> str:
-    """The verb after so many: 'is' or 'are'"""
-    return "is" if count == 1 else "are"

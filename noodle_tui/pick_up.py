@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError
-from noodle_tui.names import as_argument, number_of
 from noodle_tui.rejig.manifest import rejig_options
 from noodle_tui.run_folder import CHECKPOINT, CONFIG, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
+from noodle_tui.text import as_argument, number_of
 
 if TYPE_CHECKING:
     from noodle_tui.checkpoint import Checkpoint

@@ -15,10 +15,11 @@ from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.model_card import ModelCard, read_card
-from noodle_tui.names import classes_in, level_in, number_of, one_form, person_in
+from noodle_tui.names import classes_in, level_in, one_form, person_in
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.run_folder import CARD, MODEL, read_config
 from noodle_tui.stats import interval_in_words, share_in_words
+from noodle_tui.text import number_of
 
 CHUNK = 64  # images decoded and judged at a time: what one evaluation batch takes
 

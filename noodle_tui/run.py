@@ -1,9 +1,10 @@
 """One run, from its options to the saved model: here is the order of things.
 
-    rejig (if asked) -> load: decode, build or pick up the model -> train -> judge -> model.pth, report
+    rejig (if asked) -> load: decode, build or pick up the model -> train -> judge: predictions, report
 
-It says what it does by events: to the run folder's record and to whoever else listens. torch is imported on the way, after
-the first event, so that a screen is painted before.
+checkpoint.pt and model.pth, the best epoch's weights, are written while it trains, at each save point (saving.py). It says
+what it does by events: to the run folder's record and to whoever else listens. torch is imported on the way: a new run on any
+device has said its first word before.
 """
 
 import os
@@ -30,11 +31,11 @@ from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.loading import Loaded, check_weights, load
 from noodle_tui.loggers import check_loggers, loggers
-from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_to_start_from
 from noodle_tui.rejig import real_folders
 from noodle_tui.samples import check_apart, class_folders, options_told, unread_options
 from noodle_tui.stage import stage
+from noodle_tui.text import number_of
 from noodle_tui.weights import check_file
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import Any, BinaryIO
 from noodle_tui.config import make_config
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import Event, RunStarted, from_json
-from noodle_tui.names import as_argument
 from noodle_tui.run_state import RunState
+from noodle_tui.text import as_argument
 
 CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
     "config.json", "events.jsonl", "metrics.csv", "model.pth", "model.json", "run.lock"

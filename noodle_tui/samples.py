@@ -13,9 +13,8 @@ from noodle_tui.config import DEFAULT_PERSON, SORTING, RunConfig, options
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import level_in, one_form, person_in
 from noodle_tui.rejig import load_manifest, rejig_options
+from noodle_tui.rejig.manifest import SPLITS
 from noodle_tui.rejig.scan import image_endings
-
-SPLITS = ("train", "val")
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_stimuli import draw_seed_like
 from PIL import Image, ImageDraw
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported: steps this small gain nothing from more threads
@@ -123,3 +124,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory, config_for: MakeConfig) -
     outcome = run(config, [events.append])
     yield FinishedRun(outcome.folder, config, outcome, events)
     shutil.rmtree(config.save_dir, ignore_errors=True)
+
+
+@pytest.fixture
+def stimuli(tmp_path: Path) -> Path:
+    """Drawn photos named as the seed's, to be sorted."""
+    draw_seed_like(tmp_path / "stimuli")
+    return tmp_path / "stimuli"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The folder that they are sorted into, which isn't there yet."""
+    return tmp_path / "classify"

@@ -12,9 +12,9 @@ from conftest import FinishedRun, MakeConfig
 
 from noodle_tui import background
 from noodle_tui.background import NICENESS, BackgroundRun
-from noodle_tui.card import has_card
 from noodle_tui.config import RunConfig
 from noodle_tui.events import EpochDone, Event, RunStarted, StageProgress
+from noodle_tui.gpu import has_gpu
 from noodle_tui.run_state import RunState
 from noodle_tui.tui.launch import _where_it_stands
 from noodle_tui.tui.sources import BackgroundSource
@@ -38,7 +38,7 @@ def test_only_a_run_that_needs_all_cores_stands_back(
         listen(run, event)
 
     monkeypatch.setattr(BackgroundRun, "_listen", look)
-    monkeypatch.setattr(background, "has_card", lambda: card)
+    monkeypatch.setattr(background, "has_gpu", lambda: card)
     before = os.getpriority(os.PRIO_PROCESS, 0)
     BackgroundRun(config_for(runs_dir, device=device)).join()
     assert seen == [NICENESS if nice else before]
@@ -76,7 +76,7 @@ def test_progress_that_is_older_than_its_epochs_end_is_not_told(config_for: Make
 
 @pytest.mark.skipif(not sys.platform.startswith("linux") or Path("/proc/driver/nvidia").exists(), reason="there may be a card")
 def test_no_card_without_a_driver() -> None:
-    assert not has_card()
+    assert not has_gpu()
 
 
 def test_a_run_that_is_stopped_before_it_trains_is_not_said_to_be_saved(config_for: MakeConfig, runs_dir: Path) -> None:

@@ -15,11 +15,11 @@ from torch import nn
 from noodle_tui import batch_size
 from noodle_tui.batch_size import is_too_large, largest_that_fits, trial
 from noodle_tui.batches import HostBatches
-from noodle_tui.card import holders_in_words, others_of, others_on_card
 from noodle_tui.control import Control
 from noodle_tui.device import Device
 from noodle_tui.distributed import ALONE, World
 from noodle_tui.errors import NoodleError, full_memory
+from noodle_tui.gpu import holders_in_words, others_of, others_on_gpu
 from noodle_tui.job import Job
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
@@ -80,7 +80,7 @@ def test_who_holds_how_much_of_a_card() -> None:
     assert holders_in_words([]) == ""
     assert holders_in_words([(7, 61 * gib), (9, None)]) == "shared: process 7 holds 61.0 GiB, process 9 holds an unknown amount"
     assert holders_in_words([(n, gib) for n in range(6)]).endswith("process 3 holds 1.0 GiB, 2 more 2.0 GiB")
-    assert others_on_card("cpu") == []
+    assert others_on_gpu("cpu") == []
 
 
 def test_the_others_on_a_card_are_told_from_ourselves() -> None:

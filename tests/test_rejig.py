@@ -11,23 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_stimuli import CLASSES, ODD_NAMES, draw, draw_seed_like, error_of, files_in, make_plan, rejig, stop_after, tree
+from fake_stimuli import CLASSES, ODD_NAMES, draw, error_of, files_in, make_plan, rejig, stop_after, tree
 from PIL import Image
 
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.rejig import apply_rejig, plan_in_words, rejig_options, undo_rejig
 from noodle_tui.rejig.disk import locked, same_photo
-
-
-@pytest.fixture
-def stimuli(tmp_path: Path) -> Path:
-    draw_seed_like(tmp_path / "stimuli")
-    return tmp_path / "stimuli"
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "classify"
 
 
 def test_move_gives_the_seeds_folders_and_a_manifest(stimuli, data):

@@ -6,23 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from fake_stimuli import draw, draw_seed_like, error_of, files_in, make_plan, rejig, tree
+from fake_stimuli import draw, error_of, files_in, make_plan, rejig, tree
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.rejig import load_manifest, undo_rejig
-
-
-@pytest.fixture
-def stimuli(tmp_path: Path) -> Path:
-    draw_seed_like(tmp_path / "stimuli")
-    return tmp_path / "stimuli"
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "classify"
 
 
 def test_undo_of_what_rejig_didnt_make(tmp_path, data):

@@ -18,17 +18,6 @@ from noodle_tui.rejig.split import hold_out_people
 from noodle_tui.rejig.target_names import target_names
 
 
-@pytest.fixture
-def stimuli(tmp_path: Path) -> Path:
-    draw_seed_like(tmp_path / "stimuli")
-    return tmp_path / "stimuli"
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    return tmp_path / "classify"
-
-
 def test_planning_touches_nothing(stimuli, data):
     before = tree(data.parent)
     make_plan(stimuli, data)

@@ -19,7 +19,6 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.events import EpochDone
 from noodle_tui.model_card import Origin
-from noodle_tui.names import printable
 from noodle_tui.report import (
     RunFacts,
     closing_lines,
@@ -35,6 +34,7 @@ from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import predictions_csv
 from noodle_tui.samples import options_as_used
+from noodle_tui.text import printable
 
 CLASSES = ["happy", "sad"]
 EVIL = ["new\nline", "carriage\rreturn", 'quote"d, comma', "x\udcff\udc80", "😀" * 60, "[red]markup[/]",

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from noodle_tui.bench.compare import PLAIN, TRAINER, BatchResult, BenchResult
 from noodle_tui.bench.trainer import VALIDATED
-from noodle_tui.names import number_of
+from noodle_tui.text import number_of
 
 BUSY, MOSTLY_BUSY = 0.9, 0.75  # shares of the ceiling
 DISTURBED = 1.5  # a contender's fastest round against its slowest

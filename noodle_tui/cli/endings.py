@@ -7,8 +7,8 @@ from collections.abc import Callable
 import typer
 
 from noodle_tui.errors import EXIT_STOPPED, NoodleError, full_memory_in_words, one_line
-from noodle_tui.names import printable
 from noodle_tui.terminal import folded
+from noodle_tui.text import printable
 
 ClickException: type[Exception] = typer.BadParameter.__mro__[2]  # typer brings its own click since 0.26
 

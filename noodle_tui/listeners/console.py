@@ -26,10 +26,10 @@ from noodle_tui.events import (
     StageStarted,
     to_json,
 )
-from noodle_tui.names import number_of, printable
 from noodle_tui.progress import is_due
 from noodle_tui.stats import share_in_words
 from noodle_tui.terminal import UnblockedStream, columns_of, folded
+from noodle_tui.text import number_of, printable
 
 MARKS = {"info": "·", "warning": "!", "error": "x"}
 

@@ -17,7 +17,6 @@ from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.imports import uncollected
 from noodle_tui.listeners.tensorboard import check_installed
 from noodle_tui.model_card import origin_of, other_size
-from noodle_tui.names import number_of
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_left_out, weights_to_start_from
 from noodle_tui.preflight.estimate import GIB, Cost, Machine, cost_of
 from noodle_tui.preflight.findings import Finding
@@ -27,6 +26,7 @@ from noodle_tui.rejig.manifest import manifest_stamp
 from noodle_tui.run_folder import is_alive
 from noodle_tui.samples import check_apart, unread_options
 from noodle_tui.settings import load_settings
+from noodle_tui.text import number_of
 
 Found = TypeVar("Found")
 
@@ -232,14 +232,14 @@ def _look_at_cost(result: Preflight) -> Preflight:
 
 def _memory_findings(machine: Machine, training: int) -> list[Finding]:
     """Would it fit? Only the training counts: photos that don't fit are kept elsewhere, and read more slowly."""
-    from noodle_tui.card import free_card_memory, holders_in_words, others_on_card
     from noodle_tui.device import available_memory
+    from noodle_tui.gpu import free_gpu_memory, holders_in_words, others_on_gpu
 
     findings: list[Finding] = []
     free, place = available_memory(), "this machine's memory"
     if machine.device.startswith("cuda"):
-        free, place = free_card_memory(machine.device), f"the memory of {machine.name}"
-        if shared := holders_in_words(others_on_card(machine.device)):
+        free, place = free_gpu_memory(machine.device), f"the memory of {machine.name}"
+        if shared := holders_in_words(others_on_gpu(machine.device)):
             findings.append(Finding("info", "device", f"{machine.name} is {shared}"))
     if free is not None and training >= free:
         findings.append(Finding("warning", "batch_size", f"about {training / GIB:.1f} GiB are needed, {free / GIB:.1f} GiB of "

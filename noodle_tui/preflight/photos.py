@@ -9,7 +9,6 @@ from typing import Literal
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import are, number_of, printable
 from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.findings import Finding
 from noodle_tui.progress import Check, nothing
@@ -17,6 +16,7 @@ from noodle_tui.rejig import RejigPlan, far_from_asked, plan_rejig
 from noodle_tui.rejig.scan import by_reason, unreadable
 from noodle_tui.samples import SPLITS, find_samples
 from noodle_tui.stats import wilson_interval
+from noodle_tui.text import are, number_of, printable
 
 FEW_PHOTOS, FEW_PEOPLE = 20, 5  # in validation: below these an accuracy says little
 NAMED = 3  # broken photos

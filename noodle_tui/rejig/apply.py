@@ -14,13 +14,13 @@ from pathlib import Path
 
 from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words, link_or_copy, locked, make_symbolic_link, refuse_standing_in, same_photo
 from noodle_tui.rejig.manifest import load_manifest, manifest_stamp, write_manifest
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
 from noodle_tui.rejig.undo import aside_folder, clear_aside, recover_locked, staging_folder
+from noodle_tui.text import printable
 
 
 def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check = nothing) -> None:

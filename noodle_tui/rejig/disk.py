@@ -15,7 +15,7 @@ from zlib import crc32
 
 from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
+from noodle_tui.text import printable
 
 # Two places are on different filesystems, or this one (exFAT, some network disks) has no links: then a copy has to do.
 NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}

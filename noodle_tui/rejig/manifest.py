@@ -13,7 +13,7 @@ from typing import Any
 
 from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
+from noodle_tui.text import printable
 
 CSV_NAME, JSON_NAME = "rejig.csv", "rejig.json"
 COLUMNS = ["source", "target", "class", "split", "person", "level"]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import classes_in, level_in, number_of, one_form, person_in, printable
+from noodle_tui.names import classes_in, level_in, one_form, person_in
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words, same_photo
 from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
@@ -20,6 +20,7 @@ from noodle_tui.rejig.split import hold_out_files, hold_out_people
 from noodle_tui.rejig.spoiled import is_fresh, refuse_spoiled_sources
 from noodle_tui.rejig.target_names import target_names
 from noodle_tui.rejig.undo import recover, refuse_links
+from noodle_tui.text import number_of, printable
 
 NO_TOKEN = "no class's token in its name"
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
+from noodle_tui.text import printable
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import number_of, printable
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.manifest import Manifest
 from noodle_tui.rejig.scan import unreadable
+from noodle_tui.text import number_of, printable
 
 
 def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothing, progress: Progress = nothing, *,

@@ -11,11 +11,11 @@ import stat
 from pathlib import Path
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import as_argument, printable
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words, locked, move_back, refuse_standing_in, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
+from noodle_tui.text import as_argument, printable
 
 
 def staging_folder(data_dir: Path) -> Path:

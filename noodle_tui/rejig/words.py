@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from noodle_tui.names import are, number_of, printable
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.scan import SkippedFile, by_reason
+from noodle_tui.text import are, number_of, printable
 
 FAR = 0.1  # a share of the photos
 

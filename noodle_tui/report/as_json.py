@@ -13,10 +13,10 @@ from noodle_tui import __version__
 from noodle_tui.config import options
 from noodle_tui.errors import NoodleError, first_problem
 from noodle_tui.evaluate import Count, Evaluation
-from noodle_tui.names import printable
 from noodle_tui.report.distrust import what_to_distrust
 from noodle_tui.report.facts import FORMAT, RunFacts, verdict
 from noodle_tui.report.files import read_plain_file, stay_inside
+from noodle_tui.text import printable
 
 MAX_REPORT_BYTES = 64 * 2**20
 

@@ -1,10 +1,10 @@
 """What to distrust about a result: sentences with numbers, the most important first."""
 
 from noodle_tui.evaluate import Count, Evaluation
-from noodle_tui.names import are, number_of
 from noodle_tui.rejig.scan import UNREADABLE
 from noodle_tui.report.facts import RunFacts
 from noodle_tui.stats import interval_in_words, share_in_words
+from noodle_tui.text import are, number_of
 
 MANY_PEOPLE = 10
 FEW_PEOPLE = 20  # below this the interval over people is too narrow, see evaluate.people_interval

@@ -3,8 +3,8 @@
 from pathlib import Path, PurePosixPath
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
 from noodle_tui.run_folder import read_plain
+from noodle_tui.text import printable
 
 
 def read_plain_file(path: Path, limit: int) -> bytes:

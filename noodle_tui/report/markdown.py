@@ -8,11 +8,11 @@ from typing import Any
 
 from noodle_tui import __version__
 from noodle_tui.evaluate import RESAMPLES, Count, Evaluation
-from noodle_tui.names import are, number_of, printable
 from noodle_tui.report.as_json import options_without_folders, utc
 from noodle_tui.report.distrust import what_to_distrust
 from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD, RunFacts, verdict
 from noodle_tui.stats import interval_in_words, share_in_words
+from noodle_tui.text import are, number_of, printable
 
 REFERENCES = """\
 - G. W. Brier (1950), Verification of forecasts expressed in terms of probability. Monthly Weather Review 78, 1-3.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Prediction
-from noodle_tui.names import printable
 from noodle_tui.report.files import read_plain_file, stay_inside
+from noodle_tui.text import printable
 
 MAX_PREDICTIONS_BYTES = 512 * 2**20
 COLUMNS = ["path", "person", "level", "true", "predicted"]  # then p_<class> for each class

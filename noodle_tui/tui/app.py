@@ -27,11 +27,11 @@ from textual.worker import get_current_worker
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import EXIT_STOPPED, NoodleError, StopRun, one_line
-from noodle_tui.names import number_of, printable
 from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.run_folder import has_options, is_alive, list_runs
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
+from noodle_tui.text import number_of, printable
 from noodle_tui.tui import chores
 from noodle_tui.tui.driver import PatientDriver
 from noodle_tui.tui.exact_update import ExactUpdate

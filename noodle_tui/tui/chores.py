@@ -9,8 +9,8 @@ from textual.message import Message
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.names import number_of, printable
 from noodle_tui.progress import Check, Progress
+from noodle_tui.text import number_of, printable
 
 if TYPE_CHECKING:
     from noodle_tui.preflight.photos import Photos

@@ -8,8 +8,8 @@ from typing import Any
 from textual.content import Content
 from textual.screen import Screen
 
-from noodle_tui.names import printable
 from noodle_tui.run_folder import working_folder
+from noodle_tui.text import printable
 from noodle_tui.tui.widgets.painting import clean
 
 TMUX = ("tmux", "load-buffer", "-w", "-")  # -w: also to the clipboard of the terminal around it

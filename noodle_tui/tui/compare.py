@@ -8,7 +8,7 @@ import numpy as np
 from rich.cells import cell_len
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
@@ -16,18 +16,18 @@ from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import DataReady, Event
-from noodle_tui.names import printable
 from noodle_tui.run_folder import Follower, is_alive, with_full_paths
 from noodle_tui.run_state import RunState
 from noodle_tui.summaries import RunSummary
-from noodle_tui.tui import curve_keys, words
+from noodle_tui.text import printable
+from noodle_tui.tui import compare_keys, curve_keys, words
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.curves import Curves, View, smooth
 from noodle_tui.tui.live_text import manner_in_words
 from noodle_tui.tui.runs_text import LETTERS, in_words, when_in_short
 from noodle_tui.tui.sources import hand_over, in_parts
 from noodle_tui.tui.status import MARKS
-from noodle_tui.tui.widgets.dialogs import ANYWHERE, Help
+from noodle_tui.tui.widgets.dialogs import help_on
 from noodle_tui.tui.widgets.drawing import RUN, RUNS, Curve, Picture
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -40,11 +40,6 @@ PAINT_AFTER = 0.1  # seconds in which more may come
 BOTH_AT = 92  # cells of width from which a run's line has its best epoch and values
 NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
 
-KEYS = (
-    ("The curves", (("t", "validation or training"), *curve_keys.KEYS)),
-    ("Anywhere", (("esc", "back to the runs"), ("↑ ↓", "scroll the table"), *ANYWHERE)),
-)
-
 
 class CompareScreen(Screen[None]):
     """Loss and accuracy of up to eight runs. Those that go on are followed."""
@@ -52,13 +47,9 @@ class CompareScreen(Screen[None]):
     CSS_PATH: ClassVar = ["compare.tcss", "widgets/plot.tcss"]
     is_current = only_on_top
     AUTO_FOCUS = "#compare-below"
-    KEYS = KEYS
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", key_display="esc"),
-        Binding("t", "phase", "Train/val"),
-        *curve_keys.bindings(priority=True),
-        Binding("question_mark,f1", "help", "Help", key_display="?"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*compare_keys.BINDINGS]
+    KEYS = compare_keys.KEYS
+    action_help = help_on("Overlay: keys", KEYS)
     action_log_scale, action_smooth, action_zoom = curve_keys.log_scale, curve_keys.smooth, curve_keys.zoom
     action_cursor, action_cursor_to = curve_keys.move_cursor, curve_keys.cursor_to
     on_plot_epoch_clicked = curve_keys.clicked
@@ -243,9 +234,6 @@ class CompareScreen(Screen[None]):
     def action_phase(self) -> None:
         self.phase = "train" if self.phase == "val" else "val"
         self.paint_curves()
-
-    def action_help(self) -> None:
-        self.app.push_screen(Help("Overlay: keys", KEYS))
 
 
 def on_other_photos(data: Sequence[DataReady | None]) -> str:

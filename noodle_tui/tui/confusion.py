@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from textual.content import Content
 
-from noodle_tui.names import printable
+from noodle_tui.text import printable
 from noodle_tui.tui import words
 
 CORNER = "true ╲ answer"

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.heap import share_one_heap
-from noodle_tui.names import as_argument, printable
 from noodle_tui.run_folder import check_working_folder
 from noodle_tui.terminal import (
     INCAPABLE,
@@ -34,6 +33,7 @@ from noodle_tui.terminal import (
     restore_terminal,
     terminal_modes,
 )
+from noodle_tui.text import as_argument, printable
 
 if TYPE_CHECKING:
     from noodle_tui.background import BackgroundRun

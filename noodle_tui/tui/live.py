@@ -20,17 +20,16 @@ from textual.worker import get_current_worker
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import Event, StageProgress
 from noodle_tui.events import Message as LogMessage
-from noodle_tui.names import printable
 from noodle_tui.run_state import RunState
-from noodle_tui.tui import curve_keys, live_text
+from noodle_tui.text import printable
+from noodle_tui.tui import curve_keys, live_keys, live_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
-from noodle_tui.tui.live_keys import BINDINGS, KEYS
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.messages import Open, PickUp
 from noodle_tui.tui.sources import RunSource, hand_over, in_parts
-from noodle_tui.tui.widgets.dialogs import Help, asked, stop_question
+from noodle_tui.tui.widgets.dialogs import Help, asked, help_on, stop_question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
 from noodle_tui.tui.widgets.key_bar import KeyBar
@@ -52,8 +51,9 @@ class LiveScreen(Screen[None]):
     CSS_PATH: ClassVar = ["live.tcss", "widgets/plot.tcss"]
     is_current = only_on_top
     AUTO_FOCUS = ""
-    BINDINGS: ClassVar[list[BindingType]] = list(BINDINGS)
-    KEYS = KEYS
+    BINDINGS: ClassVar[list[BindingType]] = [*live_keys.BINDINGS]
+    KEYS = live_keys.KEYS
+    action_help = help_on("Live: keys", KEYS)
     action_log_scale, action_smooth, action_zoom = curve_keys.log_scale, curve_keys.smooth, curve_keys.zoom
     action_cursor, action_cursor_to = curve_keys.move_cursor, curve_keys.cursor_to
     on_plot_epoch_clicked = curve_keys.clicked
@@ -326,9 +326,6 @@ class LiveScreen(Screen[None]):
             self.app.push_screen(Help("This run", groups))
         else:
             self.notify("The run hasn't said anything yet.")
-
-    def action_help(self) -> None:
-        self.app.push_screen(Help("Live: keys", KEYS))
 
     async def action_back_out(self) -> None:
         """Escape: no cursor, then back to the screen before."""

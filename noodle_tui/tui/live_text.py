@@ -7,9 +7,9 @@ from textual.content import Content
 
 from noodle_tui.config import SORTING
 from noodle_tui.events import STAGES, EpochDone, RunDone, RunFailed, RunStopped
-from noodle_tui.names import are, as_argument, number_of, printable
 from noodle_tui.run_state import RunState
 from noodle_tui.stats import accuracy_in_words
+from noodle_tui.text import are, as_argument, number_of, printable
 from noodle_tui.tui import words
 from noodle_tui.tui.curves import Curves, View
 from noodle_tui.tui.runs_text import in_words

@@ -7,8 +7,8 @@ from typing import Any
 
 import psutil
 
-from noodle_tui.card import GIB, NoAnswer, driver
-from noodle_tui.names import printable
+from noodle_tui.gpu import GIB, NoAnswer, driver
+from noodle_tui.text import printable
 
 FIRST_LOOK = 0.2  # seconds
 _asked = threading.local()  # psutil counts the processor's load since the same thread's last call
@@ -32,36 +32,36 @@ def read_machine(device: str, host: str, pid: int) -> tuple[str, float | None]:
 
 
 def read_gpu(device: str, pid: int) -> tuple[str, float | None]:
-    """Utilisation and memory of the card that process `pid` computes on, through NVIDIA's management library.
+    """Utilisation and memory of the GPU that process `pid` computes on, through NVIDIA's management library.
 
-    Says what the library says where it can't tell (no driver in this container, a card cut in slices).
+    Says what the library says where it can't tell (no driver in this container, a GPU cut in slices).
     """
     try:
         with driver() as nvml:
-            card = _card(nvml, device, pid)
-            memory = nvml.nvmlDeviceGetMemoryInfo(card)
+            gpu = _gpu(nvml, device, pid)
+            memory = nvml.nvmlDeviceGetMemoryInfo(gpu)
             text = f"{memory.used / GIB:.1f}/{memory.total / GIB:.0f} GiB"
             try:
-                load = int(nvml.nvmlDeviceGetUtilizationRates(card).gpu)
-            except nvml.NVMLError_NotSupported:  # a slice of a card has memory of its own, but no utilisation
+                load = int(nvml.nvmlDeviceGetUtilizationRates(gpu).gpu)
+            except nvml.NVMLError_NotSupported:  # a slice of a GPU has memory of its own, but no utilisation
                 return f"GPU  {text}", None
             return f"GPU {load}%  {text}", load
     except NoAnswer as error:
         return f"GPU ? ({error})", None
 
 
-def _card(nvml: Any, device: str, pid: int) -> Any:
-    """The card that `pid` computes on; else the one that CUDA counts as `device`. NoAnswer where there is none."""
-    cards = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-    for card in cards:
-        if any(process.pid == pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(card)):
-            return card
+def _gpu(nvml: Any, device: str, pid: int) -> Any:
+    """The GPU that `pid` computes on; else the one that CUDA counts as `device`. NoAnswer where there is none."""
+    gpus = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+    for gpu in gpus:
+        if any(process.pid == pid for process in nvml.nvmlDeviceGetComputeRunningProcesses(gpu)):
+            return gpu
     # In a container process ids differ: count as CUDA does, through CUDA_VISIBLE_DEVICES.
     number = device.partition(":")[2] or "0"
     visible = [part for part in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if part]
     name = visible[int(number)] if number.isdecimal() and int(number) < len(visible) else number
     if not name.isdecimal():
         return nvml.nvmlDeviceGetHandleByUUID(name)
-    if int(name) >= len(cards):
+    if int(name) >= len(gpus):
         raise NoAnswer(f"no {printable(device)[:20]} here")
-    return cards[int(name)]
+    return gpus[int(name)]

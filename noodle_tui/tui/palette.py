@@ -14,7 +14,6 @@ from textual.screen import ModalScreen, Screen
 from textual.system_commands import SystemCommandsProvider
 from textual.widgets import Input
 
-from noodle_tui.tui import setup_keys
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import label_of
 
@@ -93,7 +92,7 @@ def commands_searched(app: "NoodleApp", screen: Screen) -> Iterator[SystemComman
 def _command(app: "NoodleApp", screen: Screen, binding: Binding, do: Callable[[], object], now: bool = True) -> SystemCommand:
     """What a key does, as the screen's help says it."""
     shown = app.get_key_display(binding)
-    rows = [row for _, rows in getattr(screen, "KEYS", setup_keys.KEYS) for row in rows]
+    rows = [row for _, rows in getattr(screen, "KEYS", ()) for row in rows]
     text = next((text for keys, text in rows if {shown, *binding.key.split(",")} & set(keys.split())), "")
     return SystemCommand(binding.description, f"{shown}  {text}" if now else f"not now: {shown}  {text}", do, discover=now)
 

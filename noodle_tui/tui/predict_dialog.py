@@ -12,9 +12,9 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from noodle_tui.card import leave_card
 from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.names import as_argument, printable
+from noodle_tui.gpu import leave_card
+from noodle_tui.text import as_argument, printable
 from noodle_tui.tui import words
 from noodle_tui.tui.clipboard import copy_text
 from noodle_tui.tui.widgets.line_input import LineInput

@@ -7,26 +7,26 @@ from typing import ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Digits
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.names import printable
 from noodle_tui.report import Report, read_predictions, read_report
 from noodle_tui.run_folder import CARD, MODEL, options_today, path_today, read_state
 from noodle_tui.run_state import RunState
-from noodle_tui.tui import live_text, result_text, runs_text
+from noodle_tui.text import printable
+from noodle_tui.tui import live_text, result_keys, result_text, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
-from noodle_tui.tui.result_text import KEYS, ResultFacts
-from noodle_tui.tui.widgets.dialogs import Help
+from noodle_tui.tui.result_text import ResultFacts
+from noodle_tui.tui.widgets.dialogs import help_on
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.photo import Photo
 from noodle_tui.tui.widgets.pick_list import PickList
@@ -45,21 +45,9 @@ class ResultScreen(Screen[None]):
     CSS_PATH: ClassVar = ["result.tcss", "widgets/plot.tcss"]
     is_current = only_on_top
     AUTO_FOCUS = "#result-page"
-    KEYS = KEYS
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "app.back", "Back", key_display="esc"),
-        Binding("space,enter", "photo", "Photo"),
-        Binding("p", "predict", "Predict"),
-        Binding("v", "curves", "Curves"),
-        Binding("r", "resume", "Resume"),
-        Binding("c", "copy_options", "To Setup"),
-        Binding("d", "doubts", "Distrust"),
-        Binding("f5", "app.runs", "Runs", show=False),
-        Binding("question_mark,f1", "help", "Help", key_display="?"),
-        Binding("y", "copy_path", "Copy path"),
-        Binding("l", "log_scale", "Log scale", show=False),
-        Binding("r", "say_why_not", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*result_keys.BINDINGS]
+    KEYS = result_keys.KEYS
+    action_help = help_on("Result: keys", KEYS)
 
     def __init__(self, folder: Path):
         super().__init__()
@@ -275,9 +263,6 @@ class ResultScreen(Screen[None]):
         self.view.log = not self.view.log
         if self.facts is not None:
             self._paint_curves(self.facts)
-
-    def action_help(self) -> None:
-        self.app.push_screen(Help("Result: keys", KEYS))
 
 
 def read_facts(folder: Path) -> ResultFacts:

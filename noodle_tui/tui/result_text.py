@@ -8,30 +8,17 @@ from textual.content import Content
 
 from noodle_tui.evaluate import Prediction
 from noodle_tui.events import RunFailed, RunStopped
-from noodle_tui.names import as_argument, number_of, printable
 from noodle_tui.report import Report, Result, Score
 from noodle_tui.run_folder import CHECKPOINT, PREVIOUS
 from noodle_tui.run_state import RunState
 from noodle_tui.stats import interval_in_words, wilson_interval
 from noodle_tui.summaries import ENDED_EARLY
+from noodle_tui.text import as_argument, number_of, printable
 from noodle_tui.tui import words
 from noodle_tui.tui.status import MARKS
-from noodle_tui.tui.widgets.dialogs import ANYWHERE
 from noodle_tui.tui.widgets.sheet import paragraph, side_by_side
 
 Part = str | Content | tuple[str, str]
-
-KEYS = (
-    ("The result", (("↑ ↓", "scroll (page up, page down, home, end)"), ("tab", "the worst mistakes, and back"),
-                    ("d", "in a low window: what to distrust, in full or in brief"),
-                    ("space enter", "the picked mistake's photo in the terminal: on, off"),
-                    ("v", "the curves in full, with cursor and zoom"), ("l", "loss on a linear or a logarithmic scale"))),
-    ("The run", (("p", "predict: a file or a folder with this model"), ("r", "resume a run that ended early"),
-                 ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
-                 ("f5", "the runs beside it"))),
-    ("Anywhere", (("esc", "back"), *ANYWHERE)),
-)  # fmt: skip
-
 
 @dataclass(frozen=True)
 class ResultFacts:

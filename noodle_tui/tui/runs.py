@@ -15,9 +15,9 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.names import number_of, printable
 from noodle_tui.run_folder import options_today
 from noodle_tui.summaries import RunSummary, pin
+from noodle_tui.text import number_of, printable
 from noodle_tui.tui import runs_chores, runs_keys, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
@@ -27,7 +27,7 @@ from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
 from noodle_tui.tui.runs_text import LETTERS
-from noodle_tui.tui.widgets.dialogs import Help, Question, asked, stop_question
+from noodle_tui.tui.widgets.dialogs import Question, asked, help_on, stop_question
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -53,6 +53,7 @@ class RunsScreen(Screen[None]):
     AUTO_FOCUS = "#runs-list"
     BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.BINDINGS]
     KEYS = runs_keys.KEYS
+    action_help = help_on("Runs: keys", KEYS)
 
     def __init__(self, save_dir: Path, picked: Path | None = None):
         """picked: the folder of the run that the cursor is on at first"""
@@ -326,9 +327,6 @@ class RunsScreen(Screen[None]):
     def action_copy_path(self) -> None:
         if run := self.picked:
             copy_path(self, run.folder)
-
-    def action_help(self) -> None:
-        self.app.push_screen(Help("Runs: keys", runs_keys.KEYS))
 
     # -- what can be done to a folder ---------------------------------------------------------------------------------
 

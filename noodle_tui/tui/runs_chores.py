@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from noodle_tui.control import request_stop
-from noodle_tui.names import number_of, printable
+from noodle_tui.text import number_of, printable
 from noodle_tui.trash import TRASH, deletions, empty_trash, move_to_trash, restore_last, runs_in, size_of
 from noodle_tui.tui.widgets.dialogs import Question
 from noodle_tui.tui.words import shortened, size

@@ -4,8 +4,8 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.content import Content
 
-from noodle_tui.names import printable
 from noodle_tui.summaries import RunSummary
+from noodle_tui.text import printable
 from noodle_tui.tui import runs_text
 from noodle_tui.tui.widgets.plot import Plot
 from noodle_tui.tui.widgets.sheet import Sheet

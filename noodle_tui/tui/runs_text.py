@@ -12,9 +12,9 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from noodle_tui.config import options
-from noodle_tui.names import number_of, printable
 from noodle_tui.stats import wilson_interval
 from noodle_tui.summaries import LIVE, RunSummary
+from noodle_tui.text import number_of, printable
 from noodle_tui.tui import words
 from noodle_tui.tui.curves import View
 from noodle_tui.tui.status import MARKS

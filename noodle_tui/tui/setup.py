@@ -18,9 +18,9 @@ from textual.widgets import Button
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import printable
 from noodle_tui.remember import recall
 from noodle_tui.run_folder import working_folder
+from noodle_tui.text import printable
 from noodle_tui.tui import chores, setup_keys, setup_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.setup_bar import MORE_BUTTONS, Bar
@@ -36,7 +36,7 @@ from noodle_tui.tui.setup_questions import (
     undo_question,
 )
 from noodle_tui.tui.setup_values import Values
-from noodle_tui.tui.widgets.dialogs import Help, asked
+from noodle_tui.tui.widgets.dialogs import asked, help_on
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.option_field import OptionInput, as_text
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
@@ -64,6 +64,8 @@ class SetupScreen(Screen[None]):
         (0, "-cramped"), (WIDTH, "-stacked"), (76, "-narrow"), (140, "-wide")]
     VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-flat"), (HEIGHT, "-short"), (34, "-tall")]
     BINDINGS: ClassVar[list[BindingType]] = [*setup_keys.BINDINGS]
+    KEYS = setup_keys.KEYS
+    action_help = help_on("Setup: keys", KEYS)
 
     class Start(Message):
         """The user wants this run."""
@@ -446,6 +448,3 @@ class SetupScreen(Screen[None]):
 
     def action_look_again(self) -> None:
         self.look_again()
-
-    def action_help(self) -> None:
-        self.app.push_screen(Help("Setup: keys", setup_keys.KEYS))

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from noodle_tui.config import Option, options
-from noodle_tui.names import printable
+from noodle_tui.text import printable
 from noodle_tui.tui.widgets.option_field import Editor, OptionChoice, OptionInput, as_text, editor_of
 from noodle_tui.tui.widgets.painting import Painted, headed_rule
 from noodle_tui.tui.words import shortened

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import RunConfig
-from noodle_tui.names import number_of, printable
+from noodle_tui.text import number_of, printable
 from noodle_tui.tui.setup_form import label_of
 from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.widgets.dialogs import Question

@@ -8,8 +8,8 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from noodle_tui.config import RunConfig
-from noodle_tui.names import number_of, printable
 from noodle_tui.preflight.findings import Finding
+from noodle_tui.text import number_of, printable
 from noodle_tui.tui.setup_form import in_fields
 from noodle_tui.tui.status import LEVELS
 from noodle_tui.tui.words import end_of, size

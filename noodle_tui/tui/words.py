@@ -1,4 +1,4 @@
-"""Numbers as people read them on a screen: short, of steady width, never more digits than they are worth."""
+"""Numbers, paths and names as they are read on a screen: short, of steady width, never more digits than they are worth."""
 
 import os
 import shlex

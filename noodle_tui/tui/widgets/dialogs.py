@@ -1,6 +1,6 @@
 """Three small windows over a screen: a question, a choice of answers, and the keys."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
@@ -95,6 +95,15 @@ class Help(ModalScreen[None]):
                 lines += paragraph(text, width, f"  {key:<{room}}", "$footer-key-foreground bold")
             lines.append(Content(""))
         return lines[:-1]
+
+
+def help_on(title: str, groups: Sequence[tuple[str, Sequence[tuple[str, str]]]]) -> Callable[[Screen[Any]], None]:
+    """A screen's action that shows its keys."""
+
+    def action_help(screen: Screen[Any]) -> None:
+        screen.app.push_screen(Help(title, groups))
+
+    return action_help
 
 
 class ChoiceDialog(ModalScreen[str]):

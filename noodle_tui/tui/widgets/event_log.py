@@ -7,7 +7,7 @@ from functools import lru_cache
 from textual.content import Content
 
 from noodle_tui.events import Message, Saved, StageDone
-from noodle_tui.names import number_of
+from noodle_tui.text import number_of
 from noodle_tui.tui import words
 from noodle_tui.tui.status import LEVELS
 from noodle_tui.tui.widgets.listing import Listing

@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.visual import Visual
 from textual.widget import Widget
 
-from noodle_tui.names import printable
+from noodle_tui.text import printable
 from noodle_tui.tui.words import end_of
 
 Pixel = tuple[int, int, int]

@@ -1,4 +1,4 @@
-"""The CUDA card as its driver knows it: what is free, and which other processes hold how much. Asks NVML, not CUDA: a context
+"""The NVIDIA GPU as its driver knows it: what is free, and which other processes hold how much. Asks NVML, not CUDA: a context
 of our own would cost half a GiB.
 """
 
@@ -15,7 +15,7 @@ NAMED = 4  # processes that are named one by one
 
 
 class NoAnswer(Exception):
-    """The driver can't tell, for the reason that it gives: it isn't there, it hides its cards, it has no such card."""
+    """The driver can't tell, for the reason that it gives: it isn't there, it hides its GPUs, it has no such GPU."""
 
 
 @contextmanager
@@ -32,8 +32,8 @@ def driver() -> Iterator[Any]:
         raise NoAnswer(error) from None
 
 
-def has_card() -> bool:
-    """Whether there is an NVIDIA card that this process may use and its driver can be asked about. Without torch, and in
+def has_gpu() -> bool:
+    """Whether there is an NVIDIA GPU that this process may use and its driver can be asked about. Without torch, and in
     milliseconds."""
     if os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):  # which the driver's library doesn't look at
         return False
@@ -42,20 +42,20 @@ def has_card() -> bool:
     return False
 
 
-def free_card_memory(device: Any) -> int | None:
-    """Free bytes of a CUDA card. None where the driver doesn't say: a slice of a card, a container that hides it."""
-    return _ask(device, lambda nvml, card: int(nvml.nvmlDeviceGetMemoryInfo(card).free))
+def free_gpu_memory(device: Any) -> int | None:
+    """Free bytes of an NVIDIA GPU. None where the driver doesn't say: a slice of a GPU, a container that hides it."""
+    return _ask(device, lambda nvml, gpu: int(nvml.nvmlDeviceGetMemoryInfo(gpu).free))
 
 
-def others_on_card(device: Any) -> list[tuple[int, int | None]]:
-    """(process id, bytes) of the other processes that compute on a CUDA card, the largest first.
+def others_on_gpu(device: Any) -> list[tuple[int, int | None]]:
+    """(process id, bytes) of the other processes that compute on an NVIDIA GPU, the largest first.
 
     Bytes are None where the driver keeps them to itself. Empty where nobody else is there, or it doesn't say.
     """
     import torch
 
-    found = _ask(device, lambda nvml, card: [(int(p.pid), p.usedGpuMemory)
-                                             for p in nvml.nvmlDeviceGetComputeRunningProcesses(card)])
+    found = _ask(device, lambda nvml, gpu: [(int(p.pid), p.usedGpuMemory)
+                                             for p in nvml.nvmlDeviceGetComputeRunningProcesses(gpu)])
     return others_of(found, os.getpid(), torch.cuda.memory_reserved(device) > 0) if found else []
 
 
@@ -74,7 +74,7 @@ def others_of(
 
 
 def holders_in_words(others: list[tuple[int, int | None]]) -> str:
-    """Who else is on the card and holds how much, e.g. "shared: process 4711 holds 61.2 GiB"; "" where there is nobody."""
+    """Who else is on the GPU and holds how much, e.g. "shared: process 4711 holds 61.2 GiB"; "" where there is nobody."""
     if not others:
         return ""
     named = ", ".join(f"process {pid} holds " + ("an unknown amount" if used is None else f"{used / GIB:.1f} GiB")
@@ -93,7 +93,7 @@ def leave_card() -> None:
 
 
 def _ask(device: Any, question: Callable[[Any, Any], Answer]) -> Answer | None:
-    """NVML's answer about a torch device ("cuda:0"); None where it has none, and for a device that is no CUDA card."""
+    """NVML's answer about a torch device ("cuda:0"); None where it has none, and for a device that is no NVIDIA GPU."""
     import torch
 
     if torch.device(device).type != "cuda":

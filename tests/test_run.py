@@ -339,7 +339,7 @@ def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_
     report = (copy_of_finished / "report.md").read_text()
     assert "constant learning rate 0.01" in report and f"The arithmetic was {words[before]}" in report
     training = read_report(copy_of_finished).training
-    assert training.changes == []
+    assert training.changes == [] and training.precision == before
     assert (training.resumed, training.finished) == (0, finished_before)
 
 

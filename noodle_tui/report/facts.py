@@ -57,6 +57,16 @@ class RunFacts:
     architecture: str = "resnet18"
 
     @property
+    def trained_on(self) -> str:
+        """The device, in words; it may be judged on another."""
+        return self.terms.get("device", self.device_name)
+
+    @property
+    def trained_in(self) -> str:
+        """The precision, "fp32" or "bf16"; it may be judged in the other."""
+        return self.terms.get("precision", self.precision)
+
+    @property
     def processes(self) -> int:
         """That trained together (torchrun)."""
         return int(self.terms.get("processes", 1))

@@ -249,8 +249,7 @@ def _among(facts: RunFacts, people: set[str]) -> str:
 def methods(facts: RunFacts) -> str:
     """The Methods paragraph, in words made from the options as run."""
     o, env, size = facts.config, facts.environment, facts.config["input_size"]
-    precision, device = facts.terms.get("precision", facts.precision), facts.terms.get("device", facts.device_name)
-    arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[precision]
+    arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[facts.trained_in]
     deterministic = ", by deterministic algorithms and without TensorFloat-32" if facts.device.startswith("cuda") else ""
     again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
     seconds = number_of(round(facts.seconds), "second") if facts.seconds >= 0.5 else "less than a second"
@@ -275,7 +274,7 @@ def methods(facts: RunFacts) -> str:
         f"answers were kept (epoch {facts.best_epoch}; the earliest of equals), and the results are of their answers to these",
         "same images.",
         f"{_seeded(facts)} follow from the seed {o['seed']}.",
-        f"The arithmetic was {arithmetic} on {_escape(device)}{deterministic}; training took{again}",
+        f"The arithmetic was {arithmetic} on {_escape(facts.trained_on)}{deterministic}; training took{again}",
         f"{seconds} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
         f"Python {env['python']}, PyTorch {facts.terms.get('torch', env['torch'])}, torchvision {env['torchvision']}.",
         *([f"Training was picked up on other terms: {_escape('; '.join(others))}."] if others else []),

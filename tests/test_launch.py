@@ -200,7 +200,7 @@ def test_a_terminal_that_goes_away_does_not_end_the_run(how, app, tmp_path):
     wait_until(lambda: has_ended(process), 20)  # nothing stays behind
 
 
-HANGS = [sys.executable, "-c", "import time, noodle_tui.summaries as s; s.list_runs = lambda _: time.sleep(600); "
+HANGS = [sys.executable, "-c", "import time, noodle_tui.summaries as s; s.list_runs = lambda *_: time.sleep(600); "
          "from noodle_tui.__main__ import main_tui; main_tui()"]
 
 

@@ -78,7 +78,7 @@ class Checkpoint(_Stored):
     epoch: NonNegativeInt
     step: NonNegativeInt
     seconds: Clock = 0.0
-    lr: float = 0.0
+    lr: float = Field(0.0, ge=0, le=1e100)
     history: list[EpochDone]
     config: dict[str, Any]
     cwd: str = ""
@@ -236,12 +236,13 @@ def restore(session: Session, stored: Checkpoint) -> None:
         if (best := stored.best) is not None:
             session.best = Best(best.epoch, best.correct, best.count, best.loss, _weights(best.weights, session.model))
         session.totals.copy_(stored.totals)
+        session.lr = stored.lr or float(stored.config.get("lr", 0.0))  # not always was it kept
     except (RuntimeError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise NoodleError(f"the checkpoint doesn't fit this model: {one_line(error)[:160]}") from None
     stored.model, stored.optimizer, stored.best = {}, {}, None
     session.fingerprint, session.order, session.comet_key = stored.fingerprint, stored.order, stored.comet_key
     session.epoch, session.step, session.seconds = stored.epoch, stored.step, stored.seconds
-    session.started, session.times, session.lr = stored.started, stored.times, stored.lr
+    session.started, session.times = stored.started, stored.times
     session.history, session.changes, session.terms = list(stored.history), list(stored.changes), dict(stored.terms)
     start = stored.start
     session.weights_digest = start.digest

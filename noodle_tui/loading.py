@@ -140,7 +140,7 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
     versions = environment()
     terms = {"device": device.name, "precision": device.precision, "processes": str(world.size),
              **{name: versions[name] for name in ("torch", "torchvision", "numpy", "pillow")},
-             **({"photos by nvJPEG": str(data.by_nvjpeg)} if data.place == "gpu" else {})}
+             "photos by nvJPEG": str(data.by_nvjpeg)}
     with stage("weights", "loading the network", job.emit) as progress:
         session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)

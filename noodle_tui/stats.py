@@ -19,10 +19,14 @@ def wilson_interval(correct: float, count: int) -> tuple[float, float]:
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
-def interval_in_words(interval: tuple[float, float]) -> str:
-    """'0.80 to 0.99'; three digits where two would look the same."""
+def interval_in_words(interval: tuple[float, float], fine: bool = False) -> str:
+    """'0.80 to 0.99'; three digits if `fine`, and where two would look the same: then a bound that isn't 1 or 0 never reads so
+    beside an accuracy that doesn't, see `share_in_words`."""
     low, high = interval
-    return f"{low:.2f} to {high:.2f}" if high - low >= 0.05 else f"{low:.3f} to {high:.3f}"
+    if not fine and high - low >= 0.05:
+        return f"{low:.2f} to {high:.2f}"
+    low, high = min(low, 0.999) if low < 1 else low, max(high, 0.001) if high > 0 else high
+    return f"{low:.3f} to {high:.3f}"
 
 
 def share_in_words(share: float) -> str:

@@ -6,6 +6,7 @@ and compares every weight, every momentum and every metric.
 
 import csv
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunStarted, Saved
 from noodle_tui.run_folder import METRICS, Follower, list_runs
 
-EPOCHS, GPU_EPOCHS = 6, 200  # a GPU does 6 before anybody can kill it
+EPOCHS, GPU_EPOCHS = 7, 200  # a GPU does 6 before anybody can kill it
 PEOPLE = 3
 TIMES = ("seconds", "images_per_second")  # the columns of metrics.csv that may differ
 PATIENCE = 600  # seconds that one process may take
@@ -43,22 +44,27 @@ def verify_resume(device: str, precision: str, kills: int, seed: int, say: Calla
         began = time.monotonic()
         with _running([*options, "--save-dir", str(place / "whole")]) as process:
             whole = _finish(process, place / "whole")
-        epoch_seconds = statistics.median(event.seconds for event in _said(whole) if isinstance(event, EpochDone))
         say(f"undisturbed: {epochs} epochs in {time.monotonic() - began:.0f} s")
 
         command, training = [*options, "--save-dir", str(place / "killed")], 0
-        for epoch in sorted(chance.sample(range(1, epochs), min(kills, epochs - 1))):
+        early = range(1, epochs - 1)  # an epoch is left after each, and what is under way when it is killed
+        for epoch in sorted(chance.sample(early, min(kills, len(early)))):
             with _running(command) as process:
                 folder = _wait_for_save(process, place / "killed", epoch)
-                time.sleep(chance.uniform(0, epoch_seconds))
+                own = [e.seconds for e in _since_start(_said(folder), process.pid) if isinstance(e, EpochDone)]
+                time.sleep(chance.uniform(0, statistics.median(own) if own else 0))
                 process.kill()
-                was_done = process.wait() == 0
+                code, complaint = process.wait(), process.stderr.read() if process.stderr else ""
+            if code not in (0, -signal.SIGKILL):
+                raise NoodleError(f"a run failed (exit code {code}): {complaint.strip()}")
+            was_done = code == 0
             last = max(saved.epoch for saved in _checkpoints(_said(folder)))
             training += not was_done and last < epochs
             say(f"{'done before it was killed' if was_done else f'killed after epoch {last}'}, and picked up")
             command = ["--load-dir", str(folder)]
         if not training:
-            raise NoodleError("no run was killed in the midst of its training, which proves nothing: try another --seed")
+            raise NoodleError("no run was killed in the midst of its training, which proves nothing: try again, or another "
+                              "--seed")
         with _running(command) as process:
             killed = _finish(process, place / "killed")
         differences = list(compare(whole, killed))

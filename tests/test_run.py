@@ -353,9 +353,12 @@ def test_a_learning_rate_that_changed_within_an_epoch_is_told(copy_of_finished: 
     assert [row[5] for row in metrics(copy_of_finished)[1:]] == ["0.01", "0.01", "0.5"]
 
 
-def test_an_epoch_that_was_trained_whole_has_the_learning_rate_it_was_trained_with(copy_of_finished: Path) -> None:
+@pytest.mark.parametrize("told", [True, False])  # earlier versions didn't keep it
+def test_an_epoch_that_was_trained_whole_has_the_learning_rate_it_was_trained_with(
+    copy_of_finished: Path, told: bool
+) -> None:
     """Stopped before its validation, and picked up with another."""
-    before = read_checkpoint(copy_of_finished)[0].model_dump()
+    before = read_checkpoint(copy_of_finished)[0].model_dump(exclude=None if told else {"lr"})
     totals = torch.tensor([9.0, 20.0], dtype=torch.float64)
     save_session(copy_of_finished, {**before, "epoch": 2, "step": 3, "totals": totals, "history": before["history"][:2]})
     run(RunConfig(load_dir=copy_of_finished, lr=0.5, n_epochs=4))

@@ -584,6 +584,35 @@ async def test_a_start_before_the_form_is_whole_is_kept() -> None:
         assert isinstance(app.asked[0], SetupScreen.Start)
 
 
+async def test_a_start_is_not_kept_for_who_goes_elsewhere() -> None:
+    app = Host({**SMALL, "rejig_data": True, "mode": "copy"}, "noodle-dark")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, SetupScreen)
+        screen.action_start()
+        assert not screen.is_untouched, "no other screen comes by itself"
+        app.push_screen(Help("another", (("", (("a", "key"),)),)))
+        await pilot.pause()
+        app.pop_screen()
+        await settled(pilot, screen)
+        assert app.asked == []
+
+
+async def test_a_start_is_not_kept_for_who_has_something_to_mend(place: Path) -> None:
+    app = Host({**SMALL, "data_dir": "later"}, "noodle-dark")
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = app.screen
+        assert isinstance(screen, SetupScreen)
+        screen.action_start()
+        await until(pilot, lambda: screen.panel.has_errors)
+        subprocess.run([sys.executable, "-m", "noodle_tui", "rejig", "--data-dir", "later", "--mode", "copy"], cwd=place,
+                       check=True, capture_output=True)
+        screen.look_again()
+        await until(pilot, lambda: screen.panel.is_settled and not screen.panel.has_errors)
+        await pilot.pause()
+        assert app.asked == []
+
+
 async def test_a_start_that_waits_ends_where_the_look_finds_an_error() -> None:
     async with opened({**SMALL, "rejig_data": True}) as (pilot, screen, app):
         await type_in(pilot, screen, "stimuli", "nowhere")

@@ -32,7 +32,8 @@ def test_words():
 
 @pytest.mark.parametrize(("interval", "words"), [
     ((0.7976, 0.9926), "0.80 to 0.99"), ((0.90, 0.96), "0.90 to 0.96"), ((0.90, 0.94), "0.900 to 0.940"),
-    ((0.9011, 0.9048), "0.901 to 0.905"),
+    ((0.9011, 0.9048), "0.901 to 0.905"), ((0.9996, 0.99999), "0.999 to 1.000"), ((1e-5, 3e-4), "0.000 to 0.001"),
+    ((0.9998, 1.0), "0.999 to 1.000"),
 ])
 def test_a_narrow_interval_has_a_digit_more(interval, words):
     assert interval_in_words(interval) == words

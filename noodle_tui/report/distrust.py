@@ -69,7 +69,7 @@ def _no_better_than_guessing(evaluation: Evaluation) -> str:
 def _what_else_shows(evaluation: Evaluation) -> str:
     """Of an accuracy that shows nothing: the scores that may, since always answering one class gives them a known value."""
     chance = 1 / len(evaluation.classes)
-    above = [f"{name} {value:.3f} (guessing gives {guessed:.3f})"
+    above = [f"{name} {share_in_words(value)} (guessing gives {guessed:.3f})"
              for name, value, guessed in (("balanced accuracy", evaluation.balanced_accuracy, chance),
                                           ("area under the ROC curve", evaluation.roc_auc, 0.5))
              if value is not None and value > guessed + 1e-9]  # more than rounding
@@ -211,7 +211,7 @@ def _uneven_classes(facts: RunFacts, evaluation: Evaluation) -> str:
     if not uneven:
         return ""
     return (f"The classes are uneven ({'; '.join(uneven)}): read the recall of each class and the balanced accuracy "
-            f"({evaluation.balanced_accuracy:.3f}) beside the accuracy.")
+            f"({share_in_words(evaluation.balanced_accuracy)}) beside the accuracy.")
 
 
 def _overfit(facts: RunFacts, overall: Count) -> str:

@@ -55,8 +55,8 @@ def _share(value: float | None) -> str:
 
 
 def _count_row(count: Count) -> list[str]:
-    low, high = count.interval
-    return [_code(count.name), f"{count.correct}/{count.count}", _share(count.accuracy), f"{low:.3f} to {high:.3f}"]
+    interval = interval_in_words(count.interval, fine=True)
+    return [_code(count.name), f"{count.correct}/{count.count}", _share(count.accuracy), interval]
 
 
 def report_markdown(facts: RunFacts, evaluation: Evaluation) -> str:
@@ -129,9 +129,9 @@ def _results(facts: RunFacts, evaluation: Evaluation) -> str:
         scores.append([f"area under the ROC curve of {names[1]}", _share(evaluation.roc_auc)])
     confusion = [[name, *map(str, row)] for name, row in zip(names, evaluation.confusion, strict=True)]
     per_class = [[*_count_row(c.recall), _share(c.precision), _share(c.f1)] for c in evaluation.per_class]
-    bins = [[f"{b.low:.1f} to {b.high:.1f}", str(b.count), _share(b.confidence), _share(b.accuracy)]
+    bins = [[f"{b.low:.1f} to {b.high:.1f}", str(b.count), _number(b.confidence), _share(b.accuracy)]
             for b in evaluation.calibration if b.count]
-    worst = [[_code(p.path), names[p.true], names[p.predicted], _share(p.confidence)] for p in evaluation.worst]
+    worst = [[_code(p.path), names[p.true], names[p.predicted], _number(p.confidence)] for p in evaluation.worst]
     interval = "95% interval (Wilson)"
     parts = [
         _table(["score", "value"], scores),
@@ -184,7 +184,7 @@ def _learning_rate(facts: RunFacts) -> str:
         rate = None if (epoch.epoch, str(epoch.lr)) in changed_within else epoch.lr
         first = parts.pop()[1] if parts and rate is not None and parts[-1][0] == rate else epoch.epoch
         parts.append((rate, first, epoch.epoch))
-    if len(parts) > 1:
+    if len(parts) > 1 or (parts and parts[0][0] is None):
         return "learning rate " + ", ".join(
             f"changed within epoch {last}" if rate is None else
             f"{rate:g} in epoch{f' {last}' if first == last else f's {first} to {last}'}" for rate, first, last in parts)

@@ -373,7 +373,7 @@ class RunsScreen(Screen[None]):
 
     def action_pin(self) -> None:
         if run := self.picked:
-            said = "" if run.pinned else "Pinned: it stays on top, and is in every overlay."
+            said = "" if run.pinned else "Pinned: it stays on top, and goes into overlays."
             self._do(lambda: pin(run.folder, not run.pinned) or said)
 
     @work

@@ -151,6 +151,9 @@ class SetupScreen(Screen[None]):
             self._was_busy, self._was_at_work = now
             self._paint()
 
+    def on_screen_suspend(self) -> None:
+        self._start_wanted = False  # who went elsewhere is not to find a run begun
+
     def on_screen_resume(self) -> None:
         self.look_at_app()
         if self.result is not None or self.panel.is_due:  # the user comes back: a run or a rejig may have changed the folders
@@ -170,7 +173,8 @@ class SetupScreen(Screen[None]):
     @property
     def is_untouched(self) -> bool:
         """Whether nothing was done here yet, so that another screen may come by itself: no key is for this one."""
-        return self.is_current and not self.is_new() and self.form.focused in (None, self.form.editors["stimuli"])
+        unmoved = self.form.focused in (None, self.form.editors["stimuli"])
+        return self.is_current and unmoved and not self._start_wanted and not self.is_new()
 
     def is_new(self) -> bool:
         """Whether something was typed that would be lost."""
@@ -335,6 +339,7 @@ class SetupScreen(Screen[None]):
     def _start(self) -> None:
         """Start; once the look has ended, if one is under way. Where something is to be mended, go there."""
         if self._has_errors():
+            self._start_wanted = False
             self._go_to_what_is_wrong()
         elif self.values.config is not None and self.panel.is_settled and self.panel.is_fresh:
             self._start_wanted = False

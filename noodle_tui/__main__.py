@@ -4,12 +4,14 @@ import gc
 import sys
 from typing import NoReturn
 
+from noodle_tui.imports import keep_compiled_code_at_home
 from noodle_tui.terminal import end_at_interrupt
 
 
 def main() -> NoReturn:
     """`noodle`"""
     end_at_interrupt()
+    keep_compiled_code_at_home()
     from noodle_tui.cli import call
 
     try:
@@ -22,6 +24,7 @@ def main_tui() -> NoReturn:
     """`noodle-tui [any run flag]`: the same as `noodle run` without --headless. Without a flag it needs no command line, whose
     import would delay the first paint."""
     end_at_interrupt()
+    keep_compiled_code_at_home()
     if len(sys.argv) > 1:
         from noodle_tui.cli import call
 

@@ -3,6 +3,7 @@
 import traceback
 from pathlib import Path
 
+from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, full_memory_in_words, one_line
 
 ERROR_LOG = "error.log"
@@ -20,7 +21,7 @@ def failure_in_words(error: BaseException, folder: Path | None) -> str:
         return one_line(error)
     try:
         text = "".join(traceback.format_exception(error))
-        (folder / ERROR_LOG).write_text(text, encoding="utf-8", errors="backslashreplace")
+        write_atomic(folder / ERROR_LOG, text.encode(errors="backslashreplace"))
         return f"{one_line(error)}; the details are in {folder / ERROR_LOG}"
     except OSError:
         return one_line(error)

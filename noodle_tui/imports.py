@@ -1,8 +1,14 @@
 """Large libraries, whose import takes seconds."""
 
 import gc
+import os
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+
+import platformdirs
+
+INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
 
 
 @contextmanager
@@ -17,3 +23,16 @@ def uncollected() -> Iterator[None]:
     finally:
         if collecting:
             gc.enable()
+
+
+def keep_compiled_code_at_home() -> None:
+    """To be called before torch is imported, which makes a folder for compiled code and runs what it finds there: in /tmp, by a
+    name that anybody can guess and take beforehand. Ours lies beside our other cache; without one it stays torch's."""
+    if INDUCTOR in os.environ:
+        return
+    with suppress(RuntimeError, OSError):  # a container's nameless user; a home that is full or read-only
+        folder = platformdirs.user_cache_path("noodle-tui") / "inductor"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = folder.lstat()
+        if stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o022:
+            os.environ[INDUCTOR] = str(folder)

@@ -12,6 +12,7 @@ import hashlib
 import json
 import mmap
 import os
+import stat
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -98,13 +99,17 @@ def cached_pixels(key: str, size: int, build: Callable[[Writer], None], check: C
 
 
 def cache_folder() -> Path:
-    """Where cache files lie, for this user only: they are photos of faces. NoodleError if it can't be made."""
+    """Where cache files lie, for this user only: they are photos of faces. NoodleError if it can't be made, or is another's."""
     try:
         folder = platformdirs.user_cache_path("noodle-tui") / "pixels"
     except RuntimeError:  # a container's nameless user
         raise NoodleError("no place for decoded photos: this user has no home folder; set HOME or XDG_CACHE_HOME") from None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        about = folder.lstat()
+        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
+            raise NoodleError(f"{folder} is not yours, and decoded photos go there: set XDG_CACHE_HOME to a folder of your own")
+        folder.chmod(0o700)
     except OSError as error:
         raise NoodleError(f"{folder} can't be made ({error.strerror}): set XDG_CACHE_HOME to a folder elsewhere") from None
     return folder
@@ -186,6 +191,8 @@ def _build(file: BinaryIO, part: Path, whole: Path, size: int, build: Callable[[
     """Fill the locked `part` and give it its name. Nothing stays behind where that fails."""
     try:
         file.truncate(0)  # what a killed builder left
+        for left in part.parent.glob("*.part"):  # and what others of other photos did: ours is locked
+            _remove_if_unused(left)
         make_room(part.parent, size)
         writer = Writer(file)
         build(writer)

@@ -50,10 +50,8 @@ def load_settings(path: Path = Path("settings.json"), environ: Mapping[str, str]
 
 
 def masked(key: SecretStr) -> str:
-    """A key as `noodle doctor` may show it: "abcd…(32 characters)", or only the length if it is short."""
-    text = key.get_secret_value()
-    shown = text[:4] if len(text) >= 16 else ""
-    return f"{shown}…({len(text)} characters)"
+    """A key as `noodle doctor` may show it, whose words go into bug reports: its length and nothing else."""
+    return f"…({len(key.get_secret_value())} characters)"
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[str]]:

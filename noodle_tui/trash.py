@@ -42,11 +42,11 @@ def move_to_trash(save_dir: Path, folders: Sequence[Path]) -> Path:
 
 
 def deletions(save_dir: Path) -> list[Path]:
-    """What is in the trash, a folder for each deletion, the last one at the end. NoodleError if the trash is a link, OSError if
-    it can't be listed."""
+    """What this user put into the trash, a folder for each deletion, the last one at the end. NoodleError if the trash is a
+    link, OSError if it can't be listed."""
     trash = _trash_of(save_dir)
     found = [trash / name for name in os.listdir(trash)] if trash.is_dir() else []
-    return sorted(place for place in found if runs_in(place))
+    return sorted(place for place in found if os.lstat(place).st_uid == os.geteuid() and runs_in(place))
 
 
 def runs_in(deletion: Path) -> list[Path]:
@@ -128,11 +128,14 @@ def _trash_of(save_dir: Path) -> Path:
 
 def _new_deletion(trash: Path) -> Path:
     """A new folder named by the time in UTC, which no clock change puts out of order; with -2, -3 … where that is taken."""
+    with suppress(FileExistsError):
+        trash.mkdir()
+        trash.chmod(trash.parent.stat().st_mode & 0o7777)  # whoever may delete in the save folder may do it here
     name, attempt = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 1
     while True:
         place = trash / (name if attempt == 1 else f"{name}-{attempt}")
         try:
-            place.mkdir(parents=True)
+            place.mkdir()
             return place
         except FileExistsError:
             attempt += 1

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import zipfile
@@ -313,6 +314,7 @@ def test_a_server_that_hangs_is_given_up_after_a_short_silence(
     server: CometServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(comet, "SILENCE_S", 2.0)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     server.mode = "hang"
     folder, said = run_folder(tmp_path), []
     logger = CometLogger(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
@@ -321,6 +323,7 @@ def test_a_server_that_hangs_is_given_up_after_a_short_silence(
     logger(epoch(1))
     assert finish(logger, folder) < 9
     assert child.returncode == -signal.SIGKILL
+    assert not list(tmp_path.glob("noodle-comet-*")), "what it was about to upload goes with it"
     assert archived_metrics(folder)["train_loss", 1] == 1.0
     assert "the server doesn't answer" in said[-1].text
 
@@ -379,16 +382,19 @@ assert not {{"comet_ml", "torch"}} & sys.modules.keys()
 print(logger._process._child.pid, flush=True)
 os.killpg(0, 9)  # as a batch system does
 """
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, start_new_session=True)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, start_new_session=True,
+                         env={**os.environ, "TMPDIR": str(tmp_path)})
     assert run.returncode == -signal.SIGKILL, run.stderr
     archive = tmp_path / "comet" / ("k" * 32 + ".zip")
     wait_for(archive.exists)
     assert archived_metrics(tmp_path)["train_loss", 1] == 1.0
     wait_for(lambda: not Path(f"/proc/{run.stdout.split()[-1]}").exists())
+    assert not list(tmp_path.glob("noodle-comet-*"))
 
 
 def test_where_no_process_can_be_had_the_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     said: list[Any] = []
     settings = Settings(warnings=("settings.json holds your keys",))
     logger = CometLogger(RunConfig(), settings, tmp_path, new_experiment_key(), said.append)
@@ -397,6 +403,7 @@ def test_where_no_process_can_be_had_the_run_goes_on(tmp_path: Path, monkeypatch
     assert all(isinstance(message, Message) and message.level == "warning" for message in said)
     assert said[0].text == "settings.json holds your keys"
     assert "Comet can't be started" in said[1].text
+    assert not list(tmp_path.glob("noodle-comet-*"))
     assert len(said) == 2
 
 

@@ -39,3 +39,12 @@ def test_a_rank_that_fails_before_it_knows_the_run_folder_leaves_nothing(
     with pytest.raises(NoodleError, match="process 1: RuntimeError: the connection was cut"):
         accompany(Control(), Cut(rank=1, size=2))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_in_the_place_of_the_details_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "run" / "error.log").symlink_to("../precious")
+    assert "the details are in" in failure_in_words(ValueError("no"), tmp_path / "run")
+    assert (tmp_path / "precious").read_text() == "precious"
+    assert "ValueError: no" in (tmp_path / "run" / "error.log").read_text()

@@ -1,9 +1,12 @@
 """Python's collector rests while large libraries are imported, and not a moment longer."""
 
 import gc
+import getpass
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from test_cli import SMALL
@@ -72,3 +75,40 @@ def test_a_runs_imports_are_gone_over_neither_at_once_nor_at_the_end(data_dir, t
     assert (done.returncode, enabled) == (0, "True")
     assert int(looks) < 20  # some 700 without
     assert int(passed_over) > 100_000  # when Python leaves
+
+
+HOME = """
+import os
+from noodle_tui.imports import keep_compiled_code_at_home
+keep_compiled_code_at_home()
+import torchvision
+print(os.environ.get("TORCHINDUCTOR_CACHE_DIR"))
+"""
+
+
+@pytest.mark.parametrize(("prepared", "at_home"), [("nothing", True), ("open to all", False), ("told", False)])
+def test_compiled_code_lies_where_nobody_else_can_put_any(prepared: str, at_home: bool, tmp_path: Path) -> None:
+    """In the temporary folder somebody has taken torch's name for it."""
+    own = tmp_path / "cache" / "noodle-tui" / "inductor"
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    env = {"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
+    if at_home:
+        (temporary / f"torchinductor_{getpass.getuser()}").write_text("taken")
+    elif prepared == "told":
+        env["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path / "told")
+    else:
+        own.mkdir(parents=True)
+        own.chmod(0o777)
+    done = subprocess.run([sys.executable, "-c", HOME], env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert (done.stdout.strip() == str(own)) == at_home
+    if at_home:
+        assert own.stat().st_mode & 0o777 == 0o700 and [file.name for file in temporary.iterdir()] == [
+            f"torchinductor_{getpass.getuser()}"]
+
+
+def test_the_commands_see_to_it(tmp_path: Path) -> None:
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-m", "noodle_tui", "--version"], env=env, capture_output=True, timeout=100)
+    assert (tmp_path / "noodle-tui" / "inductor").is_dir()

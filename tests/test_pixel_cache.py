@@ -1,5 +1,6 @@
 """The cache of decoded pixels: built once, shared, verified, and removed when nobody uses it and room is short."""
 
+import fcntl
 import io
 import multiprocessing
 import os
@@ -267,6 +268,22 @@ def test_a_cache_folder_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(pwd, "getpwuid", lambda number: {}[number])  # as for a container's nameless user
     with pytest.raises(NoodleError, match="set HOME or XDG_CACHE_HOME"):
         get()
+
+
+def test_a_cache_folder_of_somebody_else_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.chmod(0o777)
+    assert pixel_cache.cache_folder().stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    with pytest.raises(NoodleError, match="is not yours, and decoded photos go there: set XDG_CACHE_HOME"):
+        pixel_cache.cache_folder()
+
+
+def test_what_a_killed_builder_left_goes_with_the_next_build(folder: Path) -> None:
+    (folder / "killed.part").write_bytes(b"faces")
+    with open(folder / "building.part", "w+b") as building:
+        fcntl.flock(building, fcntl.LOCK_EX)
+        get()
+    assert names(folder) == ["a.pixels", "building.part"]
 
 
 def test_what_a_disk_takes_in_parts_is_written_whole() -> None:

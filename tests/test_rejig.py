@@ -7,11 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from fake_stimuli import CLASSES, ODD_NAMES, draw, error_of, files_in, make_plan, rejig, stop_after, tree
+from fake_stimuli import CLASSES, ODD_NAMES, draw, draw_seed_like, error_of, files_in, make_plan, rejig, stop_after, tree
 from PIL import Image
 
 from noodle_tui.errors import NoodleError, StopRun
@@ -564,3 +565,37 @@ def test_a_photo_that_changed_since_it_was_compared_is_compared_anew(tmp_path):
         for file in (one, other):
             os.utime(file, (1, 1))  # size and time are no witnesses
         assert same_photo(str(one), str(other)) == same
+
+
+@pytest.mark.parametrize(("private", "mode"), [("", 0o755), ("stimuli", 0o700), ("above", 0o700)])
+def test_a_new_data_folder_is_no_more_open_than_the_photos(private, mode):
+    before = os.umask(0o022)
+    try:
+        with tempfile.TemporaryDirectory() as name:  # pytest keeps its own folders to itself
+            place = Path(name)
+            place.chmod(0o755)
+            above, stimuli, data = place / "above", place / "above" / "stimuli", place / "sorted"
+            draw_seed_like(stimuli)
+            if private:
+                (stimuli if private == "stimuli" else above).chmod(0o700)
+            rejig(stimuli, data, mode="copy")
+            assert data.stat().st_mode & 0o777 == mode
+            assert (data / "train").stat().st_mode & 0o777 == 0o755
+    finally:
+        os.umask(before)
+
+
+def test_while_photos_are_copied_nobody_else_sees_them(stimuli, data):
+    modes = []
+    plan = make_plan(stimuli, data, mode="copy")
+    apply_rejig(plan, check=lambda: modes.extend(folder.stat().st_mode & 0o777 for folder in data.parent.glob(".*rejig-new")))
+    assert modes and set(modes) == {0o700}
+
+
+def test_a_folder_that_is_not_ours_is_refused_before_anything_is_done(stimuli, data, monkeypatch):
+    rejig(stimuli, data, mode="copy")
+    before = tree(data)
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: real(path, mode) and str(path) != str(data / "val" / "sad"))
+    assert "val/sad can't be changed: it belongs to " in error_of(rejig, stimuli, data, mode="copy", seed=3)
+    assert tree(data) == before

@@ -139,3 +139,13 @@ def test_restoring_never_overwrites(tmp_path: Path) -> None:
     with pytest.raises(NoodleError, match="something of that name"):
         restore_last(tmp_path)
     assert len(runs_in(place)) == 2
+
+
+def test_what_somebody_else_deleted_is_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o2770)
+    move_to_trash(tmp_path, [fake_folder(tmp_path, "theirs")])
+    assert (tmp_path / ".trash").stat().st_mode & 0o7777 == 0o2770, "who may delete in the save folder may do it here"
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    assert deletions(tmp_path) == [] == restore_last(tmp_path)
+    monkeypatch.undo()
+    assert len(deletions(tmp_path)) == 1

@@ -12,8 +12,10 @@ import json
 import math
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import uuid
@@ -25,7 +27,7 @@ import noodle_tui
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import one_line
 from noodle_tui.events import Emit, EpochDone, Event, Message
-from noodle_tui.listeners.comet_process import JOURNAL
+from noodle_tui.listeners.comet_process import JOURNAL, TEMPORARY
 from noodle_tui.listeners.record import AppendFile
 from noodle_tui.progress import is_due
 from noodle_tui.samples import options_told
@@ -184,12 +186,17 @@ class CometProcess:
         """Start it on the task. OSError if no process can be had."""
         package = str(Path(noodle_tui.__file__).parents[1])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-        self._child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "noodle_tui.listeners.comet_process"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
-            start_new_session=True,  # Ctrl-C is for the run, which then tells this process
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
-        )
+        self._temporary = tempfile.mkdtemp(prefix=TEMPORARY)  # comet_ml leaves weights behind when it is cut short
+        try:
+            self._child = subprocess.Popen(
+                [sys.executable, "-P", "-m", "noodle_tui.listeners.comet_process"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+                start_new_session=True,  # Ctrl-C is for the run, which then tells this process
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": self._temporary},
+            )
+        except OSError:
+            os.rmdir(self._temporary)
+            raise
         assert self._child.stdin
         assert self._child.stdout
         self._stdin, self._stdout = self._child.stdin, self._child.stdout
@@ -220,6 +227,7 @@ class CometProcess:
         self._child.kill()
         self._child.wait()
         self._listener.join(1.0)
+        shutil.rmtree(self._temporary, ignore_errors=True)
         if not self.said.keys() & {"delivered", "archive"}:
             self.said.setdefault("offline", "the server doesn't answer" if hung else "Comet's process broke off")
         return self.said

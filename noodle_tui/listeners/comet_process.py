@@ -15,6 +15,7 @@ import json
 import logging.handlers
 import os
 import select
+import shutil
 import signal
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 JOURNAL = "journal.jsonl"
+TEMPORARY = "noodle-comet-"  # begins the name of the folder that comet_ml may leave things in
 LAST_WORDS_S = 90  # no longer than this after the end of stdin, whatever happens
 POLL_S = 0.2
 NO_CONNECTION_S = 2.0
@@ -68,6 +70,9 @@ def main() -> None:
         say("offline", reason)
         records = list(follow(Path(task["folder"]) / JOURNAL))
         say("archive", str(write_archive(task, records, last_record())))
+    temporary = Path(tempfile.gettempdir())
+    if temporary.name.startswith(TEMPORARY):  # this process's own, see CometProcess; the run may be gone
+        shutil.rmtree(temporary, ignore_errors=True)
     os._exit(0)  # not through the exit hooks, which wait for uploads that were given up
 
 

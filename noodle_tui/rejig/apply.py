@@ -9,13 +9,22 @@ Killed in 1 or within 2: the next call rolls back (undo.recover). Killed later: 
 
 import os
 import shutil
+import stat
 from collections import Counter
 from pathlib import Path
 
 from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.rejig.disk import errors_in_words, link_or_copy, locked, make_symbolic_link, refuse_standing_in, same_photo
+from noodle_tui.rejig.disk import (
+    errors_in_words,
+    link_or_copy,
+    locked,
+    make_symbolic_link,
+    refuse_others_folder,
+    refuse_standing_in,
+    same_photo,
+)
 from noodle_tui.rejig.manifest import load_manifest, manifest_stamp, write_manifest
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
@@ -42,6 +51,7 @@ def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check =
                                   "call noodle rejig again")
             if not plan.arranged:
                 refuse_standing_in(plan.data_dir)
+                refuse_others_folder(plan.data_dir)
                 if plan.before_mode == "copy" and (plan.mode != "copy" or plan.leaving):
                     _refuse_lost_copies(plan, progress, check)
                 _refuse_full_disk(plan)
@@ -79,6 +89,7 @@ def _stays_on_disk(plan: RejigPlan, source: str) -> bool:
 def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
     """Put the whole arrangement together in the staging folder. If anything goes wrong it is removed again."""
     staging = staging_folder(plan.data_dir)
+    os.mkdir(staging, 0o700)  # until it is published nobody else looks in
     folders = sorted({f"{staging}/{file.split}/{file.label}" for file in plan.files})
     try:
         for folder in folders:
@@ -116,14 +127,27 @@ def _bring(plan: RejigPlan, source: str, target: str) -> None:
 
 def _publish(plan: RejigPlan, staging: Path) -> None:
     data_dir, aside = plan.data_dir, aside_folder(plan.data_dir)
-    if data_dir.is_dir():
-        os.chmod(staging, data_dir.stat().st_mode & 0o7777)
-        if any(data_dir.iterdir()):
-            os.rename(data_dir, aside)
+    os.chmod(staging, _openness(plan, staging))
+    if data_dir.is_dir() and any(data_dir.iterdir()):
+        os.rename(data_dir, aside)
     os.rename(staging, data_dir)
     sync(str(data_dir.parent))
     if os.path.lexists(aside):
         clear_aside(data_dir)
+
+
+def _openness(plan: RejigPlan, staging: Path) -> int:
+    """The rights of the data folder: those that it has; of a new one the usual ones, for those who get at the photos where they
+    are: files that lie open in a private folder don't come out of it."""
+    if plan.data_dir.is_dir():
+        return plan.data_dir.stat().st_mode & 0o7777
+    usual = os.stat(staging / plan.files[0].split).st_mode & 0o7777  # by the umask
+    others = 0o077
+    for folder in (plan.stimuli, *plan.stimuli.resolve().parents):
+        allowed = folder.stat().st_mode
+        others &= (0o070 if allowed & stat.S_IXGRP else 0) | (0o007 if allowed & stat.S_IXOTH else 0)
+    listed = plan.stimuli.stat().st_mode
+    return usual & (0o7700 | others & listed)
 
 
 def _remove_sources(plan: RejigPlan, check: Check) -> None:

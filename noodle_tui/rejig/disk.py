@@ -4,6 +4,7 @@ import errno
 import fcntl
 import filecmp
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -62,6 +63,24 @@ def _take_lock(path: Path, data_dir: Path) -> int:
                 os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
                 return lock
         os.close(lock)  # its last holder removed it between our open and our lock: try the new one
+
+
+def refuse_others_folder(data_dir: Path) -> None:
+    """NoodleError where a folder that is to be taken apart may not be changed: found out halfway, it would stay halfway."""
+    for folder, folders, _ in os.walk(data_dir):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise NoodleError(f"{printable(folder)} can't be changed: it belongs to {_owner(folder)}, who alone can sort these "
+                              "photos anew; choose another --data-dir")
+        if len(Path(folder).relative_to(data_dir).parts) == 2:  # of a class: it is deep enough
+            folders.clear()
+
+
+def _owner(folder: str) -> str:
+    uid = os.stat(folder).st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def refuse_standing_in(data_dir: Path) -> None:

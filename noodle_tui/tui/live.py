@@ -39,6 +39,7 @@ from noodle_tui.tui.widgets.sparkline import load_line
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 READ_EVERY = 0.25  # seconds between two looks at the source
+ENDED_EVERY = 2.0  # the same where nobody works on the run: it may be picked up
 PAINT_EVERY = 1.0  # seconds between two paintings, at least: an SSH line has to carry them
 MACHINE_EVERY = 3.0  # seconds between two looks at the GPU
 SILENT_AFTER = 30.0  # seconds without a word from a run at work that are worth telling: a disk hangs, a job was suspended
@@ -108,7 +109,7 @@ class LiveScreen(Screen[None]):
         worker = get_current_worker()
         alive, told, machine_due, trouble = True, ("", ()), 0.0, ""
         loads: deque[float] = deque(maxlen=LOADS)
-        while not (worker.is_cancelled or self._left.wait(READ_EVERY if machine_due else 0)):
+        while not (worker.is_cancelled or self._left.wait((READ_EVERY if alive else ENDED_EVERY) if machine_due else 0)):
             # Asked before the reading: a run that ends in between has then said all that it will.
             was_alive, alive = alive, self.source.alive()
             try:

@@ -110,5 +110,6 @@ def test_compiled_code_lies_where_nobody_else_can_put_any(prepared: str, at_home
 
 def test_the_commands_see_to_it(tmp_path: Path) -> None:
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    env.pop("TORCHINDUCTOR_CACHE_DIR", None)  # torch sets it, too
     subprocess.run([sys.executable, "-m", "noodle_tui", "--version"], env=env, capture_output=True, timeout=100)
     assert (tmp_path / "noodle-tui" / "inductor").is_dir()

@@ -4,6 +4,7 @@ import ctypes
 import errno
 import os
 import shutil
+import stat
 import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -18,6 +19,19 @@ SESSION_BYTES = 3 * MODEL_BYTES  # a checkpoint: weights, momentum, best weights
 # A run folder at its fullest: the model, and three sessions (the last, the one before, the one being written).
 RUN_BYTES = MODEL_BYTES + 3 * SESSION_BYTES
 RESUME_BYTES = MODEL_BYTES + SESSION_BYTES  # a run that is picked up has the rest already
+
+
+def is_own_folder(folder: Path) -> bool:
+    """Whether a folder, or a link to one, was made by this user, and nobody else can put anything into it. OSError if it can't
+    be looked at."""
+    link, about = folder.lstat(), folder.stat()
+    return stat.S_ISDIR(about.st_mode) and {link.st_uid, about.st_uid} == {os.geteuid()} and not about.st_mode & 0o022
+
+
+def close_to_others(folder: Path) -> None:
+    """Leave a folder's rights to its owner. A file system that has no rights of its own keeps those that it gives to all."""
+    with suppress(OSError):
+        folder.chmod(0o700)
 
 
 def nearest_existing(path: Path) -> Path:

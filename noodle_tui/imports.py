@@ -2,11 +2,12 @@
 
 import gc
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import platformdirs
+
+from noodle_tui.disk import is_own_folder
 
 INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
 
@@ -33,6 +34,5 @@ def keep_compiled_code_at_home() -> None:
     with suppress(RuntimeError, OSError):  # a container's nameless user; a home that is full or read-only
         folder = platformdirs.user_cache_path("noodle-tui") / "inductor"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about = folder.lstat()
-        if stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & 0o022:
+        if is_own_folder(folder):
             os.environ[INDUCTOR] = str(folder)

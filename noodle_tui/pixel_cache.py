@@ -12,7 +12,6 @@ import hashlib
 import json
 import mmap
 import os
-import stat
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ import torch
 from torch import Tensor
 
 from noodle_tui.decode import in_threads
+from noodle_tui.disk import close_to_others, is_own_folder
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.progress import Check
 
@@ -106,10 +106,9 @@ def cache_folder() -> Path:
         raise NoodleError("no place for decoded photos: this user has no home folder; set HOME or XDG_CACHE_HOME") from None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        about = folder.lstat()
-        if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid():
-            raise NoodleError(f"{folder} is not yours, and decoded photos go there: set XDG_CACHE_HOME to a folder of your own")
-        folder.chmod(0o700)
+        close_to_others(folder)
+        if not is_own_folder(folder):
+            raise NoodleError(f"{folder} is not yours alone, and decoded photos go there: set XDG_CACHE_HOME to another folder")
     except OSError as error:
         raise NoodleError(f"{folder} can't be made ({error.strerror}): set XDG_CACHE_HOME to a folder elsewhere") from None
     return folder

@@ -128,9 +128,11 @@ def _trash_of(save_dir: Path) -> Path:
 
 def _new_deletion(trash: Path) -> Path:
     """A new folder named by the time in UTC, which no clock change puts out of order; with -2, -3 … where that is taken."""
-    with suppress(FileExistsError):
-        trash.mkdir()
-        trash.chmod(trash.parent.stat().st_mode & 0o7777)  # whoever may delete in the save folder may do it here
+    trash_is_new = not trash.exists()
+    trash.mkdir(exist_ok=True)
+    if trash_is_new:
+        with suppress(OSError):  # a file system without rights of its own; or another process's, made in this moment
+            trash.chmod(trash.parent.stat().st_mode & 0o7777)  # whoever may delete in the save folder may do it here
     name, attempt = time.strftime("%Y%m%d-%H%M%S", time.gmtime()), 1
     while True:
         place = trash / (name if attempt == 1 else f"{name}-{attempt}")

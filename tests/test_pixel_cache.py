@@ -273,8 +273,12 @@ def test_a_cache_folder_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest
 def test_a_cache_folder_of_somebody_else_is_not_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.chmod(0o777)
     assert pixel_cache.cache_folder().stat().st_mode & 0o777 == 0o700
+    (folder.parent / "elsewhere").mkdir()
+    folder.rmdir()
+    folder.symlink_to("elsewhere")
+    assert pixel_cache.cache_folder().stat().st_mode & 0o777 == 0o700, "her own link to a larger disk"
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with pytest.raises(NoodleError, match="is not yours, and decoded photos go there: set XDG_CACHE_HOME"):
+    with pytest.raises(NoodleError, match="is not yours alone, and decoded photos go there: set XDG_CACHE_HOME"):
         pixel_cache.cache_folder()
 
 

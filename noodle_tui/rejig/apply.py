@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 from noodle_tui.atomic import sync
@@ -127,7 +128,8 @@ def _bring(plan: RejigPlan, source: str, target: str) -> None:
 
 def _publish(plan: RejigPlan, staging: Path) -> None:
     data_dir, aside = plan.data_dir, aside_folder(plan.data_dir)
-    os.chmod(staging, _openness(plan, staging))
+    with suppress(OSError):  # a file system without rights of its own
+        os.chmod(staging, _openness(plan, staging))
     if data_dir.is_dir() and any(data_dir.iterdir()):
         os.rename(data_dir, aside)
     os.rename(staging, data_dir)

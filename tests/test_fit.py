@@ -207,6 +207,14 @@ def test_a_loss_of_zero_ends_the_run() -> None:
         fitted(data=replace(DATA, train=replace(DATA.train, labels=labels)), model=Sure())
 
 
+def test_a_loss_of_zero_is_no_failure_of_weights_that_have_learnt_already(tmp_path: Path) -> None:
+    labels, val_labels = torch.zeros(N_TRAIN, dtype=torch.long), torch.zeros(N_VAL, dtype=torch.long)
+    data = replace(DATA, train=replace(DATA.train, labels=labels), val=replace(DATA.val, labels=val_labels))
+    config = CONFIG.model_copy(update={"weights": str(tmp_path / "model.pth")})
+    session = fitted(config, data, model=Sure()).session
+    assert [(epoch.train_loss, epoch.train_accuracy) for epoch in session.history] == [(0.0, 1.0)] * CONFIG.n_epochs
+
+
 @pytest.mark.parametrize(("total", "words"), [(0.0, "exactly zero"), (float("nan"), "not a number"),
                                               (float("inf"), "not a number")])
 def test_both_phases_are_looked_at(total: float, words: str) -> None:

@@ -11,7 +11,7 @@ from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import ENDINGS, Event, RunFailed, RunMoved, RunStarted, StageProgress
-from noodle_tui.gpu import has_gpu, leave_card
+from noodle_tui.gpu import has_gpu, leave_gpu
 from noodle_tui.run_folder import Follower
 
 GRACE = 3.0  # seconds that an app without a terminal has for leaving by itself
@@ -46,7 +46,7 @@ class BackgroundRun:
         except BaseException as error:  # noqa: BLE001 - the thread's last word; a run that had begun has said it already
             if not self._has_ended():
                 self._listen(RunFailed(error=one_line(error), seconds=0.0))
-        leave_card()
+        leave_gpu()
 
     def _has_ended(self) -> bool:
         """Whether the run has said its end since it began here; loggers may have a word after it."""

@@ -83,7 +83,7 @@ def holders_in_words(others: list[tuple[int, int | None]]) -> str:
     return f"shared: {named}" + (f", {len(rest)} more {sum(u or 0 for _, u in rest) / GIB:.1f} GiB" if rest else "")
 
 
-def leave_card() -> None:
+def leave_gpu() -> None:
     """Let go of what torch keeps of a GPU's memory for later: an app may stay open for days. Without importing torch."""
     if "torch" in sys.modules:
         from noodle_tui.device import release_memory

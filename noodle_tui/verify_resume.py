@@ -24,7 +24,7 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunStarted, Saved
 from noodle_tui.run_folder import METRICS, Follower, list_runs
 
-EPOCHS, GPU_EPOCHS = 7, 200  # a GPU does 6 before anybody can kill it
+EPOCHS, GPU_EPOCHS = 7, 200  # a GPU does 7 before anybody can kill it
 PEOPLE = 3
 TIMES = ("seconds", "images_per_second")  # the columns of metrics.csv that may differ
 PATIENCE = 600  # seconds that one process may take

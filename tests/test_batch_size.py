@@ -176,6 +176,17 @@ def test_a_trial_has_each_size_of_validation_batch_and_room_for_what_is_saved(mo
             assert not trial(model, DATA, CONFIG, CPU)(5)
 
 
+@pytest.mark.parametrize("step", [0, 1])
+def test_after_a_pick_up_within_an_epoch_the_next_one_is_the_first_whole(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(batch_size, "is_too_large", lambda error, session, first_whole, *_: bool(told.append(first_whole)))
+    session = new_session(Hungry(0), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session.step = step
+    with pytest.raises(torch.OutOfMemoryError):
+        train(Job(CONFIG, None, Fanout(), Control(), ALONE), Loaded(DATA, CPU, session), None)
+    assert told == [step]
+
+
 @pytest.mark.parametrize(("room", "said"), [
     (5, r"--batch-size 8: a step of training is too large for a card of the test; the largest batch that fits "
         r"now is 5$"),

@@ -249,7 +249,7 @@ async def test_what_is_broken_is_said_and_the_rest_shown(done: Path, harm: str) 
 
 async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     left: list[bool] = []
-    monkeypatch.setattr("noodle_tui.tui.predict_dialog.leave_card", lambda: left.append(True))
+    monkeypatch.setattr("noodle_tui.tui.predict_dialog.leave_gpu", lambda: left.append(True))
     import torch
     from torchvision.models import resnet18
 

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from noodle_tui.errors import NoodleError, StopRun, one_line
-from noodle_tui.gpu import leave_card
+from noodle_tui.gpu import leave_gpu
 from noodle_tui.text import as_argument, printable
 from noodle_tui.tui import words
 from noodle_tui.tui.clipboard import copy_text
@@ -92,7 +92,7 @@ class PredictDialog(ModalScreen[None]):
             self.call_later(self._show_refusal, one_line(error))
         except StopRun:
             pass  # the window is gone: nobody waits for an answer
-        leave_card()
+        leave_gpu()
 
     def _check(self) -> None:
         if self._gone.is_set():

@@ -4,7 +4,6 @@ Adding an option is one line here: its name, type, default, bounds, help and gro
 """
 
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType, UnionType
@@ -13,6 +12,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from noodle_tui.errors import UsageError
+from noodle_tui.names import person_pattern
 
 DATA, TRAINING, LOGGING = "Data", "Training", "Logging"
 LAST_CARD = 127  # torch counts GPUs in a signed byte
@@ -91,11 +91,9 @@ class RunConfig(BaseModel):
     @classmethod
     def _check_person(cls, pattern: str) -> str:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Python warns on stderr of patterns that a later version may read otherwise
-                re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:
-            raise ValueError(f"{shown(pattern)} is not a regular expression: {error}") from None
+            person_pattern(pattern)
+        except ValueError as error:
+            raise ValueError(f"{shown(pattern)} {error}") from None
         return pattern
 
     @field_validator("device")

@@ -221,7 +221,7 @@ def _try_batch(jpegs: list[PlainJpeg], decode_batch: DecodeBatch) -> list[Tensor
 
 def _is_plain_jpeg(image: Image.Image, content: bytes) -> bool:
     """Whether nvJPEG may be trusted with a JPEG: YCbCr colour, upright, and not cut short, which it might not notice."""
-    if image.format != "JPEG" or image.mode != "RGB" or image.getexif().get(ORIENTATION, 1) != 1:
+    if image.format != "JPEG" or image.mode != "RGB" or _orientation(image) != 1:
         return False
     ids = bytes(layer[0] for layer in getattr(image, "layer", []))
     stored_as_rgb = image.info.get("adobe_transform", 1) == 0 or ids == b"RGB"
@@ -230,7 +230,7 @@ def _is_plain_jpeg(image: Image.Image, content: bytes) -> bool:
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
     image.load()
-    turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+    turn = UPRIGHT.get(_orientation(image))
     # not ImageOps.exif_transpose: it writes the EXIF anew, and fails where that has odd fields though every pixel is sound
     image = image if turn is None else image.transpose(turn)
     if image.mode.startswith("I") or image.mode == "F":
@@ -239,6 +239,14 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
         scale = 255 if image.mode == "F" and top <= 1 else 1 if top <= 255 else 1 / 257
         image = Image.fromarray(np.clip(grey * scale + 0.5, 0, 255).astype(np.uint8))
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF's; 1, upright, where a photo says nothing, or nothing that can be read: its pixels are sound all the same."""
+    try:
+        return image.getexif().get(ORIENTATION, 1)
+    except Exception:  # noqa: BLE001 - Pillow's readers of broken EXIF end in SyntaxError, struct.error, ValueError and others
+        return 1
 
 
 def _colours_first(image: Image.Image) -> Tensor:
@@ -251,7 +259,8 @@ def _header_size(path: Path) -> tuple[int, int]:
         with open_photo(path) as image:
             # Pillow would decode a whole PNG to look for EXIF behind its pixels
             known = image.format != "PNG" or "exif" in image.info
-            turned = known and image.getexif().get(ORIENTATION, 1) in SIDEWAYS
+            # of a TIFF Pillow knows the upright size
+            turned = known and image.format != "TIFF" and _orientation(image) in SIDEWAYS
             return (image.width, image.height) if turned else (image.height, image.width)
     except (BadImage, MemoryError):  # found again, with its reason, when it is decoded
         return 0, 0

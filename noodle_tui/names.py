@@ -2,7 +2,16 @@
 
 import re
 import unicodedata
+import warnings
+from typing import TYPE_CHECKING
 
+from noodle_tui.errors import UsageError
+from noodle_tui.text import printable
+
+if TYPE_CHECKING:
+    from regex import Pattern
+
+PATIENCE = 2.0  # seconds for one name
 LEVEL = re.compile(r"_C(\d{1,9})$", re.ASCII)
 
 
@@ -17,9 +26,30 @@ def classes_in(path: str, tokens: dict[str, str]) -> list[str]:
             if (token[:-1] in folders if token.endswith("/") else token in name)]
 
 
-def person_in(path: str, pattern: re.Pattern[str]) -> str | None:
-    """The person that `pattern` finds in a photo's relative path (posix): its first group, or the whole match."""
-    match = pattern.search(one_form(path))
+def person_pattern(person: str) -> "Pattern[str]":
+    """The option --person, to be searched for by `person_in`. ValueError, in words, where it is no regular expression.
+
+    Not Python's own: its search can't be ended, and would hold up every other thread, the whole app, for hours where an
+    expression can match in very many ways ("(a|aa)+$"). This one says the same of any usual expression.
+    """
+    import regex
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what a later version may read otherwise, on stderr
+            return regex.compile(one_form(person))
+    except (regex.error, RecursionError, OverflowError, MemoryError) as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+
+
+def person_in(path: str, pattern: "Pattern[str]") -> str | None:
+    """The person that `pattern` finds in a photo's relative path (posix): its first group, or the whole match. UsageError where
+    the search takes too long."""
+    try:
+        match = pattern.search(one_form(path), timeout=PATIENCE)
+    except TimeoutError:
+        raise UsageError(f"--person {printable(pattern.pattern)!r}: takes too long to look for in {printable(path)}, since it "
+                         "can match in very many ways: write it with no + or * inside of another") from None
     if match is None:
         return None
     return (match.group(1) if pattern.groups else match.group(0)) or None

@@ -2,24 +2,28 @@
 
 import math
 import os
-import re
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.model_card import ModelCard, read_card
-from noodle_tui.names import classes_in, level_in, one_form, person_in
+from noodle_tui.names import classes_in, level_in, person_in, person_pattern
 from noodle_tui.progress import Check, Progress, nothing
+from noodle_tui.rejig.manifest import SPLITS, load_manifest
 from noodle_tui.run_folder import CARD, MODEL, read_config
 from noodle_tui.stats import interval_in_words, share_in_words
 from noodle_tui.text import number_of
+
+if TYPE_CHECKING:
+    from regex import Pattern
 
 CHUNK = 64  # images decoded and judged at a time: what one evaluation batch takes
 
@@ -64,7 +68,7 @@ def predict(
     unreadable file is one of the failures.
     """
     weights, card = find_model(model_folder)
-    pattern = re.compile(one_form(person or person_of(weights.parent)))
+    pattern = person_pattern(person or person_of(weights.parent))
     classes = {label for label in card.classes if card.tokens.get(label) != f"{label}/"}
     images = list({os.path.abspath(image.path): image for image in image_files(paths, classes)}.values())  # each once
     files = [image.path for image in images]
@@ -130,7 +134,16 @@ def person_of(folder: Path) -> str:
 def answer(image: ImageFile, probabilities: list[float], card: ModelCard) -> Answer:
     """The class with the highest probability; the first of several."""
     predicted = card.classes[probabilities.index(max(probabilities))]
-    return Answer(image.path, predicted, dict(zip(card.classes, probabilities, strict=True)), true_class(image.name, card))
+    true = sorted_class(image.path, card) or true_class(image.name, card)
+    return Answer(image.path, predicted, dict(zip(card.classes, probabilities, strict=True)), true)
+
+
+def sorted_class(path: Path, card: ModelCard) -> str | None:
+    """The class in whose folder of a sorted data folder, train/<class>/ or val/<class>/, an image is; None if in none. As in
+    training it counts before the name, which says something else where a label was put right by hand."""
+    folders = Path(os.path.abspath(path)).parts[:-1]
+    return next((label for split, label in pairwise(folders)
+                 if split in SPLITS and label in card.classes), None)
 
 
 def true_class(name: str, card: ModelCard) -> str | None:
@@ -141,7 +154,7 @@ def true_class(name: str, card: ModelCard) -> str | None:
     return None
 
 
-def judged(image: ImageFile, answer: Answer, classes: list[str], person: re.Pattern[str]) -> Iterator[Prediction]:
+def judged(image: ImageFile, answer: Answer, classes: list[str], person: "Pattern[str]") -> Iterator[Prediction]:
     """The answer as it is scored, where it is known what is right."""
     if answer.true is not None:
         yield Prediction(str(image.path), person_in(image.below, person), level_in(image.below), classes.index(answer.true),
@@ -175,8 +188,7 @@ def score_in_words(outcome: PredictOutcome) -> list[str]:
 def image_files(paths: list[Path], classes: Collection[str] = ()) -> Iterator[ImageFile]:
     """Files as given; of folders, every file with an image's ending, at any depth, sorted. NoodleError for a folder that can't
     be listed. `classes`: folders of these names are not part of how the stimuli were called."""
-    from noodle_tui.rejig.manifest import load_manifest
-    from noodle_tui.rejig.scan import image_endings
+    from noodle_tui.rejig.scan import has_photo_name
     from noodle_tui.samples import walk
 
     @cache
@@ -193,7 +205,7 @@ def image_files(paths: list[Path], classes: Collection[str] = ()) -> Iterator[Im
     for path in paths:
         if os.path.isdir(path):
             found = sorted(Path(parent, name) for parent, _, names in walk(path) for name in names
-                           if os.path.splitext(name)[1].lower() in image_endings())
+                           if has_photo_name(name))
             top = os.path.basename(os.path.abspath(path))
             for file in found:
                 below = file.relative_to(path).as_posix()

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import Any, NamedTuple, NoReturn
 
 from noodle_tui.config import DEFAULT_PERSON, SORTING, RunConfig, options
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import level_in, one_form, person_in
+from noodle_tui.names import level_in, person_in, person_pattern
 from noodle_tui.rejig import load_manifest, rejig_options
 from noodle_tui.rejig.manifest import SPLITS
-from noodle_tui.rejig.scan import image_endings
+from noodle_tui.rejig.scan import has_photo_name, is_system_folder
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def find_samples(data_dir: Path, person: str) -> Found:
     made = load_manifest(data_dir)
     manifest = {file.target: made.relative(file) for file in made.files} if made else {}
     rejig = rejig_options(data_dir)
-    pattern = re.compile(one_form(person_regex(person, rejig)))
+    pattern = person_pattern(person_regex(person, rejig))
     classes = class_folders(data_dir)
 
     def sample(split: str, label: int, path: Path) -> Sample:
@@ -139,7 +138,7 @@ def _subfolders(folder: Path) -> list[str]:
         raise NoodleError(f"{folder} is missing: sort photos into it with --rejig-data, or name another --data-dir")
     try:
         with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+            return sorted(entry.name for entry in entries if entry.is_dir() and not is_system_folder(entry.name))
     except OSError as error:
         _cannot_list(error)
 
@@ -149,12 +148,11 @@ def _image_files(folder: Path) -> list[Path]:
 
     NoodleError if there is none, or a folder can't be listed.
     """
-    endings = image_endings()
     found = [
         Path(parent, name)
         for parent, folders, names in walk(folder)
         for name in folders + names
-        if os.path.splitext(name)[1].lower() in endings
+        if has_photo_name(name)
     ]
     if not found:
         raise NoodleError(f"{folder}: no image in it; each class needs images in train/ and in val/")
@@ -162,8 +160,8 @@ def _image_files(folder: Path) -> list[Path]:
 
 
 def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """`os.walk`, sorted, which follows links to folders and comes to each folder once. NoodleError for one that can't be
-    listed."""
+    """`os.walk`, sorted, which follows links to folders, comes to each folder once and to those of systems (trash, thumbnails)
+    never. NoodleError for one that can't be listed."""
     seen = set[tuple[int, int]]()
     for parent, folders, names in os.walk(folder, onerror=_cannot_list, followlinks=True):
         about = os.stat(parent)
@@ -171,7 +169,7 @@ def walk(folder: Path) -> Iterator[tuple[str, list[str], list[str]]]:
             folders.clear()
             continue
         seen.add((about.st_dev, about.st_ino))
-        folders[:] = sorted(name for name in folders if not _leads_up(parent, name))
+        folders[:] = sorted(name for name in folders if not (is_system_folder(name) or _leads_up(parent, name)))
         yield parent, list(folders), names
 
 

@@ -275,6 +275,8 @@ GOOD: dict[str, tuple[bytes, bytes]] = {  # odd but sound, and one without the o
     "CMYK with an ICC profile": (saved(FACE.convert("CMYK"), icc_profile=PROFILE), saved(FACE.convert("CMYK"))),
     "CMYK with a broken ICC profile": (saved(FACE.convert("CMYK"), icc_profile=b"none" * 99), saved(FACE.convert("CMYK"))),
     "EXIF of garbage": (saved(FACE, exif=b"Exif\0\0garbage"), saved(FACE)),
+    "EXIF of garbage in a PNG": (saved(FACE, "PNG", exif=b"Exif\0\0garbagegarbage"), saved(FACE, "PNG")),
+    "EXIF that is cut in a PNG": (saved(FACE, "PNG", exif=b"Exif\0\0II*\0"), saved(FACE, "PNG")),
     "EXIF that is cut": (saved(FACE, exif=exif(count=9)), saved(FACE)),
     "EXIF that points far away": (saved(FACE, exif=exif(FAR)), saved(FACE)),
     "orientation that is none": (saved(FACE, exif=exif(SIDEWAYS.replace(b"\x06", b"\x63"))), saved(FACE)),

@@ -22,10 +22,12 @@ def jpeg(**options: object) -> bytes:
     return file.getvalue()
 
 
-def turned(orientation: int) -> bytes:
+def turned(orientation: int, kind: str = "JPEG") -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    return jpeg(exif=exif)
+    file = io.BytesIO()
+    BITMAP.save(file, kind, exif=exif)
+    return file.getvalue()
 
 
 def saved_as(kind: str, mode: str = "RGB") -> bytes:
@@ -142,8 +144,8 @@ def test_a_full_gpu_is_no_fault_of_the_files(error: RuntimeError, tmp_path: Path
 
 
 def test_headers_say_the_size_of_the_upright_image(tmp_path: Path) -> None:
-    paths = files(tmp_path, [jpeg(), turned(6), turned(3), saved_as("PNG"), b"hello"])
-    assert header_sizes(paths, lambda: None).tolist() == [[20, 30], [30, 20], [20, 30], [20, 30], [0, 0]]
+    paths = files(tmp_path, [jpeg(), turned(6), turned(3), turned(6, "TIFF"), saved_as("PNG"), b"hello"])
+    assert header_sizes(paths, lambda: None).tolist() == [[20, 30], [30, 20], [20, 30], [30, 20], [20, 30], [0, 0]]
 
 
 def test_threads_keep_the_order_and_begin_only_a_few_ahead() -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from powerless import powerless
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.model_card import ModelCard
-from noodle_tui.names import person_in
+from noodle_tui.names import person_in, person_pattern
 from noodle_tui.predict import image_files, person_of, predict, score_in_words, true_class
 from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.report import read_predictions, read_report
@@ -70,6 +69,17 @@ def test_the_class_is_told_by_tokens_and_else_by_folders() -> None:
     assert true_class("x/34M_An_.jpg", card.model_copy(update={"tokens": {"angry": "_An_", "sad": "_Sa_"}})) is None
 
 
+def test_of_sorted_photos_the_folder_tells_the_class_as_in_training(finished: FinishedRun, data_dir: Path,
+                                                                    tmp_path: Path) -> None:
+    """Where a label was put right by hand the name says another one."""
+    shutil.copytree(data_dir, tmp_path / "data")
+    photo = next((tmp_path / "data/val/sad").iterdir())
+    photo = photo.rename(tmp_path / "data/val/happy" / photo.name)
+    for place in (photo, tmp_path / "data", tmp_path / "data/val/happy"):
+        answers = predict(finished.folder, [place], device="cpu").answers
+        assert [one.true for one in answers if one.path == photo] == ["happy"]
+
+
 def test_the_given_folder_counts_as_one_on_the_path(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = data_dir / "val" / "sad"
     photo = next(folder.iterdir())
@@ -81,7 +91,7 @@ def test_the_given_folder_counts_as_one_on_the_path(data_dir: Path, monkeypatch:
 
 def test_people_are_told_as_the_run_told_them(tmp_path: Path) -> None:
     """Each with a folder of her own: that of the stimuli, of what rejig made of them, and of photos sorted by hand."""
-    stimuli, person = tmp_path / "stimuli", re.compile(r"^([^/]+)/")
+    stimuli, person = tmp_path / "stimuli", person_pattern(r"^([^/]+)/")
     for name in ("anna", "ben", "cleo", "dora"):
         for feeling in ("Ha", "Sa"):
             draw(stimuli / name / f"_{feeling}_1.jpg")

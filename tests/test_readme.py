@@ -12,7 +12,7 @@ from conftest import FinishedRun
 
 from noodle_tui.cli.flags import default_in_words
 from noodle_tui.config import RunConfig, class_tokens, options
-from noodle_tui.names import classes_in, person_in
+from noodle_tui.names import classes_in, person_in, person_pattern
 from noodle_tui.report import read_predictions
 
 README = Path(__file__).parent.parent / "README.md"
@@ -67,7 +67,7 @@ def test_each_example_of_names_gives_its_classes_and_people() -> None:
         tokens = class_tokens(config.classes)
         labels = [classes_in(name, tokens) for name in names]
         assert sorted(label for [label] in labels) == sorted(tokens), names  # one class a file, each of its own
-        assert all(person_in(name, re.compile(config.person)) in ("34M", "F001", "anna") for name in names), names
+        assert all(person_in(name, person_pattern(config.person)) in ("34M", "F001", "anna") for name in names), names
 
 
 def test_the_models_own_answers_are_had_in_plain_torchvision(

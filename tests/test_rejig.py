@@ -16,7 +16,7 @@ from fake_stimuli import CLASSES, ODD_NAMES, draw, draw_seed_like, error_of, fil
 from PIL import Image
 
 from noodle_tui.errors import NoodleError, StopRun
-from noodle_tui.rejig import apply_rejig, plan_in_words, rejig_options, undo_rejig
+from noodle_tui.rejig import apply_rejig, plan_in_words, rejig_options, undo_rejig, undone_in_words
 from noodle_tui.rejig.disk import locked, same_photo
 
 
@@ -71,7 +71,7 @@ def test_odd_names_go_there_and_back(stimuli, data, mode):
     assert files_in(data) == plan.files
     assert len({file.target.lower() for file in plan.files}) == len(plan.files) == 60 + 2 * len(ODD_NAMES)
     assert make_plan(stimuli, data, mode=mode).already_done
-    assert undo_rejig(data) == len(plan.files)
+    assert undo_rejig(data) == (len(plan.files), ())
     assert tree(stimuli) == before
     assert not data.exists()
 
@@ -95,7 +95,7 @@ def test_already_done_although_the_emptied_stimuli_are_gone(stimuli, data):
         folder.rmdir()
     stimuli.rmdir()
     assert make_plan(stimuli, data).already_done
-    assert undo_rejig(data) == 60
+    assert undo_rejig(data) == (60, ())
     assert len(tree(stimuli)) == 60
 
 
@@ -217,6 +217,86 @@ def test_a_copy_that_was_edited_is_not_lost(stimuli, data, change):
     assert tree(stimuli)[os.path.relpath(file.source, stimuli)] == before[file.target]
 
 
+@pytest.mark.parametrize("change", ["undo", "again"])
+def test_a_copy_that_was_replaced_by_an_older_photo_is_not_lost(stimuli, data, change):
+    """As mv, archives and synchronisers put it there, with its own time."""
+    file = rejig(stimuli, data, mode="copy").files[0]
+    os.utime(draw(stimuli.parent / "retouched.jpg"), (0, 0))
+    os.replace(stimuli.parent / "retouched.jpg", data / file.target)
+    before = tree(data)
+    with pytest.raises(NoodleError, match=f"1 copy was changed since rejig made it .*{file.target}"):
+        undo_rejig(data) if change == "undo" else rejig(stimuli, data, mode="copy")
+    assert tree(data) == before
+    os.truncate(data / file.target, 10)  # what can't be read is nobody's good copy
+    os.utime(data / file.target, (0, 0))
+    assert undo_rejig(data) == (60, ())
+
+
+def test_a_moved_photo_that_was_put_elsewhere_by_hand_goes_back_too(stimuli, data):
+    before = tree(stimuli)
+    files = rejig(stimuli, data).files
+    os.rename(data / "train/sad", data / "train/sadness")  # a class gets another name
+    other = next(file for file in files if file.target.startswith("val/happy/"))
+    os.rename(data / other.target, data / "train/happy" / Path(other.target).name)
+    assert undo_rejig(data, dry_run=True) == undo_rejig(data) == (60, ())
+    assert tree(stimuli) == before and not data.exists()
+
+
+def test_an_undo_keeps_the_record_of_moved_photos_that_it_does_not_find(stimuli, data, tmp_path):
+    before = tree(stimuli)
+    lost = rejig(stimuli, data).files[7]
+    os.rename(data / lost.target, tmp_path / "elsewhere.jpg")
+    assert undo_rejig(data, dry_run=True) == (59, (lost,))
+    undone = undo_rejig(data)
+    assert undone == (59, (lost,))
+    words = undone_in_words(undone, data, dry_run=False)
+    assert words[1] == (f"! 1 moved photo is neither there nor at the old place (e.g. {lost.target}): rejig.csv stays, for an "
+                        "undo once it stands there again")
+    (data / lost.target).parent.mkdir(parents=True)
+    os.rename(tmp_path / "elsewhere.jpg", data / lost.target)
+    assert undo_rejig(data) == (1, ())
+    assert tree(stimuli) == before and not data.exists()
+
+
+def test_a_label_that_was_put_right_by_hand_stays_and_is_still_known_to_an_undo(stimuli, data):
+    before = tree(stimuli)
+    moved = next(file for file in rejig(stimuli, data).files if file.target.startswith("train/sad/"))
+    name = Path(moved.target).name
+    os.rename(data / moved.target, data / "train/happy" / name)
+    draw(stimuli / name)  # a new photo of the same name, elsewhere in the stimuli
+    before[name] = (stimuli / name).read_bytes()
+    for fraction in (0.1, 0.3):
+        plan = rejig(stimuli, data, val_fraction=fraction)
+        assert (plan.by_hand, len(plan.files)) == ({moved: f"train/happy/{name}"}, 60)
+        assert f"1 photo is in another place than rejig's by hand, and stays there: train/happy/{name}" in plan_in_words(plan)
+    assert make_plan(stimuli, data, val_fraction=0.3).already_done
+    assert "by hand" in error_of(rejig, stimuli, data, mode="copy")
+    assert undo_rejig(data) == (61, ())
+    assert tree(stimuli) == before and not data.exists()
+
+
+def test_other_options_that_come_to_the_same_arrangement_are_put_on_record(stimuli, data):
+    rejig(stimuli, data, val_fraction=0.1)
+    before = tree(data)
+    plan = rejig(stimuli, data, val_fraction=0.11)
+    made = rejig_options(data)
+    assert plan.already_done and made is not None and made["val_fraction"] == 0.11
+    assert {name: content for name, content in tree(data).items() if name != "rejig.json"} == {
+        name: content for name, content in before.items() if name != "rejig.json"}
+    assert make_plan(stimuli, data, val_fraction=0.11).recorded
+
+
+def test_a_manifest_of_which_one_file_is_away_for_a_while_is_left_alone(stimuli, data, tmp_path):
+    rejig(stimuli, data)
+    for name in ("rejig.csv", "rejig.json"):
+        before = tree(data)
+        os.rename(data / name, tmp_path / name)
+        assert name in error_of(make_plan, stimuli, data)
+        os.rename(tmp_path / name, data / name)
+        assert tree(data) == before
+    assert undo_rejig(data) == (60, ())
+
+
 def test_a_source_that_was_replaced_by_an_older_photo_counts(stimuli, data):
     """As from an archive, which keeps times."""
     file = rejig(stimuli, data, mode="copy").files[0]
@@ -238,13 +318,13 @@ def test_who_stands_in_the_data_folder_keeps_it(stimuli, data, monkeypatch):
     monkeypatch.chdir(data)
     assert rejig(stimuli, data, mode="copy").already_done, "nothing is replaced"
     assert "you are in it" in error_of(undo_rejig, data)
-    assert undo_rejig(data, dry_run=True) == 60
+    assert undo_rejig(data, dry_run=True) == (60, ())
 
 
 def test_a_dry_undo_counts_what_is_there(stimuli, data):
     files = rejig(stimuli, data, mode="copy").files
     (data / files[0].target).unlink()
-    assert undo_rejig(data, dry_run=True) == undo_rejig(data) == len(files) - 1
+    assert undo_rejig(data, dry_run=True) == undo_rejig(data) == (len(files) - 1, ())
 
 
 def test_a_file_that_is_all_ending_is_no_image(stimuli, data):
@@ -260,7 +340,7 @@ def test_a_copy_that_is_no_better_than_its_source_and_a_source_of_another_time_o
     assert str(cut) in {file.source for file in plan.files}
     cut.write_bytes(cut.read_bytes() + b" ")
     os.utime(stimuli / "34/34M_Ne_to_Sa_C04.JPG")
-    assert undo_rejig(data) == len(plan.files)
+    assert undo_rejig(data) == (len(plan.files), ())
 
 
 def test_a_photo_whose_source_was_spoiled_does_not_leave(stimuli, data):

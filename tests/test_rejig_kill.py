@@ -258,7 +258,7 @@ def test_a_power_cut_finds_every_copy_on_the_disk_before_it_has_its_name(tmp_pat
         fsync(handle)
 
     def spy_rename(old, new) -> None:
-        files = [old] if os.path.isfile(old) else Path(old).rglob("*.jpg")
+        files = [old] if Path(old).suffix in (".jpg", ".part") else Path(old).rglob("*.jpg")
         too_early.extend(str(file) for file in files if os.stat(file).st_ino not in synced)
         rename(old, new)
 

@@ -13,7 +13,7 @@ from powerless import powerless
 
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.rejig import plan_in_words
-from noodle_tui.rejig.scan import unreadable
+from noodle_tui.rejig.scan import by_reason, unreadable
 from noodle_tui.rejig.split import hold_out_people
 from noodle_tui.rejig.target_names import target_names
 
@@ -121,6 +121,32 @@ def test_the_split_is_stratified_exact_and_seeded(tmp_path, data):
     assert (tiny.count("val", "sad"), tiny.count("val", "happy")) == (1, 1)
     huge = make_plan(stimuli, data, val_fraction=0.999)
     assert (huge.count("train", "sad"), huge.count("train", "happy")) == (1, 1)
+
+
+def test_the_split_is_the_same_for_a_macs_copy_of_the_photos(tmp_path):
+    """Which writes "Zoë" in another form, and so sorts it elsewhere."""
+    names = [f"{person}_Ne_to_{feeling}_C{step:02}.jpg" for person in ("Zoë", "Zoltan", "Émile", "Erik", "Fritz", "Åsa")
+             for feeling in ("Ha", "Sa") for step in range(3)]
+    held_out = []
+    for form in ("NFC", "NFD"):
+        for name in names:
+            draw(tmp_path / form / unicodedata.normalize(form, name))
+        plan = make_plan(tmp_path / form, tmp_path / "data", val_fraction=0.3)
+        held_out.append({unicodedata.normalize("NFC", name) for name, split in splits(plan).items() if split == "val"})
+    assert held_out[0] == held_out[1]
+
+
+def test_what_systems_keep_among_photos_is_no_photo(stimuli, data):
+    mine = {file.source for file in make_plan(stimuli, data).files}
+    theirs = [".Trash-1000/files/34M_Ne_to_Sa_C00.JPG", "34/.ipynb_checkpoints/34M_Ne_to_Sa_C01.JPG",
+              "34/._34M_Ne_to_Sa_C01.JPG", "34/@eaDir/34M_Ne_to_Sa_C01.JPG/SYNOPHOTO_THUMB_XL_Sa_.jpg"]
+    for name in theirs:
+        draw(stimuli / name)
+    plan = make_plan(stimuli, data)
+    assert {file.source for file in plan.files} == mine
+    assert by_reason((one.reason, one.path) for one in plan.skipped) == {
+        "a hidden folder, or a system's own": [".Trash-1000", "34/.ipynb_checkpoints", "34/@eaDir"],
+        "not a photo but a system's note on one": ["34/._34M_Ne_to_Sa_C01.JPG"]}
 
 
 def test_the_split_depends_neither_on_the_place_nor_on_what_was_moved(stimuli, data, tmp_path):

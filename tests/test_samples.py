@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from conftest import draw_face, load_folder
+from conftest import draw_data_folder, draw_face, load_folder
 from test_dataset import CPU
 
 from noodle_tui.config import DEFAULT_PERSON, RunConfig
@@ -69,6 +69,16 @@ def test_a_hidden_folder_is_no_class(tmp_path: Path) -> None:
     for place in ("train/a", "train/b", "train/.ipynb_checkpoints", "val/a", "val/b"):
         (tmp_path / place).mkdir(parents=True)
     assert class_folders(tmp_path) == ["a", "b"]
+
+
+def test_what_systems_keep_among_photos_is_no_photo(tmp_path: Path) -> None:
+    data = draw_data_folder(tmp_path / "data")
+    mine = find_samples(data, DEFAULT_PERSON).samples
+    for place in ("@eaDir/1.jpg/THUMB.jpg", ".ipynb_checkpoints/1.jpg", "._1.jpg"):
+        photo = data / "train" / "sad" / place
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        photo.write_bytes(b"not a photo")
+    assert find_samples(data, DEFAULT_PERSON).samples == mine
 
 
 def test_names_that_are_not_utf_8_are_told_apart_in_the_order() -> None:

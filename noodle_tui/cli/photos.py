@@ -26,17 +26,14 @@ def rejig_command(
 ) -> None:
     """Sort stimuli into train/val x class folders. --undo takes it back."""
     with ended_at_interrupt():
-        from noodle_tui.rejig import apply_rejig, plan_in_words, plan_rejig, undo_rejig
+        from noodle_tui.rejig import apply_rejig, plan_in_words, plan_rejig, undo_rejig, undone_in_words
 
     config = make_config(given(values))
     if undo:
         with progress_bar("putting back") as progress:
-            count = undo_rejig(config.data_dir, stimuli=config.stimuli, progress=progress, dry_run=dry_run)
-        if dry_run:
-            print(f"{count:,} photos would be taken out of {config.data_dir}, moved ones back to where they came from")
-            print("nothing was changed (--dry-run)")
-            return
-        print(f"{count:,} photos are taken out of {config.data_dir}; moved ones are back where they came from")
+            undone = undo_rejig(config.data_dir, stimuli=config.stimuli, progress=progress, dry_run=dry_run)
+        for line in undone_in_words(undone, config.data_dir, dry_run):
+            print(folded(line, sys.stdout))
         return
     with progress_bar("looking at the photos") as progress:
         plan = plan_rejig(config, progress=progress)
@@ -44,9 +41,10 @@ def rejig_command(
         print(folded(line, sys.stdout))
     if dry_run:
         print("nothing was changed (--dry-run)")
-    elif not plan.already_done:  # else the plan's words say so
-        with progress_bar("sorting") as progress:
-            apply_rejig(plan, progress=progress)
+        return
+    with progress_bar("sorting") as progress:
+        apply_rejig(plan, progress=progress)
+    if not plan.already_done:  # else the plan's words say so
         print(f"done: {len(plan.files):,} photos are in {config.data_dir}")
 
 

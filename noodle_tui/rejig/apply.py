@@ -10,7 +10,6 @@ Killed in 1 or within 2: the next call rolls back (undo.recover). Killed later: 
 import os
 import shutil
 import stat
-from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,7 +25,7 @@ from noodle_tui.rejig.disk import (
     refuse_standing_in,
     same_photo,
 )
-from noodle_tui.rejig.manifest import load_manifest, manifest_stamp, write_manifest
+from noodle_tui.rejig.manifest import load_manifest, manifest_stamp, record_options, write_manifest
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
 from noodle_tui.rejig.undo import aside_folder, clear_aside, recover_locked, staging_folder
@@ -34,14 +33,14 @@ from noodle_tui.text import printable
 
 
 def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check = nothing) -> None:
-    """Arrange the data folder as planned. Does nothing where the plan is `already_done`.
+    """Arrange the data folder as planned. Where the plan is `already_done` only its options are put on record.
 
     `progress` is called with (photos done, photos in all); `check` between photos, and may raise StopRun: then either
     nothing has changed, or the photos stand in the data folder and the next rejig removes the rest of the sources.
     Raises NoodleError: another rejig is at work on the folder, the folder or a photo has changed since the plan, no
     room, no right to write. Every photo is whole then, in its old place or in its new one.
     """
-    if plan.already_done:
+    if plan.already_done and plan.recorded:
         return
     with errors_in_words(f"rejig {printable(str(plan.data_dir))}"):
         plan.data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +56,8 @@ def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check =
                     _refuse_lost_copies(plan, progress, check)
                 _refuse_full_disk(plan)
                 _publish(plan, _stage(plan, progress, check))
+            elif not plan.recorded and os.access(plan.data_dir, os.W_OK):  # who may only read there has it as it is
+                record_options(plan.data_dir, plan.options)
             if plan.mode == "move":
                 _remove_sources(plan, check)
 
@@ -100,8 +101,7 @@ def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
             _bring(plan, file.source, f"{staging}/{file.target}")
             if done % 100 == 0 or done == len(plan.files):
                 progress(done, len(plan.files))
-        left_out = dict(Counter(one.reason for one in plan.skipped))
-        write_manifest(staging, plan.data_dir, plan.stimuli, plan.files, {**plan.options, "left_out": left_out})
+        write_manifest(staging, plan.data_dir, plan.stimuli, plan.rows, plan.options)
         for folder in [*folders, *(f"{staging}/{split}" for split in ("train", "val")), str(staging)]:
             sync(folder)
     except BaseException:

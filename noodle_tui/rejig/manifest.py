@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from noodle_tui.atomic import sync
+from noodle_tui.atomic import sync, write_atomic
 from noodle_tui.errors import NoodleError
 from noodle_tui.text import printable
 
@@ -107,6 +107,21 @@ def manifest_stamp(data_dir: Path) -> Stamp | None:
     return found.st_ino, found.st_size, found.st_mtime_ns
 
 
+def is_recorded(data_dir: Path, options: dict[str, Any]) -> bool:
+    """Whether rejig.json says of these options what they are."""
+    try:
+        made = _read_options(data_dir / JSON_NAME)
+    except (ValueError, OSError, RecursionError):
+        return False
+    return all(key in made and made[key] == value for key, value in options.items())
+
+
+def record_options(data_dir: Path, options: dict[str, Any]) -> None:
+    """Write these options into rejig.json, where they come to the same arrangement as those before."""
+    made = _read_options(data_dir / JSON_NAME) | options
+    write_atomic(data_dir / JSON_NAME, _as_json(made))
+
+
 def write_manifest(folder: Path, data_dir: Path, stimuli: Path, files: Sequence[PlannedFile],
                    options: dict[str, Any]) -> None:
     """Write both files into `folder`, which is to become `data_dir`, and wait until they are on the disk."""
@@ -119,9 +134,13 @@ def write_manifest(folder: Path, data_dir: Path, stimuli: Path, files: Sequence[
                         "" if file.level is None else file.level) for file in files)
     made = {"version": 1, **options, "stimuli": str(stimuli), "stimuli_from_here": os.path.relpath(stimuli, data_dir),
             "files": len(files)}
-    (folder / JSON_NAME).write_text(json.dumps(made, indent=2) + "\n", encoding="utf-8")
+    (folder / JSON_NAME).write_text(_as_json(made), encoding="utf-8")
     sync(str(table))
     sync(str(folder / JSON_NAME))
+
+
+def _as_json(made: dict[str, Any]) -> str:
+    return json.dumps(made, indent=2) + "\n"
 
 
 def _read_options(path: Path) -> dict[str, Any]:

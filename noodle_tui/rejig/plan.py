@@ -1,26 +1,39 @@
 """What a rejig would do: which photo goes where, what is skipped and why."""
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import classes_in, level_in, one_form, person_in
+from noodle_tui.names import classes_in, level_in, one_form, person_in, person_pattern
 from noodle_tui.progress import Check, Progress, nothing
+from noodle_tui.rejig.by_hand import places_by_hand
 from noodle_tui.rejig.disk import errors_in_words, same_photo
-from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile, Stamp, load_manifest, manifest_stamp
+from noodle_tui.rejig.manifest import (
+    CSV_NAME,
+    JSON_NAME,
+    SPLITS,
+    Manifest,
+    PlannedFile,
+    Stamp,
+    is_recorded,
+    load_manifest,
+    manifest_stamp,
+)
 from noodle_tui.rejig.scan import SkippedFile, by_reason, scan, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people
 from noodle_tui.rejig.spoiled import is_fresh, refuse_spoiled_sources
 from noodle_tui.rejig.target_names import target_names
-from noodle_tui.rejig.undo import recover, refuse_links
-from noodle_tui.text import number_of, printable
+from noodle_tui.rejig.undo import missing_photos, recover, refuse_links
+from noodle_tui.text import are, number_of, printable
+
+if TYPE_CHECKING:
+    from regex import Pattern
 
 NO_TOKEN = "no class's token in its name"
 
@@ -40,9 +53,11 @@ class RejigPlan:
     stimuli: Path  # real and absolute
     data_dir: Path  # real and absolute
     mode: str  # "move", "copy" or "link"
-    options: dict[str, Any]  # for rejig.json
+    options: dict[str, Any]  # for rejig.json, and the files that are left out, by reason
+    recorded: bool  # rejig.json says so already
     classes: tuple[str, ...]  # sorted: the order of the class folders
     files: tuple[PlannedFile, ...]  # a row a photo, sorted by source
+    by_hand: dict[PlannedFile, str]  # photos that stand elsewhere in the data folder than rejig put them, and where: they stay
     skipped: tuple[SkippedFile, ...]
     standing_at: dict[str, str]  # {source: place in the data folder} of photos that are taken from there, not from stimuli
     before: Stamp | None  # the manifest that this plan builds on; None: there is none
@@ -57,6 +72,11 @@ class RejigPlan:
     def already_done(self) -> bool:
         """Applying this plan changes nothing."""
         return self.arranged and not self.sources_left
+
+    @property
+    def rows(self) -> tuple[PlannedFile, ...]:
+        """The manifest's: where each photo came from, those that stand elsewhere by hand among them."""
+        return _rows(self.files, self.by_hand)
 
     @cached_property
     def _counts(self) -> Counter[tuple[str, str]]:
@@ -95,28 +115,33 @@ def plan_rejig(config: RunConfig, check: Check = nothing, progress: Progress = n
         made = _load_before(stimuli, data_dir)
         found = _look_around(stimuli, data_dir, made, check, progress)
         standing, scanned = found.standing, set(found.images)
-        photos, unnamed = _photos(found, tokens, re.compile(one_form(config.person)), config.split_by)
+        photos, unnamed = _photos(found, tokens, person_pattern(config.person), config.split_by)
         unseen = [photo.path for photo in photos if photo.path not in standing]
         broken = unreadable(str(stimuli), unseen, check, progress)
         photos = [photo for photo in photos if photo.path not in broken]
         skipped = [*found.skipped, *unnamed, *(SkippedFile(path, reason) for path, reason in broken.items())]
         _refuse_empty(photos, tokens, stimuli, skipped)
-        files = _files(stimuli, photos, _splits(photos, config))
+        files = _files(stimuli, photos, _splits(photos, config), found.by_hand)
+        _refuse_homeless(data_dir, found.by_hand, mode)
         planned = {photo.path for photo in photos}
         left = planned & scanned if mode == "move" else set[str]()
         _refuse_strangers(found.strangers, planned, mode)
         standing_at = _standing_at(data_dir, made, mode, photos, standing, scanned) if made else {}
         if made:
             refuse_spoiled_sources(data_dir, made, check, progress)
-        arranged = made is not None and made.mode == mode and len(standing_at) == len(files) and made.files == files
+        is_there = len(standing_at) == len(files)
+        arranged = made is not None and made.mode == mode and is_there and made.files == _rows(files, found.by_hand)
         if left or not arranged:
             _refuse_read_only(stimuli, data_dir, left)
+        options = {"mode": mode, "tokens": tokens, "val_fraction": config.val_fraction, "split_by": config.split_by,
+                   "person": config.person, "seed": config.seed, "left_out": dict(Counter(one.reason for one in skipped))}
     return RejigPlan(
         stimuli=stimuli, data_dir=data_dir, mode=mode,
-        options={"mode": mode, "tokens": tokens, "val_fraction": config.val_fraction, "split_by": config.split_by,
-                 "person": config.person, "seed": config.seed},
+        options=options,
+        recorded=arranged and is_recorded(data_dir, options),
         classes=tuple(sorted(tokens)),
         files=files,
+        by_hand=found.by_hand,
         skipped=tuple(sorted(skipped, key=lambda one: (one.reason, one.path))),
         standing_at=standing_at,
         before=made.stamp if made else None,
@@ -128,6 +153,10 @@ def plan_rejig(config: RunConfig, check: Check = nothing, progress: Progress = n
         switching=sum(photo.path in standing and standing[photo.path].split != file.split
                       for photo, file in zip(photos, files, strict=True)),
     )
+
+
+def _rows(files: Iterable[PlannedFile], by_hand: Iterable[PlannedFile]) -> tuple[PlannedFile, ...]:
+    return tuple(sorted((*files, *by_hand), key=lambda file: file.source))
 
 
 def real_folders(stimuli: Path, data_dir: Path) -> tuple[Path, Path]:
@@ -151,6 +180,9 @@ def real_folders(stimuli: Path, data_dir: Path) -> tuple[Path, Path]:
 def _load_before(stimuli: Path, data_dir: Path) -> Manifest | None:
     """The manifest of the data folder, if there is one. NoodleError if the folder is somebody else's."""
     made = load_manifest(data_dir)
+    if made is None and os.path.lexists(data_dir / JSON_NAME):
+        raise NoodleError(f"{printable(str(data_dir))} has a {JSON_NAME} but no {CSV_NAME}, which says where each photo came "
+                          "from: put it back, or choose another --data-dir")
     if made is None:
         theirs = [split for split in SPLITS if os.path.lexists(data_dir / split)]
         if theirs:
@@ -173,21 +205,25 @@ class _Found:
     standing: dict[str, PlannedFile]  # photos that the data folder holds, with their rows
     strangers: dict[str, PlannedFile]  # images where another photo was moved away from, with the row of that
     skipped: list[SkippedFile]
+    by_hand: dict[PlannedFile, str]  # see RejigPlan
 
 
 def _look_around(stimuli: Path, data_dir: Path, made: Manifest | None, check: Check, progress: Progress) -> _Found:
     if made is None:
         images, skipped = scan(str(stimuli), check, progress)
-        return _Found(images, {}, {}, skipped)
+        return _Found(images, {}, {}, skipped, {})
     images, skipped = list[str](), list[SkippedFile]()
     if stimuli.is_dir():  # else every photo was moved, and the empty folder removed since
         images, skipped = scan(str(stimuli), check, progress)
     standing = _standing(data_dir, made, set(images))
-    skipped += _gone(made, standing, images)
+    away = missing_photos(data_dir, made)
+    places = places_by_hand(data_dir, made, away)
+    by_hand = {file: places[file.source] for file in away if file.source in places}
+    skipped += _gone(made, {*images, *standing, *map(made.relative, by_hand)})
     strangers = _strangers(stimuli, data_dir, images, standing) if made.mode == "move" else {}
     reason = "another photo was moved from this place before (rename this one)"
     skipped += [SkippedFile(path, reason) for path in strangers]
-    return _Found([path for path in images if path not in strangers], standing, strangers, skipped)
+    return _Found([path for path in images if path not in strangers], standing, strangers, skipped, by_hand)
 
 
 def _standing(data_dir: Path, made: Manifest, scanned: set[str]) -> dict[str, PlannedFile]:
@@ -216,8 +252,7 @@ def _entries(folder: Path) -> dict[str, os.DirEntry[str]]:
     return {entry.name: entry for entry in os.scandir(folder)} if folder.is_dir() else {}
 
 
-def _gone(made: Manifest, standing: Mapping[str, PlannedFile], images: Sequence[str]) -> list[SkippedFile]:
-    known = {*images, *standing}
+def _gone(made: Manifest, known: set[str]) -> list[SkippedFile]:
     paths = (made.relative(file) for file in made.files)
     return [SkippedFile(path, "removed since the last rejig") for path in paths if path not in known]
 
@@ -229,7 +264,7 @@ def _strangers(stimuli: Path, data_dir: Path, images: Sequence[str],
             and not same_photo(f"{stimuli}/{path}", f"{data_dir}/{standing[path].target}")}
 
 
-def _photos(found: _Found, tokens: dict[str, str], person: re.Pattern[str],
+def _photos(found: _Found, tokens: dict[str, str], person: "Pattern[str]",
             split_by: str) -> tuple[list[Photo], list[SkippedFile]]:
     """The photos whose names say all that is needed, sorted by path; and the others, with the reason."""
     photos, skipped = list[Photo](), list[SkippedFile]()
@@ -282,6 +317,14 @@ def _refuse_strangers(strangers: Mapping[str, PlannedFile], planned: set[str], m
                               f"photo stands there: rename {printable(path)} or move it away")
 
 
+def _refuse_homeless(data_dir: Path, by_hand: Mapping[PlannedFile, str], mode: str) -> None:
+    """NoodleError where photos would go back to their sources, but for those that can't be told from what isn't rejig's."""
+    if by_hand and mode != "move":
+        raise NoodleError(f"{number_of(len(by_hand), 'photo')} that rejig moved to {printable(str(data_dir))} "
+                          f"{are(len(by_hand))} in another place there by hand ({printable(next(iter(by_hand.values())))}): "
+                          "take the rejig back (noodle rejig --undo), or go on with --mode move")
+
+
 def _refuse_read_only(stimuli: Path, data_dir: Path, to_move: Iterable[str]) -> None:
     for folder in sorted({path.rpartition("/")[0] for path in to_move}):
         if not os.access(stimuli / folder, os.W_OK | os.X_OK):
@@ -294,16 +337,21 @@ def _refuse_read_only(stimuli: Path, data_dir: Path, to_move: Iterable[str]) -> 
 
 def _splits(photos: Sequence[Photo], config: RunConfig) -> list[str]:
     """The side of each photo: "train" or "val"."""
+    if config.split_by == "file":  # in an order that a Mac's copy of the photos has, too
+        order = sorted(range(len(photos)), key=lambda position: (one_form(photos[position].path), position))
+        held_out = hold_out_files([photos[position].label for position in order], config.val_fraction, config.seed)
+        in_val = {order[place] for place in held_out}
+        return ["val" if position in in_val else "train" for position in range(len(photos))]
     labels = [photo.label for photo in photos]
-    if config.split_by == "file":
-        held_out = hold_out_files(labels, config.val_fraction, config.seed)
-        return ["val" if position in held_out else "train" for position in range(len(photos))]
     people = hold_out_people(labels, [photo.person or "" for photo in photos], config.val_fraction, config.seed)
     return ["val" if photo.person in people else "train" for photo in photos]
 
 
-def _files(stimuli: Path, photos: Sequence[Photo], splits: Sequence[str]) -> tuple[PlannedFile, ...]:
-    names = target_names([photo.path for photo in photos])
+def _files(stimuli: Path, photos: Sequence[Photo], splits: Sequence[str],
+           by_hand: Iterable[PlannedFile]) -> tuple[PlannedFile, ...]:
+    """A row for each photo, under a name that is none of those `by_hand` either."""
+    paths = [photo.path for photo in photos]
+    names = target_names([*paths, *(file.source for file in by_hand)])[:len(paths)]
     return tuple(
         PlannedFile(f"{stimuli}/{path}", f"{split}/{label}/{name}", label, split, person, level_in(path))
         for (path, label, person), split, name in zip(photos, splits, names, strict=True)

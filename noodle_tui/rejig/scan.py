@@ -10,6 +10,8 @@ from pathlib import Path
 
 from noodle_tui.progress import Check, Progress
 
+# folders that systems keep beside or among photos: trash, thumbnails, what a Mac adds to an archive
+SYSTEM_FOLDERS = {"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", "lost+found"}
 UNREADABLE = "unreadable"  # how the reasons begin that are a file's own fault
 
 
@@ -26,7 +28,6 @@ def scan(stimuli: str, check: Check, progress: Progress) -> tuple[list[str], lis
 
     Links are not followed, whether to files or to folders: what they lead to is not in the stimuli.
     """
-    endings = image_endings()
     images, skipped, folders = list[str](), list[SkippedFile](), [""]
     while folders:
         below = folders.pop()
@@ -41,17 +42,37 @@ def scan(stimuli: str, check: Check, progress: Progress) -> tuple[list[str], lis
             check()
             name = entry.name
             path = below + name
-            if os.path.splitext(name)[1].lower() in endings and entry.is_file(follow_symlinks=False):
+            if has_photo_name(name) and entry.is_file(follow_symlinks=False):
                 images.append(path)
+            elif is_system_file(name):
+                skipped.append(SkippedFile(path, "not a photo but a system's note on one"))
             elif entry.is_symlink():
                 skipped.append(SkippedFile(path, "a link (links are not followed)"))
             elif entry.is_dir():
-                folders.append(path + "/")
+                if is_system_folder(name):
+                    skipped.append(SkippedFile(path, "a hidden folder, or a system's own"))
+                else:
+                    folders.append(path + "/")
             else:
                 skipped.append(SkippedFile(path, "not an image"))
         progress(len(images), None)
     images.sort()
     return images, skipped
+
+
+def has_photo_name(name: str) -> bool:
+    """Whether a file of this name is taken for a photo: by its ending; not what macOS keeps beside one, `._anna.jpg`."""
+    return os.path.splitext(name)[1].lower() in image_endings() and not is_system_file(name)
+
+
+def is_system_file(name: str) -> bool:
+    """Whether a file isn't the user's own but a system's note on one."""
+    return name.startswith("._")
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether what is in a folder of this name isn't the user's photos: trash, thumbnails, an editor's copies."""
+    return name.startswith(".") or name in SYSTEM_FOLDERS
 
 
 @cache

@@ -36,6 +36,9 @@ def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothin
         raise NoodleError(f"{number_of(len(lost), 'photo')} can't be read any more ({printable(lost[0])}: {spoiled[lost[0]]}), "
                           f"but their copies can ({copy}): put those back in their place, or remove what is broken")
     edited = [path for path in changed if _is_newer(f"{data_dir}/{copies[path]}", made.stamp[2])]
+    replaced = [path for path in changed if _is_untouched(f"{made.stimuli}/{path}", made.stamp[2]) and path not in edited]
+    broken = unreadable(str(data_dir), [copies[path] for path in replaced], check, progress, whole=True)
+    edited += [path for path in replaced if copies[path] not in broken]
     if edited:
         copy = printable(f"{data_dir}/{copies[edited[0]]}")
         were, them = ("was", "it") if len(edited) == 1 else ("were", "them")
@@ -62,6 +65,16 @@ def _is_newer(copy: str, made: int) -> bool:
         return os.stat(copy).st_mtime_ns > made
     except OSError:
         return False
+
+
+def _is_untouched(source: str, made: int) -> bool:
+    """Whether nothing was done to a source since the arrangement was `made` (nanoseconds). If they differ then, the copy has
+    changed: another photo was put in its place, maybe with a time of its own, as mv and archives keep it."""
+    try:
+        now = os.stat(source)
+    except OSError:
+        return False
+    return max(now.st_mtime_ns, now.st_ctime_ns) <= made
 
 
 def is_fresh(copy: str, source: str) -> bool:

@@ -8,14 +8,26 @@ exist; there is no journal that could disagree with the disk.
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
+from noodle_tui.rejig.by_hand import places_by_hand
 from noodle_tui.rejig.disk import errors_in_words, locked, move_back, refuse_standing_in, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
 from noodle_tui.text import as_argument, printable
+
+UNDONE = ".rejig-undone.json"  # rejig.json in the last steps of an undo
+
+
+class Undone(NamedTuple):
+    """What an undo did, or would do."""
+
+    count: int  # photos taken out of the data folder
+    missing: tuple[PlannedFile, ...]  # moved ones that are neither there nor where they came from; they stay on record
 
 
 def staging_folder(data_dir: Path) -> Path:
@@ -37,8 +49,7 @@ def recover(data_dir: Path) -> None:
 
 
 def _is_whole(data_dir: Path) -> bool:
-    half_undone = os.path.lexists(data_dir / JSON_NAME) and not os.path.lexists(data_dir / CSV_NAME)
-    return not (half_undone or os.path.lexists(staging_folder(data_dir)) or os.path.lexists(aside_folder(data_dir)))
+    return not any(map(os.path.lexists, (data_dir / UNDONE, staging_folder(data_dir), aside_folder(data_dir))))
 
 
 def recover_locked(data_dir: Path) -> None:
@@ -58,17 +69,17 @@ def recover_locked(data_dir: Path) -> None:
                               "replaced since: move it away, then call noodle rejig again")
     if os.path.lexists(staging):
         shutil.rmtree(staging)  # never published: every photo in it is still in its place
-    if manifest_stamp(data_dir) is None and os.path.lexists(data_dir / JSON_NAME):
-        os.unlink(data_dir / JSON_NAME)  # the last step of an undo
-        _remove_if_empty(data_dir)
+    if os.path.lexists(data_dir / UNDONE):
+        _forget(data_dir)
 
 
 def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progress = nothing, check: Check = nothing,
-               dry_run: bool = False) -> int:
-    """Put moved photos back to their sources, remove copies and links; returns how many photos were taken out. `dry_run`: only
-    how many would be, if it can be done.
+               dry_run: bool = False) -> Undone:
+    """Put moved photos back to their sources, remove copies and links. `dry_run`: only say what would be done, if it can be.
 
-    Only what rejig made is touched: anything else in the data folder stays. Nothing is overwritten. `stimuli`, where
+    Only what rejig made is touched: anything else in the data folder stays. Nothing is overwritten. A moved photo that has come
+    to another place in the data folder by hand goes back, too; where one is not found, the manifest stays, which alone knows
+    where it came from: a later undo puts it back once it stands in its place again. `stimuli`, where
     given, must be the folder that the photos came from: a manifest from somebody else can't send them elsewhere.
     `progress` is called with (photos done, photos in all); `check` between files, and may raise StopRun; a later undo goes on
     from there.
@@ -89,15 +100,32 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progres
                               f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
         _refuse_conflicts(data_dir, made)
         refuse_spoiled_sources(data_dir, made, check, progress, removed={file.source for file in made.files})
+        away = missing_photos(data_dir, made)
+        by_hand = places_by_hand(data_dir, made, away)
+        missing = tuple(file for file in away if file.source not in by_hand)
         if dry_run:
-            return sum(os.path.lexists(data_dir / file.target) for file in made.files)
+            return Undone(sum(os.path.lexists(data_dir / file.target) for file in made.files) + len(by_hand), missing)
         refuse_standing_in(data_dir)
-        count = take_apart(data_dir, made, progress=progress, check=check)
+        count = take_apart(data_dir, made, by_hand=by_hand, progress=progress, check=check)
         _refuse_conflicts(data_dir, made)  # again: what came to stand at a source meanwhile was left alone
-        os.unlink(data_dir / CSV_NAME)
-        os.unlink(data_dir / JSON_NAME)
-        _remove_if_empty(data_dir)
-    return count
+        if not missing:
+            os.rename(data_dir / JSON_NAME, data_dir / UNDONE)
+            _forget(data_dir)
+    return Undone(count, missing)
+
+
+def missing_photos(data_dir: Path, made: Manifest) -> list[PlannedFile]:
+    """The moved photos that stand neither where rejig put them nor where they came from."""
+    if made.mode != "move":
+        return []
+    return [file for file in made.files
+            if not os.path.lexists(f"{data_dir}/{file.target}") and not os.path.lexists(file.source)]
+
+
+def _forget(data_dir: Path) -> None:
+    (data_dir / CSV_NAME).unlink(missing_ok=True)
+    os.unlink(data_dir / UNDONE)
+    _remove_if_empty(data_dir)
 
 
 def _nothing_to_undo(data_dir: Path) -> str:
@@ -140,21 +168,21 @@ def _carry_over(folder: Path, place: Path) -> None:
     folder.rmdir()
 
 
-def take_apart(folder: Path, made: Manifest, *, kept: dict[str, str] | None = None, progress: Progress = nothing,
-               check: Check = nothing) -> int:
+def take_apart(folder: Path, made: Manifest, *, kept: Mapping[str, str] | None = None,
+               by_hand: Mapping[str, str] | None = None, progress: Progress = nothing, check: Check = nothing) -> int:
     """Empty an arrangement of what rejig put there; returns how many photos that were.
 
     A photo that also stands at `kept[source]` (the new arrangement) is only unlinked here; one whose source is gone
     goes back to it, whatever the mode was: the last copy of a photo is never removed. Where another file has come to
-    stand at its source, a moved photo stays where it is.
+    stand at its source, a moved photo stays where it is. `by_hand`: see `places_by_hand`.
     """
     refuse_links(folder, made)
-    kept, ready, count = kept or {}, set[str](), 0
+    kept, by_hand, ready, count = kept or {}, by_hand or {}, set[str](), 0
     for done, file in enumerate(made.files, start=1):
         check()
         if done % 100 == 0:
             progress(done, len(made.files))
-        photo = f"{folder}/{file.target}"
+        photo = f"{folder}/{by_hand.get(file.source, file.target)}"
         found = _lstat(photo)
         if found is None or stat.S_ISLNK(found.st_mode) != (made.mode == "link") or stat.S_ISDIR(found.st_mode):
             continue  # gone, or no longer what rejig made
@@ -164,8 +192,8 @@ def take_apart(folder: Path, made: Manifest, *, kept: dict[str, str] | None = No
             count += 1
         else:
             count += _put_back(photo, file, made, ready)
-    for split, label in sorted({(file.split, file.label) for file in made.files}):
-        _remove_if_empty(folder / split / label)
+    for place in sorted({os.path.dirname(place) for place in (*(file.target for file in made.files), *by_hand.values())}):
+        _remove_if_empty(folder / place)
     for split in SPLITS:
         _remove_if_empty(folder / split)
     return count

@@ -1,9 +1,11 @@
 """A plan as plain lines, for `noodle rejig --dry-run` and wherever else there is no screen."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from noodle_tui.rejig.plan import RejigPlan
 from noodle_tui.rejig.scan import SkippedFile, by_reason
+from noodle_tui.rejig.undo import Undone
 from noodle_tui.text import are, number_of, printable
 
 FAR = 0.1  # a share of the photos
@@ -26,9 +28,29 @@ def plan_in_words(plan: RejigPlan) -> list[str]:
     if far := far_from_asked(plan.count("train"), plan.count("val"), plan.options["val_fraction"]):
         lines.append(f"! {far}")
     lines += _leak(plan, people)
+    if held := plan.by_hand:
+        lines.append(f"{number_of(len(held), 'photo')} {are(len(held))} in another place than rejig's by hand, and "
+                     f"{'stays' if len(held) == 1 else 'stay'} there: {printable(next(iter(held.values())))}"
+                     + (", …" if len(held) > 1 else ""))
     if plan.skipped:
         lines.append(f"left out: {number_of(len(plan.skipped), 'file')}")
         lines += [f"  {line}" for line in left_out_in_words(plan.skipped)]
+    return lines
+
+
+def undone_in_words(undone: Undone, data_dir: Path, dry_run: bool) -> list[str]:
+    """What an undo did, or would do, as plain lines."""
+    photos, folder = number_of(undone.count, "photo"), printable(str(data_dir))
+    if dry_run:
+        lines = [f"{photos} would be taken out of {folder}, moved ones back to where they came from"]
+    else:
+        lines = [f"{photos} {are(undone.count)} taken out of {folder}; moved ones are back where they came from"]
+    if missing := undone.missing:
+        lines.append(f"! {number_of(len(missing), 'moved photo')} {are(len(missing))} neither there nor at the old place (e.g. "
+                     f"{printable(missing[0].target)}): rejig.csv {'would stay' if dry_run else 'stays'}, for an undo once "
+                     f"{'it stands' if len(missing) == 1 else 'they stand'} there again")
+    if dry_run:
+        lines.append("nothing was changed (--dry-run)")
     return lines
 
 

@@ -89,9 +89,9 @@ def rejig(config: RunConfig, progress: Progress, check: Check) -> str:
     from noodle_tui.rejig import apply_rejig, plan_rejig
 
     plan = plan_rejig(config, check, lambda done, total: progress(done, 2 * total if total else None))
+    apply_rejig(plan, progress=lambda done, total: progress((total or 0) + done, 2 * total if total else None), check=check)
     if plan.already_done:
         return f"{config.data_dir} is already as asked for; nothing was changed."
-    apply_rejig(plan, progress=lambda done, total: progress((total or 0) + done, 2 * total if total else None), check=check)
     return f"{number_of(len(plan.files), 'photo')} sorted into {config.data_dir}."
 
 
@@ -107,10 +107,10 @@ def look_at_undo(data_dir: Path) -> "Manifest":
 
 def undo(data_dir: Path, stimuli: Path, progress: Progress, check: Check) -> str:
     """Put the photos back into `stimuli`. NoodleError if they came from elsewhere, or something is in their way."""
-    from noodle_tui.rejig import undo_rejig
+    from noodle_tui.rejig import undo_rejig, undone_in_words
 
-    count = undo_rejig(data_dir, stimuli=stimuli, progress=progress, check=check)
-    return f"{number_of(count, 'photo')} taken out of {data_dir}; moved ones are back where they came from."
+    undone = undo_rejig(data_dir, stimuli=stimuli, progress=progress, check=check)
+    return " ".join(undone_in_words(undone, data_dir, dry_run=False))
 
 
 def may_move_photos(folder: Path) -> bool:

@@ -62,7 +62,7 @@ class RunConfig(BaseModel):
     precision: Literal["auto", "fp32", "bf16"] = option(
         "auto", TRAINING, "auto: bf16 where the hardware has it; fp32 for exactness"
     )
-    sync_bn: bool = option(False, TRAINING, "under torchrun: batch norm over the whole batch, not a GPU's part of it")
+    sync_bn: bool = option(False, TRAINING, "batch norm over the whole batch, not a GPU's part of it (under torchrun on GPUs)")
     compile: bool = option(False, TRAINING, "compile the training step: a wait of minutes, then quicker steps")
     test_every: int = option(1, TRAINING, "validate every _ epochs; the first and the last always are", ge=1)
     save_every: int = option(5, TRAINING, "save the session every _ epochs; the last always is", ge=1)
@@ -74,9 +74,11 @@ class RunConfig(BaseModel):
     tensorboard: bool = option(False, LOGGING, "also write TensorBoard files into the run folder")
     debug: bool = option(False, LOGGING, "on an error open the interactive debugger")
 
-    @field_validator("stimuli", "data_dir", "load_dir", "save_dir", "weights")
+    @field_validator("stimuli", "data_dir", "load_dir", "save_dir", "weights", mode="before")
     @classmethod
-    def _check_path(cls, path: Path | str | None) -> Path | str | None:
+    def _check_path(cls, path: Any) -> Any:
+        if path == "":  # which is the current folder to Path, and rejig moves photos
+            raise ValueError("is empty, and no path: is a variable of your script unset?")
         if "\0" in str(path):
             raise ValueError(f"{shown(str(path))}: no path holds a NUL character")
         return path

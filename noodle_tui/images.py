@@ -69,6 +69,8 @@ def errors_as_bad_image(path: Path) -> Iterator[None]:
 
 
 def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError) and path.is_symlink():
+        return "a link that leads nowhere"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     if path.is_file() and path.stat().st_size == 0:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError
-from noodle_tui.rejig.manifest import rejig_options
+from noodle_tui.rejig.manifest import links_lead_astray, rejig_options
 from noodle_tui.run_folder import CHECKPOINT, CONFIG, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
 from noodle_tui.text import as_argument, number_of
 
@@ -25,11 +25,14 @@ NOT_COMPARED = {"load_dir", "save_dir"}
 
 def sorts_first(config: RunConfig, is_picked_up: bool) -> bool:
     """Whether a run begins by sorting photos. One that is picked up has done so, and goes on with those: what came to the
-    stimuli since is not for it. It sorts again where that was undone, or done otherwise."""
+    stimuli since is not for it. It sorts again where that was undone, done otherwise, or by links to where the
+    stimuli no longer are."""
     if not (config.rejig_data and is_picked_up):
         return config.rejig_data
     made = rejig_options(config.data_dir)
     if made is None or made.get("stimuli") != os.path.realpath(config.stimuli):
+        return True
+    if made.get("mode") == "link" and links_lead_astray(config.data_dir):
         return True
     return (set(made.get("classes", ())) != set(config.classes)
             or any(made.get(name) != getattr(config, name) for name in ("val_fraction", "split_by", "person", "seed")))

@@ -344,12 +344,21 @@ def test_rejig_dry_run_apply_and_undo(tmp_path):
 def test_predict_answers_the_others_and_names_what_it_cannot_read(finished: FinishedRun, data_dir, tmp_path):
     (tmp_path / "[red]x[bold].jpg").write_text("no photo")
     good = next((data_dir / "val" / "sad").iterdir())
-    done = noodle("predict", "--load-dir", str(finished.folder), "--format", "csv", str(good), str(tmp_path), cwd=tmp_path)
+    done = noodle("predict", "--load-dir", finished.folder.name, "--save-dir", str(finished.folder.parent), "--format", "csv",
+                  str(good), str(tmp_path), cwd=tmp_path)
     assert done.returncode == 1
     said = done.stderr.strip().splitlines()
     assert said[-1] == f"noodle: {tmp_path}/[red]x[bold].jpg: not an image, whatever its ending says"
     assert len(said) == 3  # the score
     assert str(good) in done.stdout
+
+
+def test_an_unset_variable_is_not_the_current_folder(tmp_path):
+    draw_stimuli(tmp_path / "home", people=1)
+    for command in (["rejig", "--stimuli", "", "--data-dir", "../sorted"], ["predict", "--load-dir", "run", ""], ["demo", ""]):
+        refused = noodle(*command, cwd=tmp_path / "home")
+        assert refused.returncode == 2 and "is empty, and no path: is a variable of your script unset?" in refused.stderr
+    assert not (tmp_path / "sorted").exists()
 
 
 def test_an_undo_that_is_only_tried_changes_nothing(tmp_path):

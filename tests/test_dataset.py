@@ -219,7 +219,7 @@ BAD: dict[str, tuple[Callable[[Path], Path], str, str]] = {  # how it is made, i
     "animated PNG": (animated("png"), "moving.png", "an animation, not a photo"),
     "animated WebP": (animated("webp"), "moving.webp", "an animation, not a photo"),
     "directory": (directory, "folder.jpg", "not a file"),
-    "dangling link": (dangling, "link.jpg", "no such file or directory"),
+    "dangling link": (dangling, "link.jpg", "a link that leads nowhere"),
     "link to itself": (circular, "circle.jpg", "too many levels of symbolic links"),
     "endless device": (endless, "endless.jpg", "not a file"),
     "pipe that nobody feeds": (pipe, "pipe.jpg", "not a file"),

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import torch
+from fake_stimuli import draw_seed_like
 from torch import nn
 
 from noodle_tui.checkpoint import read_checkpoint, save_session, session_content
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import NoodleError, UsageError
-from noodle_tui.pick_up import folder_to_pick_up, pick_up, weights_left_out, weights_to_start_from
+from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_left_out, weights_to_start_from
+from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.run_folder import CHECKPOINT, locked
 from noodle_tui.session import new_session
 
@@ -29,6 +31,20 @@ def folder(tmp_path: Path) -> Path:
 
 def given(**values: Any) -> RunConfig:
     return make_config(values)
+
+
+def test_links_are_made_anew_where_they_lead_to_a_place_from_which_all_was_moved(tmp_path: Path) -> None:
+    def options(project: str) -> RunConfig:
+        place = tmp_path / project
+        return RunConfig(stimuli=place / "photos", data_dir=place / "sorted", rejig_data=True, mode="link")
+
+    draw_seed_like(tmp_path / "here" / "photos")
+    apply_rejig(plan_rejig(options("here")))
+    assert not sorts_first(options("here"), is_picked_up=True)
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert sorts_first(options("there"), is_picked_up=True)
+    apply_rejig(plan_rejig(options("there")))
+    assert not sorts_first(options("there"), is_picked_up=True)
 
 
 def test_the_options_are_the_stored_ones(folder: Path) -> None:

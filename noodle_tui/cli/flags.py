@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,13 @@ def whole_number(flag: str, help: str) -> Any:
 
 def number(flag: str, help: str) -> Any:
     return typer.Option(flag, help=help, metavar="X", parser=lambda text: _parsed(float, text, "a number"))
+
+
+def some_path(text: str) -> Path:
+    """For arguments: a path that is given. "" is an unset variable, where Path would take it for the current folder."""
+    if not text:
+        raise typer.BadParameter("it is empty, and no path: is a variable of your script unset?")
+    return Path(text)
 
 
 def _parsed(kind: Callable[[str], Any], text: str, wanted: str) -> Any:

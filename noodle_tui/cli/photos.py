@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from noodle_tui.cli.endings import complain
-from noodle_tui.cli.flags import given, with_options
+from noodle_tui.cli.flags import given, some_path, with_options
 from noodle_tui.cli.train import run_headless
 from noodle_tui.config import make_config
 from noodle_tui.errors import UsageError
@@ -50,7 +50,8 @@ def rejig_command(
 
 @with_options(["debug"])
 def demo_command(
-    folder: Annotated[Path | None, typer.Argument(help="where to draw; a new folder by default", metavar="DIR")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="where to draw; a new folder by default", metavar="DIR",
+                                                          parser=some_path)] = None,
     draw_only: Annotated[bool, typer.Option("--draw-only", help="draw the photos and leave")] = False,
     tui: Annotated[bool, typer.Option("--tui", help="go on in the app")] = False,
     **values: Any,
@@ -73,10 +74,11 @@ def demo_command(
     raise typer.Exit(run_headless(make_config(values)))
 
 
-@with_options(["device", "debug"])
+@with_options(["save_dir", "device", "debug"])
 def predict_command(
-    paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH", readable=False)],
-    load_dir: Annotated[Path, typer.Option("--load-dir", help="a run's name or folder (or its model.pth)", metavar="RUN")],
+    paths: Annotated[list[Path], typer.Argument(help="image files, or folders of them", metavar="PATH", parser=some_path)],
+    load_dir: Annotated[Path, typer.Option("--load-dir", help="a run's name or folder (or its model.pth)", metavar="RUN",
+                                            parser=some_path)],
     format: Annotated[str, typer.Option("--format", help="of the answers", metavar="table|csv|json")] = "table",
     person: Annotated[str | None, typer.Option("--person", help="regex of a photo's path; its first group is the person "
                                                "[default: the run's]", metavar="TEXT")] = None,

@@ -122,6 +122,17 @@ def record_options(data_dir: Path, options: dict[str, Any]) -> None:
     write_atomic(data_dir / JSON_NAME, _as_json(made))
 
 
+def links_lead_astray(data_dir: Path) -> bool:
+    """Whether rejig made links here that lead to where the stimuli were, before they were moved together with this folder."""
+    made = load_manifest(data_dir)
+    if made is None or made.mode != "link":
+        return False
+    for file in made.files:
+        if (link := data_dir / file.target).is_symlink():
+            return os.readlink(link) != file.source
+    return False
+
+
 def write_manifest(folder: Path, data_dir: Path, stimuli: Path, files: Sequence[PlannedFile],
                    options: dict[str, Any]) -> None:
     """Write both files into `folder`, which is to become `data_dir`, and wait until they are on the disk."""

@@ -29,7 +29,7 @@ from noodle_tui.rejig.scan import SkippedFile, by_reason, scan, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people
 from noodle_tui.rejig.spoiled import is_fresh, refuse_spoiled_sources
 from noodle_tui.rejig.target_names import target_names
-from noodle_tui.rejig.undo import missing_photos, recover, refuse_links
+from noodle_tui.rejig.undo import recover, refuse_links
 from noodle_tui.text import are, number_of, printable
 
 if TYPE_CHECKING:
@@ -216,10 +216,11 @@ def _look_around(stimuli: Path, data_dir: Path, made: Manifest | None, check: Ch
     if stimuli.is_dir():  # else every photo was moved, and the empty folder removed since
         images, skipped = scan(str(stimuli), check, progress)
     standing = _standing(data_dir, made, set(images))
-    away = missing_photos(data_dir, made)
-    places = places_by_hand(data_dir, made, away)
-    by_hand = {file: places[file.source] for file in away if file.source in places}
-    skipped += _gone(made, {*images, *standing, *map(made.relative, by_hand)})
+    known = {*images, *standing}
+    gone = [file for file in made.files if made.relative(file) not in known]
+    places = places_by_hand(data_dir, made, gone)
+    by_hand = {file: places[file.source] for file in gone if file.source in places}
+    skipped += [SkippedFile(made.relative(file), "removed since the last rejig") for file in gone if file not in by_hand]
     strangers = _strangers(stimuli, data_dir, images, standing) if made.mode == "move" else {}
     reason = "another photo was moved from this place before (rename this one)"
     skipped += [SkippedFile(path, reason) for path in strangers]
@@ -250,11 +251,6 @@ def _standing(data_dir: Path, made: Manifest, scanned: set[str]) -> dict[str, Pl
 
 def _entries(folder: Path) -> dict[str, os.DirEntry[str]]:
     return {entry.name: entry for entry in os.scandir(folder)} if folder.is_dir() else {}
-
-
-def _gone(made: Manifest, known: set[str]) -> list[SkippedFile]:
-    paths = (made.relative(file) for file in made.files)
-    return [SkippedFile(path, "removed since the last rejig") for path in paths if path not in known]
 
 
 def _strangers(stimuli: Path, data_dir: Path, images: Sequence[str],

@@ -100,7 +100,7 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progres
                               f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
         _refuse_conflicts(data_dir, made)
         refuse_spoiled_sources(data_dir, made, check, progress, removed={file.source for file in made.files})
-        away = missing_photos(data_dir, made)
+        away = _missing_photos(data_dir, made)
         by_hand = places_by_hand(data_dir, made, away)
         missing = tuple(file for file in away if file.source not in by_hand)
         if dry_run:
@@ -114,7 +114,7 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progres
     return Undone(count, missing)
 
 
-def missing_photos(data_dir: Path, made: Manifest) -> list[PlannedFile]:
+def _missing_photos(data_dir: Path, made: Manifest) -> list[PlannedFile]:
     """The moved photos that stand neither where rejig put them nor where they came from."""
     if made.mode != "move":
         return []

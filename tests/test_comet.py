@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import re
+import resource
 import shlex
 import signal
 import socket
@@ -27,7 +28,7 @@ from noodle_tui.config import RunConfig, options
 from noodle_tui.events import EpochDone, Message
 from noodle_tui.listeners import comet
 from noodle_tui.listeners.comet import SAFE_TEXTS, CometLogger, new_experiment_key, parameters
-from noodle_tui.listeners.comet_process import JOURNAL, LAST_WORDS_S, last_record, reason_in
+from noodle_tui.listeners.comet_process import JOURNAL, LAST_WORDS_S, is_whole, last_record, reason_in
 from noodle_tui.settings import Settings
 
 KEY = "Qk7ZsecretApiKeyThatIsNoOne"
@@ -358,6 +359,40 @@ def test_a_server_that_dies_in_mid_run_leaves_the_whole_run_in_the_archive(serve
     assert any(m["payload"].get("upload_type") == "confusion-matrix" for m in archived(folder)[1])
     assert "comet upload" in said[-1].text
     assert re.search("connection was lost|server doesn't answer", said[-1].text)  # which it is, Comet's version decides
+
+
+def test_an_archive_that_the_disk_refuses_is_none_and_an_earlier_one_stays(tmp_path: Path):
+    folder, said, key = run_folder(tmp_path), [], new_experiment_key()
+    earlier = folder / "comet" / f"{key}.zip"
+    earlier.parent.mkdir()
+    earlier.write_bytes(b"of the run until now")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the weights are larger
+    try:
+        logger = CometLogger(RunConfig(), Settings(), folder, key, said.append)
+        logger(epoch(1))
+        finish(logger, folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "no archive of all of it could be written" in said[-1].text
+    assert earlier.read_bytes() == b"of the run until now"
+
+
+def test_a_torn_archive_isnt_taken_for_one(tmp_path: Path):
+    archive, model = tmp_path / "x.zip", tmp_path / "model.pth"
+    model.write_bytes(os.urandom(1000))
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("experiment.json", "{}")
+        file.writestr("messages.json", "")
+    assert is_whole(archive, None)
+    assert not is_whole(archive, str(model)), "the weights are missing"
+    with zipfile.ZipFile(archive, "a") as file:
+        file.write(model, "asset")
+    assert is_whole(archive, str(model))
+    whole = archive.read_bytes()
+    for torn in (whole[:-500], whole.replace(model.read_bytes()[:8], bytes(8)), b"PK\x05\x06" + bytes(18)):
+        archive.write_bytes(torn)
+        assert not is_whole(archive, None)
 
 
 def test_an_error_status_is_named_without_the_key(server: CometServer, tmp_path: Path):

@@ -168,7 +168,7 @@ class CometLogger:
             self._warn(f"Comet didn't get this run ({said['offline']}). Upload it with: "
                        f"COMET_API_KEY=<your key> comet upload {shlex.quote(said['archive'])}")
         else:
-            self._warn(f"Comet didn't get this run ({said['offline']}), and no archive could be written to "
+            self._warn(f"Comet didn't get this run ({said['offline']}), and no archive of all of it could be written to "
                        f"{self._folder}: is the disk full? The numbers are in metrics.csv")
         self._announce()
 

@@ -20,6 +20,8 @@ import signal
 import sys
 import tempfile
 import time
+import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,7 +72,7 @@ def main() -> None:
         say("offline", reason)
         records = list(follow(Path(task["folder"]) / JOURNAL))
         say("archive", str(write_archive(task, records, last_record())))
-    temporary = Path(tempfile.gettempdir())
+    temporary = Path(os.environ.get("TMPDIR", ""))
     if temporary.name.startswith(TEMPORARY):  # this process's own, see CometProcess; the run may be gone
         shutil.rmtree(temporary, ignore_errors=True)
     os._exit(0)  # not through the exit hooks, which wait for uploads that were given up
@@ -215,17 +217,34 @@ def undelivered(experiment: Any) -> tuple[int, int]:
 
 
 def write_archive(task: dict[str, Any], records: list[dict[str, Any]], last: dict[str, Any]) -> Path:
-    """Everything as one of Comet's offline archives, `<experiment key>.zip`, in place of an earlier one."""
+    """Everything as one of Comet's offline archives, `<experiment key>.zip`, in place of an earlier one.
+
+    OSError where Comet couldn't write it: an earlier one stays.
+    """
     folder = Path(task["folder"])
     with tempfile.TemporaryDirectory(dir=folder) as made:
+        tempfile.tempdir = made  # Comet copies the weights there first: one disk less that may be full
         experiment = start(task, online=False, folder=made)
         experiment.log_parameters(task["parameters"])
         for record in merged(records):
             log(experiment, record)
         log_last(experiment, last)
         experiment.end()
-        (archive,) = Path(made).glob("*.zip")  # ValueError if Comet couldn't write it here
-        return archive.rename(folder / f"{task['experiment_key']}.zip")
+        archives = list(Path(made).glob("*.zip"))
+        if not archives or not is_whole(archives[0], last.get("model")):
+            raise OSError(f"Comet couldn't write its archive to {folder}")  # it only logs what the disk refuses
+        return archives[0].rename(folder / f"{task['experiment_key']}.zip")
+
+
+def is_whole(archive: Path, model: str | None) -> bool:
+    """Whether an archive can be read, and holds the experiment, its messages and the weights, if there are any."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            sizes = {one.filename: one.file_size for one in file.infolist()}
+            return (file.testzip() is None and {"experiment.json", "messages.json"} <= sizes.keys()
+                    and (model is None or os.path.getsize(model) in sizes.values()))
+    except (OSError, zipfile.BadZipFile, zlib.error):
+        return False
 
 
 def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

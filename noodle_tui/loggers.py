@@ -32,14 +32,15 @@ def loggers(job: Job, outcome: Outcome) -> Iterator[str]:
 
     Comet has a process of its own; training doesn't wait for it. NoodleError if a package is missing.
     """
-    comet_key = ""
+    stored = job.before.stored if job.before else None
+    comet_key, history = (stored.comet_key, stored.history) if stored else ("", [])
     with ExitStack() as at_the_end:
         if job.config.comet and not job.config.debug:
             from noodle_tui.listeners.comet import CometLogger, new_experiment_key
 
-            comet_key = (job.before.stored.comet_key if job.before else "") or new_experiment_key()
-            comet = CometLogger(job.config, load_settings(), outcome.folder, comet_key, job.emit)
-            job.emit.add(with_past(comet, job) if job.before and not job.before.stored.comet_key else comet)
+            comet_key = comet_key or new_experiment_key()
+            comet = CometLogger(job.config, load_settings(), outcome.folder, comet_key, job.emit, history)
+            job.emit.add(comet)
             at_the_end.callback(close_comet, comet, job, outcome)
         if job.config.tensorboard:
             from noodle_tui.listeners.tensorboard import FOLDER, TensorBoardWriter

@@ -25,10 +25,10 @@ from typing import Any
 import pytest
 
 from noodle_tui.config import RunConfig, options
-from noodle_tui.events import EpochDone, Message
+from noodle_tui.events import EpochDone, Message, ModelReady, RunMoved
 from noodle_tui.listeners import comet
 from noodle_tui.listeners.comet import SAFE_TEXTS, CometLogger, new_experiment_key, parameters
-from noodle_tui.listeners.comet_process import JOURNAL, LAST_WORDS_S, is_whole, last_record, reason_in
+from noodle_tui.listeners.comet_process import DELIVERED, JOURNAL, LAST_WORDS_S, is_whole, last_words, reason_in
 from noodle_tui.settings import Settings
 
 KEY = "Qk7ZsecretApiKeyThatIsNoOne"
@@ -140,6 +140,16 @@ def private_config(folder: Path, **values: Any) -> RunConfig:
                      person=f"({SECRET}).*", weights=f"/home/{SECRET}/model.pth", **values)
 
 
+READY = ModelReady(architecture="resnet18", weights="none", device="cuda:1", device_name="a GPU", precision="bf16")
+
+
+def begun(*args: Any) -> CometLogger:
+    """A logger of a run that is about to train."""
+    logger = CometLogger(*args)
+    logger(READY)
+    return logger
+
+
 def run_folder(tmp_path: Path) -> Path:
     folder = tmp_path / SECRET
     folder.mkdir()
@@ -212,7 +222,7 @@ def test_online_comet_gets_numbers_options_weights_and_nothing_else(server: Come
     folder, said = run_folder(private_place), []
     key = new_experiment_key()
     start = time.monotonic()
-    logger = CometLogger(private_config(private_place, namestr="faces 1"), SETTINGS, folder, key, said.append)
+    logger = begun(private_config(private_place, namestr="faces 1"), SETTINGS, folder, key, said.append)
     for number in (1, 2, 3, 4):
         logger(epoch(number))
     assert time.monotonic() - start < 1  # training doesn't wait
@@ -240,7 +250,7 @@ def test_online_comet_gets_numbers_options_weights_and_nothing_else(server: Come
     for path, headers, body in server.requests:
         assert_private(path.encode() + headers.encode() + body)
     assert [(m.level, m.text) for m in said] == [("info", f"Comet: http://comet.test/{key}"), ("info", "Comet has everything")]
-    assert not list((folder / "comet").iterdir())
+    assert [file.name for file in (folder / "comet").iterdir()] == [DELIVERED]
 
 
 def test_a_refused_key_leaves_an_archive_that_comet_takes_and_a_resumed_run_delivers(
@@ -249,7 +259,7 @@ def test_a_refused_key_leaves_an_archive_that_comet_takes_and_a_resumed_run_deli
     folder, said, key = run_folder(private_place), [], new_experiment_key()
     config = private_config(private_place, log_every=1)
     server.mode = "refuse"
-    logger = CometLogger(config, SETTINGS, folder, key, said.append)
+    logger = begun(config, SETTINGS, folder, key, said.append)
     logger(epoch(1))
     logger(epoch(2))
     finish(logger, folder)
@@ -275,14 +285,14 @@ def test_a_refused_key_leaves_an_archive_that_comet_takes_and_a_resumed_run_deli
     server.requests.clear()
     with (folder / "comet" / JOURNAL).open("a") as journal:
         journal.write('{"epoch": 3, "metr')  # killed while it wrote
-    logger = CometLogger(config, SETTINGS, folder, key, said.append)
+    logger = begun(config, SETTINGS, folder, key, said.append, [epoch(1), epoch(2)])
     logger(epoch(3))
     logger(epoch(4))
     finish(logger, folder)
     assert said[-1].text == "Comet has everything"
     assert {step for name, step in server.metrics() if name == "train_loss"} == {1, 2, 3, 4}
     assert [run["previousExperiment"] for run in server.sent("get/run")] == [key]
-    assert not list((folder / "comet").iterdir())
+    assert [file.name for file in (folder / "comet").iterdir()] == [DELIVERED]
 
 
 def test_without_a_network_under_ten_seconds_are_lost_and_all_that_log_every_asks_for_is_kept(
@@ -291,7 +301,7 @@ def test_without_a_network_under_ten_seconds_are_lost_and_all_that_log_every_ask
     monkeypatch.setenv("COMET_URL_OVERRIDE", "http://127.0.0.1:9/clientlib/")  # nobody listens there
     folder, said = run_folder(tmp_path), []
     start = time.monotonic()
-    logger = CometLogger(RunConfig(log_every=3, comet_weights=False), SETTINGS, folder, new_experiment_key(), said.append)
+    logger = begun(RunConfig(log_every=3, comet_weights=False), SETTINGS, folder, new_experiment_key(), said.append)
     for number in range(1, 6):
         logger(epoch(number, n_epochs=9))
     logger(epoch(6, n_epochs=9, train_loss=math.nan, val_loss=None, val_correct=None))
@@ -318,7 +328,7 @@ def test_a_server_that_hangs_is_given_up_after_a_short_silence(
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     server.mode = "hang"
     folder, said = run_folder(tmp_path), []
-    logger = CometLogger(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
+    logger = begun(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
     assert logger._process
     child = logger._process._child
     logger(epoch(1))
@@ -338,7 +348,7 @@ def test_a_request_to_end_shortens_the_wait_for_a_server(
     monkeypatch.setattr(comet, "HURRY_S", 0.5)
     server.mode = "hang"
     folder, said, asked = run_folder(tmp_path), [], threading.Event()
-    logger = CometLogger(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
+    logger = begun(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
     logger(epoch(1))
     threading.Timer(1.0, asked.set).start()
     logger.close(limit_s=600.0, in_a_hurry=asked.is_set)
@@ -348,7 +358,7 @@ def test_a_request_to_end_shortens_the_wait_for_a_server(
 
 def test_a_server_that_dies_in_mid_run_leaves_the_whole_run_in_the_archive(server: CometServer, tmp_path: Path):
     folder, said = run_folder(tmp_path), []
-    logger = CometLogger(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
+    logger = begun(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
     logger(epoch(1))
     wait_for(server.metrics)
     server.mode = "dead"
@@ -369,13 +379,107 @@ def test_an_archive_that_the_disk_refuses_is_none_and_an_earlier_one_stays(tmp_p
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # the weights are larger
     try:
-        logger = CometLogger(RunConfig(), Settings(), folder, key, said.append)
+        logger = begun(RunConfig(), Settings(), folder, key, said.append)
         logger(epoch(1))
         finish(logger, folder)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "no archive of all of it could be written" in said[-1].text
     assert earlier.read_bytes() == b"of the run until now"
+
+
+@pytest.mark.parametrize("settings", [SETTINGS, Settings()], ids=["online", "archive"])
+def test_what_a_full_disk_refuses_comet_gets_all_the_same(settings: Settings, server: CometServer, tmp_path: Path):
+    """And in the folder that the run has moved to is what it leaves."""
+    folder, said, rescued = run_folder(tmp_path), [], tmp_path / "rescued"
+    rescued.mkdir()
+    logger = begun(RunConfig(), settings, folder, "k" * 32, said.append)
+    logger(epoch(1))
+    (folder / "comet" / JOURNAL).unlink()
+    (folder / "comet" / JOURNAL).mkdir()  # takes no line, as a full disk
+    logger(epoch(2))
+    logger(epoch(3))
+    logger(RunMoved(folder=str(rescued)))
+    logger.close()
+    assert list((folder / "comet").iterdir()) == [folder / "comet" / JOURNAL]
+    online = settings == SETTINGS
+    metrics = server.metrics() if online else archived_metrics(rescued)
+    assert {step for name, step in metrics if name == "train_loss"} == {1, 2, 3}
+    assert (said[-1].text == "Comet has everything" and (rescued / "comet" / DELIVERED).exists()) if online else (
+        str(rescued) in said[-1].text)
+
+
+def test_a_run_that_is_picked_up_has_the_epochs_of_its_checkpoint_and_no_others(tmp_path: Path):
+    """Killed in epoch 4, where 2 were saved; and a run rescued from a full disk has left its journal there."""
+    for n_epochs in (2, 3):
+        folder = tmp_path / str(n_epochs)
+        folder.mkdir()
+        journal = folder / "comet" / JOURNAL
+        first = begun(RunConfig(), Settings(), folder, "k" * 32, lambda event: None)
+        for number in (1, 2, 3, 4):
+            first(epoch(number, is_best=number in (2, 4)))
+        assert first._process
+        first._process.end()
+        assert len(journal.read_text().splitlines()) == 4
+        again = begun(RunConfig(), Settings(), folder, "k" * 32, lambda event: None, [epoch(1), epoch(2)])
+        if n_epochs == 3:
+            again(epoch(3, train_loss=0.125))
+        again.close()
+        metrics = archived_metrics(folder)
+        assert {step for name, step in metrics if name == "train_loss"} == set(range(1, n_epochs + 1))
+        assert [step for name, step in metrics if name == "best_val_accuracy"] == [2]
+        assert metrics.get(("train_loss", 3)) == (0.125 if n_epochs == 3 else None)
+
+
+def test_what_the_server_has_acknowledged_isnt_sent_again(server: CometServer, tmp_path: Path):
+    """Its run was killed, and so could not say that it ended; epoch 3 is done again with another result."""
+    past = [epoch(1), epoch(2)]
+    first = begun(RunConfig(), SETTINGS, tmp_path, "k" * 32, lambda event: None)
+    for event in [*past, epoch(3)]:
+        first(event)
+    assert first._process
+    first._process._words.put(None)  # stdin ends without a last word
+    wait_for(lambda: (tmp_path / "comet" / DELIVERED).exists())
+    assert not (tmp_path / "comet" / JOURNAL).exists()
+    server.requests.clear()
+    again = begun(RunConfig(), SETTINGS, tmp_path, "k" * 32, lambda event: None, past)
+    again(epoch(3, train_loss=0.125))
+    again.close()
+    assert {step for _, step in server.metrics()} == {3}
+    server.mode = "refuse"
+    offline = begun(RunConfig(), SETTINGS, tmp_path, "k" * 32, lambda event: None, [*past, epoch(3, train_loss=0.125)])
+    offline(epoch(4))
+    offline.close()
+    assert {step for _, step in archived_metrics(tmp_path)} == {4}, "nor does an upload double it"
+
+
+def test_a_run_that_cant_go_on_leaves_folder_and_server_alone(server: CometServer, tmp_path: Path):
+    archive = tmp_path / "comet" / "kept.zip"
+    archive.parent.mkdir()
+    archive.write_bytes(b"a finished run")
+    said: list[Any] = []
+    logger = CometLogger(RunConfig(), SETTINGS, tmp_path, "k" * 32, said.append, [epoch(1)])
+    assert logger._process
+    time.sleep(1.5)  # it is ready, or nearly
+    logger.close()
+    assert logger._process._child.poll() is not None
+    assert (said, server.requests, list(archive.parent.iterdir())) == ([], [], [archive])
+
+
+def test_a_stopped_comet_process_doesnt_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nor do more words than its pipe holds."""
+    monkeypatch.setattr(comet, "SILENCE_S", 0.3)
+    monkeypatch.setattr(comet, "ARCHIVE_S", 0.3)
+    said: list[Any] = []
+    logger = CometLogger(RunConfig(), Settings(), tmp_path, "k" * 32, said.append)
+    assert logger._process
+    os.kill(logger._process._child.pid, signal.SIGSTOP)
+    logger(READY)
+    logger(epoch(1))
+    start = time.monotonic()
+    logger.close(confusion=[[0] * 300] * 300, classes=["x"] * 300)
+    assert time.monotonic() - start < 5
+    assert "no archive of all of it could be written" in said[-1].text
 
 
 def test_a_torn_archive_isnt_taken_for_one(tmp_path: Path):
@@ -398,7 +502,7 @@ def test_a_torn_archive_isnt_taken_for_one(tmp_path: Path):
 def test_an_error_status_is_named_without_the_key(server: CometServer, tmp_path: Path):
     server.mode = "unauthorized"
     said: list[Any] = []
-    logger = CometLogger(RunConfig(), SETTINGS, tmp_path, new_experiment_key(), said.append)
+    logger = begun(RunConfig(), SETTINGS, tmp_path, new_experiment_key(), said.append)
     logger.close()
     assert "the server answers with status 401" in said[0].text
     assert all(KEY not in message.text for message in said)
@@ -407,14 +511,15 @@ def test_an_error_status_is_named_without_the_key(server: CometServer, tmp_path:
 
 def test_a_killed_run_leaves_its_numbers_in_an_archive_and_no_process(tmp_path: Path):
     script = f"""
-import os, sys
+import os, sys, time
 sys.path[:0] = {sys.path!r}
 from pathlib import Path
-from test_comet import CometLogger, RunConfig, Settings, epoch
-logger = CometLogger(RunConfig(), Settings(), Path({str(tmp_path)!r}), "k" * 32, print)
+from test_comet import RunConfig, Settings, begun, epoch
+logger = begun(RunConfig(), Settings(), Path({str(tmp_path)!r}), "k" * 32, print)
 logger(epoch(1))
 assert not {{"comet_ml", "torch"}} & sys.modules.keys()
 print(logger._process._child.pid, flush=True)
+time.sleep(0.5)  # a thread passes the task on
 os.killpg(0, 9)  # as a batch system does
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, start_new_session=True,
@@ -432,7 +537,7 @@ def test_where_no_process_can_be_had_the_run_goes_on(tmp_path: Path, monkeypatch
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     said: list[Any] = []
     settings = Settings(warnings=("settings.json holds your keys",))
-    logger = CometLogger(RunConfig(), settings, tmp_path, new_experiment_key(), said.append)
+    logger = begun(RunConfig(), settings, tmp_path, new_experiment_key(), said.append)
     logger(epoch(1))
     logger.close()
     assert all(isinstance(message, Message) and message.level == "warning" for message in said)
@@ -452,5 +557,5 @@ def test_once_the_run_has_ended_the_time_is_counted(monkeypatch: pytest.MonkeyPa
     asked: list[int] = []
     monkeypatch.setattr(signal, "alarm", asked.append)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"classes": []}\n')))
-    assert last_record.__wrapped__() == {"classes": []}
+    assert last_words.__wrapped__() == {"classes": []}
     assert asked == [LAST_WORDS_S]

@@ -1,8 +1,9 @@
 """Comet: a run's numbers and options on comet.com, or in an archive in the run folder that `comet upload` takes.
 
 Comet's SDK runs in a process of its own (`comet_process.py`), so that nothing it does can hold up, silence or end the
-training. What it is to send stands in `comet/journal.jsonl` in the run folder until the server has acknowledged it all:
-the archive is made of that, and a resumed run sends what an earlier one couldn't.
+training. What it is to send stands in `comet/journal.jsonl` in the run folder, written anew from the checkpoint's epochs
+when a run is picked up, as metrics.csv is; an archive is made of that. `comet/delivered.jsonl` is what the server has
+acknowledged and isn't sent again.
 
 Comet gets numbers and options only: no path, file name, code, environment, command line, output or image.
 """
@@ -11,6 +12,7 @@ import contextlib
 import json
 import math
 import os
+import queue
 import shlex
 import shutil
 import subprocess
@@ -19,14 +21,14 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import noodle_tui
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import one_line
-from noodle_tui.events import Emit, EpochDone, Event, Message
+from noodle_tui.events import Emit, EpochDone, Event, Message, ModelReady, RunMoved
 from noodle_tui.listeners.comet_process import JOURNAL, TEMPORARY
 from noodle_tui.listeners.record import AppendFile
 from noodle_tui.progress import is_due
@@ -53,15 +55,27 @@ def parameters(config: RunConfig) -> dict[str, int | float | str | bool]:
     return sent | {"weights": config.weights if config.weights in ("imagenet", "none") else "a file"}
 
 
+def numbers(event: EpochDone) -> dict[str, float | None]:
+    """What Comet gets of an epoch; None for what wasn't measured."""
+    return {"train_loss": event.train_loss, "train_accuracy": event.train_accuracy,
+            "val_loss": event.val_loss, "val_accuracy": event.val_accuracy}
+
+
 class CometLogger:
     """Listens to a run and has Comet's process log it. Nothing raises; only `close` waits, and that briefly.
+
+    That process is started at once, since it takes seconds to, and is told its task when the run is ready to train: a run that
+    ends before leaves its folder, and what the server has of it, as they were.
 
     `emit` is called from within `__call__` and `close`, in their caller's thread.
     """
 
-    def __init__(self, config: RunConfig, settings: Settings, run_dir: Path, experiment_key: str, emit: Emit) -> None:
-        self._config = config
-        self._emit = emit
+    def __init__(
+        self, config: RunConfig, settings: Settings, run_dir: Path, experiment_key: str, emit: Emit,
+        history: Sequence[EpochDone] = (),
+    ) -> None:
+        """history  the epochs that a run which is picked up remembers"""
+        self._config, self._emit, self._history = config, emit, history
         self._folder = (run_dir / "comet").absolute()
         self._task = {
             "reason": "",  # why not to try online
@@ -76,15 +90,14 @@ class CometLogger:
         if not settings.apikey:
             self._task["reason"] = "there is no API key in settings.json or COMET_API_KEY"
         self._to_say = [Message(level="warning", text=text) for text in settings.warnings]
+        self._lines: list[str] = []  # all that stands in the journal, or will once the disk takes it
         self._unlogged: EpochDone | None = None  # the last epoch, if `log_every` left it out
-        self._announced = False
-        # a full disk is the recorder's to tell; what isn't written is tried again with the next line
+        self._announced = self._begun = False
+        # a full disk is the recorder's to tell; what isn't written is tried again with the next line, and told at the end
         self._journal = AppendFile(self._folder / JOURNAL, lambda file, error: None)
         self._process: CometProcess | None = None
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / JOURNAL).touch()
-            self._process = CometProcess(self._task)
+            self._process = CometProcess()
         except OSError as error:
             self._warn(f"Comet can't be started ({one_line(error)}); the run goes on without it")
 
@@ -93,13 +106,12 @@ class CometLogger:
         if isinstance(event, Message):  # its own, maybe
             return
         self._announce()
-        if not isinstance(event, EpochDone):
-            return
-        if event.is_best:
-            self._write(event.epoch, {"best_val_accuracy": event.val_accuracy})
-        self._unlogged = event
-        if is_due(event.epoch, self._config.log_every, event.n_epochs):
-            self._log_epoch()
+        if isinstance(event, ModelReady):
+            self._begin()
+        elif isinstance(event, EpochDone):
+            self._journal.append(self._take(event))
+        elif isinstance(event, RunMoved):
+            self._folder = Path(event.folder, "comet").absolute()
 
     def close(
         self,
@@ -115,36 +127,55 @@ class CometLogger:
         archive is written instead and a message says how to upload it. Once `in_a_hurry` says so (somebody asks this process
         to end), HURRY_S is all that is left for sending. Doesn't raise.
         """
-        self._log_epoch()
-        if self._process is None:
+        if self._process is None or not self._begun:
+            if self._process:
+                self._process.end()
             self._announce()
             return
+        if self._unlogged is not None:
+            self._journal.append(self._line(self._unlogged.epoch, numbers(self._unlogged)))
         upload = model_file if self._config.comet_weights and model_file and model_file.is_file() else None
-        last = {"model": str(upload.absolute()) if upload else None, "confusion": confusion, "classes": classes}
+        last = {"folder": str(self._folder), "lines": self._lines, "model": str(upload.absolute()) if upload else None,
+                "confusion": confusion, "classes": classes}
         said = self._process.finish(last, limit_s, in_a_hurry)
         self._announce()
         if "delivered" not in said and "archive" not in said:
             said |= self._archive_anew(said["offline"], last)
         self._conclude(said)
 
-    def _log_epoch(self) -> None:
-        event, self._unlogged = self._unlogged, None
-        if event is not None:
-            self._write(event.epoch, {
-                "train_loss": event.train_loss, "train_accuracy": event.train_accuracy,
-                "val_loss": event.val_loss, "val_accuracy": event.val_accuracy,
-            })
+    def _begin(self) -> None:
+        """Write the journal anew and tell Comet's process what to do."""
+        if self._process is None:
+            return
+        self._begun = True
+        with contextlib.suppress(OSError):  # without a place to write, Comet gets everything at the end
+            self._folder.mkdir(exist_ok=True)
+            (self._folder / JOURNAL).unlink(missing_ok=True)  # a full disk lets go of what it wouldn't replace
+        self._journal.restart("".join(map(self._take, self._history)))
+        self._process.tell(self._task)
 
-    def _write(self, epoch: int, metrics: dict[str, float | None]) -> None:
+    def _take(self, event: EpochDone) -> str:
+        """An epoch's line for the journal; "" where there is nothing to log."""
+        due = is_due(event.epoch, self._config.log_every, event.n_epochs)
+        self._unlogged = None if due else event
+        metrics = numbers(event) if due else {}
+        if event.is_best:
+            metrics["best_val_accuracy"] = event.val_accuracy
+        return self._line(event.epoch, metrics) if metrics else ""
+
+    def _line(self, epoch: int, metrics: dict[str, float | None]) -> str:
         known = {name: value for name, value in metrics.items() if value is not None and math.isfinite(value)}
-        self._journal.append(json.dumps({"epoch": epoch, "metrics": known}) + "\n")
+        self._lines.append(json.dumps({"epoch": epoch, "metrics": known}))
+        return self._lines[-1] + "\n"
 
     def _archive_anew(self, reason: str, last: dict[str, Any]) -> dict[str, str]:
         """Have a second process write the archive: the first one hung or died."""
         try:
-            return CometProcess(self._task | {"reason": reason}).finish(last, ARCHIVE_S)
+            process = CometProcess()
         except OSError:
             return {}
+        process.tell(self._task | {"reason": reason})
+        return process.finish(last, ARCHIVE_S)
 
     def _announce(self) -> None:
         """Say what there is to say, and once where the numbers go."""
@@ -158,11 +189,8 @@ class CometLogger:
             self._emit(self._to_say.pop(0))
 
     def _conclude(self, said: dict[str, str]) -> None:
-        """Say how it ended, and keep only what Comet hasn't got."""
+        """Say how it ended."""
         if "delivered" in said:
-            with contextlib.suppress(OSError):  # what stays would only be sent once more by a resumed run
-                (self._folder / JOURNAL).unlink(missing_ok=True)
-                (self._folder / f"{self._task['experiment_key']}.zip").unlink(missing_ok=True)
             self._info("Comet has everything")
         elif "archive" in said:
             self._warn(f"Comet didn't get this run ({said['offline']}). Upload it with: "
@@ -182,37 +210,39 @@ class CometLogger:
 class CometProcess:
     """Comet's process and what it has said so far."""
 
-    def __init__(self, task: dict[str, Any]) -> None:
-        """Start it on the task. OSError if no process can be had."""
+    def __init__(self) -> None:
+        """Start it; it waits for its task. OSError if no process can be had."""
         package = str(Path(noodle_tui.__file__).parents[1])
         paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
         self._temporary = tempfile.mkdtemp(prefix=TEMPORARY)  # comet_ml leaves weights behind when it is cut short
         try:
             self._child = subprocess.Popen(
                 [sys.executable, "-P", "-m", "noodle_tui.listeners.comet_process"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0,
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                 start_new_session=True,  # Ctrl-C is for the run, which then tells this process
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "TMPDIR": self._temporary},
             )
         except OSError:
             os.rmdir(self._temporary)
             raise
-        assert self._child.stdin
-        assert self._child.stdout
-        self._stdin, self._stdout = self._child.stdin, self._child.stdout
         self.said: dict[str, str] = {}  # "online": URL, "offline": reason, "delivered": "", "archive": file
         self._heard = time.monotonic()
+        self._words: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()  # to tell it; None: no more
+        threading.Thread(target=self._talk, name="to Comet", daemon=True).start()
         self._listener = threading.Thread(target=self._listen, name="comet", daemon=True)
         self._listener.start()
-        self._tell(task)
+
+    def tell(self, words: dict[str, Any]) -> None:
+        """One line to its stdin. Doesn't wait until it is read. If it has died, whoever waits for its end will notice."""
+        self._words.put(words)
 
     def finish(
         self, last: dict[str, Any], limit_s: float, in_a_hurry: Callable[[], bool] = lambda: False
     ) -> dict[str, str]:
         """Tell it that the run has ended, wait while it gets on, kill it otherwise. What it said."""
         hurried = in_a_hurry()  # a stopped run's limit is short already
-        self._tell(last)
-        self._stdin.close()
+        self.tell(last)
+        self._words.put(None)
         start = time.monotonic()
         if self.said:  # it has been waiting for the end; otherwise it still tries to connect
             self._heard = start
@@ -224,21 +254,30 @@ class CometProcess:
                 hurried, limit_s = True, min(limit_s, time.monotonic() - start + HURRY_S)
             time.sleep(0.05)
         hung = self._child.poll() is None
-        self._child.kill()
-        self._child.wait()
-        self._listener.join(1.0)
-        shutil.rmtree(self._temporary, ignore_errors=True)
+        self.end()
         if not self.said.keys() & {"delivered", "archive"}:
             self.said.setdefault("offline", "the server doesn't answer" if hung else "Comet's process broke off")
         return self.said
 
-    def _tell(self, words: dict[str, Any]) -> None:
-        """One line to its stdin. If it has died, its end is noticed by whoever waits for it."""
-        with contextlib.suppress(BrokenPipeError):
-            self._stdin.write(json.dumps(words).encode() + b"\n")
+    def end(self) -> None:
+        """Have it end at once, if it hasn't ended yet."""
+        self._words.put(None)
+        self._child.kill()
+        self._child.wait()
+        self._listener.join(1.0)
+        shutil.rmtree(self._temporary, ignore_errors=True)
+
+    def _talk(self) -> None:
+        """For a thread of its own: what is longer than a pipe holds waits until it is read, which may be never."""
+        assert self._child.stdin
+        with contextlib.suppress(OSError), self._child.stdin as stdin:
+            while (words := self._words.get()) is not None:
+                stdin.write(json.dumps(words).encode() + b"\n")
+                stdin.flush()
 
     def _listen(self) -> None:
-        for line in self._stdout:
+        assert self._child.stdout
+        for line in self._child.stdout:
             word, _, text = line.decode(errors="replace").strip().partition(" ")
             self._heard = time.monotonic()
             if word != "progress":

@@ -3,8 +3,8 @@
 Comet's SDK brings threads, exit and exception hooks, retries that last minutes and waits that last hours. In a process
 of its own none of that reaches the training, and the cap on waiting is a kill.
 
-stdin   one line of JSON, the task; when the run has ended one more, what is left to send; then the end. The end alone
-        says that the run died: what is known is delivered or archived all the same.
+stdin   one line of JSON, the task; when the run has ended one more, what is left to send; then the end. The end after the
+        task says that the run died: what is known is delivered or archived all the same. Without a task nothing is done.
 journal `journal.jsonl` in the task's folder, followed as it grows: {"epoch": n, "metrics": {…}} a line.
 stdout  a line a status: "online URL", "offline REASON", "progress", "delivered", "archive FILE".
 """
@@ -22,12 +22,14 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-JOURNAL = "journal.jsonl"
+from noodle_tui.atomic import write_atomic
+
+JOURNAL, DELIVERED = "journal.jsonl", "delivered.jsonl"
 TEMPORARY = "noodle-comet-"  # begins the name of the folder that comet_ml may leave things in
 LAST_WORDS_S = 90  # no longer than this after the end of stdin, whatever happens
 POLL_S = 0.2
@@ -62,20 +64,28 @@ ON_ITS_OWN = (  # all that an experiment would log without being asked
 
 
 def main() -> None:
-    """Log online; where that fails, write an archive once the run has ended."""
+    """Wait for the task, do it, and leave nothing behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)  # batch systems signal every process of a job; stdin tells us the end
     os.environ.update(COMET_ENVIRONMENT)
-    task = json.loads(sys.stdin.buffer.readline())
-    reason = task["reason"] or log_online(task)
-    if reason:
-        say("offline", reason)
-        records = list(follow(Path(task["folder"]) / JOURNAL))
-        say("archive", str(write_archive(task, records, last_record())))
+    import comet_ml  # noqa: F401 - takes a second or more, in which the run is busy with its photos
+
+    if task := json.loads(sys.stdin.buffer.readline() or b"{}"):
+        serve(task)
     temporary = Path(os.environ.get("TMPDIR", ""))
     if temporary.name.startswith(TEMPORARY):  # this process's own, see CometProcess; the run may be gone
         shutil.rmtree(temporary, ignore_errors=True)
     os._exit(0)  # not through the exit hooks, which wait for uploads that were given up
+
+
+def serve(task: dict[str, Any]) -> None:
+    """Log online; where that fails, write an archive once the run has ended. OSError if the disk refuses it."""
+    reason = task["reason"] or log_online(task)
+    if reason:
+        say("offline", reason)
+        lines = dict.fromkeys(lines_of(task))
+        delivered = read_delivered(task)
+        say("archive", str(write_archive(task, [line for line in lines if line not in delivered], last_words())))
 
 
 def say(word: str, text: str = "") -> None:
@@ -106,12 +116,16 @@ def log_online(task: dict[str, Any]) -> str:
         return reason_in(errors.buffer, task)
     say("online", experiment.url or "")
     experiment.log_parameters(task["parameters"])
-    for record in follow(Path(task["folder"]) / JOURNAL):
-        log(experiment, record)
-    log_last(experiment, last_record())
+    delivered = read_delivered(task)
+    for line in lines_of(task):
+        if line not in delivered:
+            delivered[line] = None
+            log(experiment, line)
+    log_last(experiment, last_words())
     if not deliver(experiment):
         set_global_experiment(None)  # or else the archive's experiment waits for this one
         return "the connection was lost"
+    keep_delivered(task, delivered)
     say("delivered")
     experiment.end()
     return ""
@@ -142,40 +156,65 @@ def reason_in(errors: list[logging.LogRecord], task: dict[str, Any]) -> str:
     return (reason.replace(task["api_key"], "…") if task["api_key"] else reason)[:200]
 
 
-def follow(journal: Path) -> Iterator[dict[str, Any]]:
-    """The journal's records as they come, until stdin has something to say and the journal has been read through."""
-    with journal.open("rb") as file:
-        ended = False
-        while True:
-            place = file.tell()
-            line = file.readline()
-            if line.endswith(b"\n"):
-                if (record := whole_record(line)) is not None:
-                    yield record
-                continue
-            file.seek(place)  # half a line: the rest is still to come
-            if ended:
-                return
-            ended = bool(select.select([sys.stdin], [], [], POLL_S)[0])
+def lines_of(task: dict[str, Any]) -> Iterator[str]:
+    """The journal's lines as they come; when the run has ended, all of its lines, since the disk may have refused some."""
+    yield from follow(Path(task["folder"]) / JOURNAL)
+    yield from last_words().get("lines", [])
 
 
-def whole_record(line: bytes) -> dict[str, Any] | None:
-    """A line of the journal; None for one that a killed run left half written (its epoch is done again)."""
+def follow(journal: Path) -> Iterator[str]:
+    """The journal's whole lines as they come, until stdin has something to say and the journal has been read through."""
+    place, ended = 0, False
+    while True:
+        for line in whole_lines(journal, place):
+            place += len(line)
+            yield line.decode().removesuffix("\n")
+        if ended:
+            return
+        ended = bool(select.select([sys.stdin], [], [], POLL_S)[0])
+
+
+def whole_lines(file: Path, place: int) -> list[bytes]:
+    """The lines from that byte on; none where the file can't be read."""
     try:
-        return json.loads(line)
-    except ValueError:
-        return None
+        with file.open("rb") as content:
+            content.seek(place)
+            return [line for line in content if line.endswith(b"\n")]
+    except OSError:
+        return []
+
+
+def read_delivered(task: dict[str, Any]) -> dict[str, None]:
+    """The lines that the server has acknowledged to this run before it was picked up, in order."""
+    lines = whole_lines(Path(task["folder"]) / DELIVERED, 0)
+    return dict.fromkeys(line.decode(errors="replace").removesuffix("\n") for line in lines)
+
+
+def keep_delivered(task: dict[str, Any], lines: Iterable[str]) -> None:
+    """Note what the server has now, and take away what it needn't get any more."""
+    folder = folder_of(task)
+    with contextlib.suppress(OSError):  # a run that is picked up would send it once more
+        (folder / JOURNAL).unlink(missing_ok=True)
+        (folder / f"{task['experiment_key']}.zip").unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
+        write_atomic(folder / DELIVERED, "".join(f"{line}\n" for line in lines))
+
+
+def folder_of(task: dict[str, Any]) -> Path:
+    """Where to write: the run may have moved by its end."""
+    return Path(last_words().get("folder", task["folder"]))
 
 
 @functools.cache  # stdin can be read once only
-def last_record() -> dict[str, Any]:
+def last_words() -> dict[str, Any]:
     """What the run sends at its end; nothing if it died. From here on the time that is left is counted."""
     signal.alarm(LAST_WORDS_S)
     return json.loads(sys.stdin.buffer.readline() or b"{}")
 
 
-def log(experiment: Any, record: dict[str, Any]) -> None:
-    """One record of the journal."""
+def log(experiment: Any, line: str) -> None:
+    """One line of the journal."""
+    record = json.loads(line)
     experiment.log_metrics(record["metrics"], step=record["epoch"], epoch=record["epoch"])
 
 
@@ -216,18 +255,19 @@ def undelivered(experiment: Any) -> tuple[int, int]:
     return rows + streamer.messages.qsize(), bytes_left
 
 
-def write_archive(task: dict[str, Any], records: list[dict[str, Any]], last: dict[str, Any]) -> Path:
-    """Everything as one of Comet's offline archives, `<experiment key>.zip`, in place of an earlier one.
+def write_archive(task: dict[str, Any], lines: list[str], last: dict[str, Any]) -> Path:
+    """The run as one of Comet's offline archives, `<experiment key>.zip`, in place of an earlier one.
 
     OSError where Comet couldn't write it: an earlier one stays.
     """
-    folder = Path(task["folder"])
+    folder = folder_of(task)
+    folder.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as made:
         tempfile.tempdir = made  # Comet copies the weights there first: one disk less that may be full
         experiment = start(task, online=False, folder=made)
         experiment.log_parameters(task["parameters"])
-        for record in merged(records):
-            log(experiment, record)
+        for line in lines:
+            log(experiment, line)
         log_last(experiment, last)
         experiment.end()
         archives = list(Path(made).glob("*.zip"))
@@ -245,14 +285,6 @@ def is_whole(archive: Path, model: str | None) -> bool:
                     and (model is None or os.path.getsize(model) in sizes.values()))
     except (OSError, zipfile.BadZipFile, zlib.error):
         return False
-
-
-def merged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """One record an epoch, in order: what a resumed run did again counts once, the last time."""
-    epochs: dict[int, dict[str, float]] = {}
-    for record in records:
-        epochs.setdefault(record["epoch"], {}).update(record["metrics"])
-    return [{"epoch": epoch, "metrics": epochs[epoch]} for epoch in sorted(epochs)]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ def check_loggers(config: RunConfig) -> None:
 
 @contextmanager
 def loggers(job: Job, outcome: Outcome) -> Iterator[str]:
-    """Have them listen to the run, and close them after it. Gives the key of its Comet experiment ("" without).
+    """Have them listen to the run, and close them after it. Gives the key of its Comet experiment ("" where it has none); one
+    that it had keeps where Comet is off for once.
 
     Comet has a process of its own; training doesn't wait for it. NoodleError if a package is missing.
     """
@@ -36,9 +37,9 @@ def loggers(job: Job, outcome: Outcome) -> Iterator[str]:
     comet_key, history = (stored.comet_key, stored.history) if stored else ("", [])
     with ExitStack() as at_the_end:
         if job.config.comet and not job.config.debug:
-            from noodle_tui.listeners.comet import CometLogger, new_experiment_key
+            from noodle_tui.listeners.comet import CometLogger, experiment_key
 
-            comet_key = comet_key or new_experiment_key()
+            comet_key = experiment_key(outcome.folder, comet_key)
             comet = CometLogger(job.config, load_settings(), outcome.folder, comet_key, job.emit, history)
             job.emit.add(comet)
             at_the_end.callback(close_comet, comet, job, outcome)

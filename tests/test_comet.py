@@ -27,7 +27,7 @@ import pytest
 from noodle_tui.config import RunConfig, options
 from noodle_tui.events import EpochDone, Message, ModelReady, RunMoved
 from noodle_tui.listeners import comet
-from noodle_tui.listeners.comet import SAFE_TEXTS, CometLogger, new_experiment_key, parameters
+from noodle_tui.listeners.comet import SAFE_TEXTS, CometLogger, experiment_key, new_experiment_key, parameters
 from noodle_tui.listeners.comet_process import DELIVERED, JOURNAL, LAST_WORDS_S, is_whole, last_words, reason_in
 from noodle_tui.settings import Settings
 
@@ -206,6 +206,17 @@ def test_a_key_is_new_each_time_and_as_comet_wants_it():
     assert all(key.isalnum() and 32 <= len(key) <= 50 for key in keys)
 
 
+def test_a_run_keeps_its_key(tmp_path: Path):
+    """Its checkpoint may not have it: of a run without Comet, done, then looked at with Comet."""
+    assert experiment_key(tmp_path, "stored") == "stored"
+    key = experiment_key(tmp_path, "")
+    begun(RunConfig(), Settings(), tmp_path, key, lambda event: None).close()
+    assert experiment_key(tmp_path, "") == experiment_key(tmp_path, "stored") == key
+    for broken in ("", "../../x", "ä" * 32, "k" * 51):
+        (tmp_path / "comet" / comet.KEY).write_text(broken)
+        assert experiment_key(tmp_path, "stored") == "stored"
+
+
 def test_only_options_that_hold_no_path_are_sent(tmp_path: Path):
     sent = parameters(private_config(tmp_path, lr=0.5, split_by="person", rejig_data=True))
     assert SECRET not in json.dumps(sent)
@@ -250,7 +261,7 @@ def test_online_comet_gets_numbers_options_weights_and_nothing_else(server: Come
     for path, headers, body in server.requests:
         assert_private(path.encode() + headers.encode() + body)
     assert [(m.level, m.text) for m in said] == [("info", f"Comet: http://comet.test/{key}"), ("info", "Comet has everything")]
-    assert [file.name for file in (folder / "comet").iterdir()] == [DELIVERED]
+    assert {file.name for file in (folder / "comet").iterdir()} == {DELIVERED, comet.KEY}
 
 
 def test_a_refused_key_leaves_an_archive_that_comet_takes_and_a_resumed_run_delivers(
@@ -292,7 +303,7 @@ def test_a_refused_key_leaves_an_archive_that_comet_takes_and_a_resumed_run_deli
     assert said[-1].text == "Comet has everything"
     assert {step for name, step in server.metrics() if name == "train_loss"} == {1, 2, 3, 4}
     assert [run["previousExperiment"] for run in server.sent("get/run")] == [key]
-    assert [file.name for file in (folder / "comet").iterdir()] == [DELIVERED]
+    assert {file.name for file in (folder / "comet").iterdir()} == {DELIVERED, comet.KEY}
 
 
 def test_without_a_network_under_ten_seconds_are_lost_and_all_that_log_every_asks_for_is_kept(
@@ -401,7 +412,7 @@ def test_what_a_full_disk_refuses_comet_gets_all_the_same(settings: Settings, se
     logger(epoch(3))
     logger(RunMoved(folder=str(rescued)))
     logger.close()
-    assert list((folder / "comet").iterdir()) == [folder / "comet" / JOURNAL]
+    assert {file.name for file in (folder / "comet").iterdir()} == {JOURNAL, comet.KEY}
     online = settings == SETTINGS
     metrics = server.metrics() if online else archived_metrics(rescued)
     assert {step for name, step in metrics if name == "train_loss"} == {1, 2, 3}

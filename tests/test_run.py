@@ -399,6 +399,15 @@ def test_a_device_that_is_not_there_is_said_before_a_photo_is_moved(
     assert len(list((tmp_path / "stimuli").iterdir())) == 8 and not list_runs(runs_dir)
 
 
+def test_a_run_that_is_picked_up_without_comet_keeps_its_experiment(
+    copy_of_finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = read_checkpoint(copy_of_finished)[0].model_dump()
+    save_session(copy_of_finished, checkpoint | {"comet_key": "k" * 32})
+    run(RunConfig(load_dir=copy_of_finished, n_epochs=4, comet=True, debug=True))
+    assert read_checkpoint(copy_of_finished)[0].comet_key == "k" * 32
+
+
 def test_a_logger_that_is_asked_for_late_hears_of_the_earlier_epochs(
     config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

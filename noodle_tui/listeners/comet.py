@@ -3,7 +3,7 @@
 Comet's SDK runs in a process of its own (`comet_process.py`), so that nothing it does can hold up, silence or end the
 training. What it is to send stands in `comet/journal.jsonl` in the run folder, written anew from the checkpoint's epochs
 when a run is picked up, as metrics.csv is; an archive is made of that. `comet/delivered.jsonl` is what the server has
-acknowledged and isn't sent again.
+acknowledged and isn't sent again; `comet/experiment` is the experiment's key.
 
 Comet gets numbers and options only: no path, file name, code, environment, command line, output or image.
 """
@@ -26,24 +26,39 @@ from pathlib import Path
 from typing import Any
 
 import noodle_tui
+from noodle_tui.atomic import write_atomic
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import one_line
 from noodle_tui.events import Emit, EpochDone, Event, Message, ModelReady, RunMoved
 from noodle_tui.listeners.comet_process import JOURNAL, TEMPORARY
 from noodle_tui.listeners.record import AppendFile
 from noodle_tui.progress import is_due
+from noodle_tui.run_folder import read_plain
 from noodle_tui.samples import options_told
 from noodle_tui.settings import Settings
 
 SILENCE_S = 5.0  # no sign of progress for so long at the run's end, and the archive is made instead
 HURRY_S = 5.0  # for sending, once somebody has asked the process to end: batch systems kill soon after they ask
 ARCHIVE_S = 30.0  # making the archive: local work, 1 to 3 s
+KEY = "experiment"  # file in the folder `comet`
 SAFE_TEXTS = ("device", "namestr", "classes")  # texts that are no paths; any other text stays here
 
 
 def new_experiment_key() -> str:
-    """A key for one run's experiment, 32 letters and digits. Kept in the checkpoint: a resumed run goes on in it."""
+    """A key for one run's experiment, 32 letters and digits."""
     return uuid.uuid4().hex
+
+
+def experiment_key(run_dir: Path, stored: str) -> str:
+    """The key of a run's experiment: the one noted in its folder, else what its checkpoint has, else a new one.
+
+    It is noted because a checkpoint has it only once an epoch more is done.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        noted = read_plain(run_dir / "comet" / KEY, 50).decode()
+        if noted.isascii() and noted.isalnum():  # it becomes part of a file's name
+            return noted
+    return stored or new_experiment_key()
 
 
 def parameters(config: RunConfig) -> dict[str, int | float | str | bool]:
@@ -77,7 +92,7 @@ class CometLogger:
         """history  the epochs that a run which is picked up remembers"""
         self._config, self._emit, self._history = config, emit, history
         self._folder = (run_dir / "comet").absolute()
-        self._task = {
+        self._task: dict[str, Any] = {
             "reason": "",  # why not to try online
             "api_key": settings.apikey.get_secret_value() if settings.apikey else None,
             "workspace": settings.username,
@@ -151,6 +166,7 @@ class CometLogger:
         with contextlib.suppress(OSError):  # without a place to write, Comet gets everything at the end
             self._folder.mkdir(exist_ok=True)
             (self._folder / JOURNAL).unlink(missing_ok=True)  # a full disk lets go of what it wouldn't replace
+            write_atomic(self._folder / KEY, self._task["experiment_key"])
         self._journal.restart("".join(map(self._take, self._history)))
         self._process.tell(self._task)
 

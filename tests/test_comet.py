@@ -248,10 +248,12 @@ def test_online_comet_gets_numbers_options_weights_and_nothing_else(server: Come
         assert metrics["train_accuracy", number] == 0.5
         assert metrics["val_loss", number] == pytest.approx(2 / number)
         assert metrics["val_accuracy", number] == 0.625
+        assert metrics["lr", number] == 0.001
     assert metrics["best_val_accuracy", 2] == 0.625
     sent = {value["parameterName"]: value["parameterValue"]
             for batch in server.sent("experiment/parameter") for value in batch["values"]}
-    assert sent == parameters(private_config(private_place, namestr="faces 1"))
+    config = private_config(private_place, namestr="faces 1")
+    assert sent == parameters(config) | {"device": "cuda", "precision": "bf16"}, "what really computes"
     assert b"weights" * 50_000 in server.assets()["classification_model.pth"]
     assert b'"labels":["sad","happy"],"matrix":[[3,1],[0,4]]' in server.assets()["confusion-matrix.json"].replace(b" ", b"")
     (run,) = [run for run in server.sent("add/run") if run["getOrCreateEnabled"]]
@@ -326,7 +328,7 @@ def test_without_a_network_under_ten_seconds_are_lost_and_all_that_log_every_ask
     metrics = archived_metrics(folder)
     assert {step for name, step in metrics if name == "train_accuracy"} == {1, 3, 6, 7}
     assert metrics["best_val_accuracy", 2] == 0.625
-    assert {name for name, step in metrics if step == 6} == {"train_accuracy"}
+    assert {name for name, step in metrics if step == 6} == {"train_accuracy", "lr"}
     assert [message.level for message in said] == ["warning", "warning"]
     assert "no connection to 127.0.0.1" in said[0].text
     assert not any(b"weightsweights" in file for file in map(archived(folder)[2].read, archived(folder)[2].namelist()))
@@ -432,13 +434,15 @@ def test_a_run_that_is_picked_up_has_the_epochs_of_its_checkpoint_and_no_others(
         assert first._process
         first._process.end()
         assert len(journal.read_text().splitlines()) == 4
-        again = begun(RunConfig(), Settings(), folder, "k" * 32, lambda event: None, [epoch(1), epoch(2)])
+        again = begun(RunConfig(n_epochs=n_epochs), Settings(), folder, "k" * 32, lambda event: None, [epoch(1), epoch(2)])
         if n_epochs == 3:
             again(epoch(3, train_loss=0.125))
         again.close()
         metrics = archived_metrics(folder)
         assert {step for name, step in metrics if name == "train_loss"} == set(range(1, n_epochs + 1))
         assert [step for name, step in metrics if name == "best_val_accuracy"] == [2]
+        named = {m["payload"]["param"]["paramName"] for m in archived(folder)[1] if m["type"] == "parameter_msg"}
+        assert ("device" in named) == (n_epochs == 3), "what judges a run that is done hasn't trained it"
         assert metrics.get(("train_loss", 3)) == (0.125 if n_epochs == 3 else None)
 
 

@@ -70,10 +70,15 @@ def parameters(config: RunConfig) -> dict[str, int | float | str | bool]:
     return sent | {"weights": config.weights if config.weights in ("imagenet", "none") else "a file"}
 
 
+def computed_by(ready: ModelReady) -> dict[str, str]:
+    """What stands in these options' place: they may be "auto"."""
+    return {"device": ready.device.partition(":")[0], "precision": ready.precision}
+
+
 def numbers(event: EpochDone) -> dict[str, float | None]:
     """What Comet gets of an epoch; None for what wasn't measured."""
     return {"train_loss": event.train_loss, "train_accuracy": event.train_accuracy,
-            "val_loss": event.val_loss, "val_accuracy": event.val_accuracy}
+            "val_loss": event.val_loss, "val_accuracy": event.val_accuracy, "lr": event.lr}
 
 
 class CometLogger:
@@ -99,7 +104,6 @@ class CometLogger:
             "project": settings.project,
             "experiment_key": experiment_key,
             "name": config.namestr,
-            "parameters": parameters(config),
             "folder": str(self._folder),
         }
         if not settings.apikey:
@@ -122,7 +126,7 @@ class CometLogger:
             return
         self._announce()
         if isinstance(event, ModelReady):
-            self._begin()
+            self._begin(event)
         elif isinstance(event, EpochDone):
             self._journal.append(self._take(event))
         elif isinstance(event, RunMoved):
@@ -158,11 +162,15 @@ class CometLogger:
             said |= self._archive_anew(said["offline"], last)
         self._conclude(said)
 
-    def _begin(self) -> None:
+    def _begin(self, ready: ModelReady) -> None:
         """Write the journal anew and tell Comet's process what to do."""
         if self._process is None:
             return
         self._begun = True
+        sent = parameters(self._config) | computed_by(ready)
+        if self._history and self._history[-1].epoch >= self._config.n_epochs:  # what judges it now hasn't trained it
+            sent = {name: value for name, value in sent.items() if name not in computed_by(ready)}
+        self._task["parameters"] = sent
         with contextlib.suppress(OSError):  # without a place to write, Comet gets everything at the end
             self._folder.mkdir(exist_ok=True)
             (self._folder / JOURNAL).unlink(missing_ok=True)  # a full disk lets go of what it wouldn't replace

@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from noodle_tui.config import RunConfig
-from noodle_tui.events import Emit, Event, RunStarted
 from noodle_tui.job import Job, Outcome
 from noodle_tui.run_folder import MODEL
 from noodle_tui.settings import load_settings
@@ -44,25 +43,12 @@ def loggers(job: Job, outcome: Outcome) -> Iterator[str]:
             job.emit.add(comet)
             at_the_end.callback(close_comet, comet, job, outcome)
         if job.config.tensorboard:
-            from noodle_tui.listeners.tensorboard import FOLDER, TensorBoardWriter
+            from noodle_tui.listeners.tensorboard import TensorBoardWriter
 
-            is_new = not (outcome.folder / FOLDER).exists()
-            writer = TensorBoardWriter(outcome.folder)
-            job.emit.add(with_past(writer, job) if is_new else writer)
+            writer = TensorBoardWriter(outcome.folder, job.emit, history)
+            job.emit.add(writer)
             at_the_end.callback(writer.close)
         yield comet_key
-
-
-def with_past(listener: Emit, job: Job) -> Emit:
-    """A listener that a run which is picked up hasn't had before: it hears of the earlier epochs, too."""
-    def hear(event: Event) -> None:
-        listener(event)
-        if isinstance(event, RunStarted) and job.before:
-            for past in job.before.stored.history:
-                listener(past)
-
-    hear.__name__ = type(listener).__name__  # as it is called where it fails
-    return hear
 
 
 def close_comet(comet: "CometLogger", job: Job, outcome: Outcome) -> None:

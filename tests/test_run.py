@@ -20,6 +20,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 from conftest import FinishedRun, MakeConfig, draw_face
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_judge import job_and_data
 from torchvision.models import resnet18
 
@@ -45,7 +46,6 @@ from noodle_tui.events import (
     StageStarted,
     to_json,
 )
-from noodle_tui.listeners.tensorboard import TensorBoardWriter
 from noodle_tui.preflight.checks import preflight
 from noodle_tui.rejig import apply_rejig, plan_rejig, undo_rejig
 from noodle_tui.report import read_predictions, read_report
@@ -408,18 +408,16 @@ def test_a_run_that_is_picked_up_without_comet_keeps_its_experiment(
     assert read_checkpoint(copy_of_finished)[0].comet_key == "k" * 32
 
 
-def test_a_logger_that_is_asked_for_late_hears_of_the_earlier_epochs(
-    config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_logger_that_is_asked_for_late_knows_the_earlier_epochs(
+    copy_of_finished: Path, tmp_path: Path
 ) -> None:
-    heard: list[Event] = []
-    monkeypatch.setattr(TensorBoardWriter, "__call__", lambda self, event: heard.append(event))
-    folder = run(config_for(runs_dir, n_epochs=2)).folder
-    run(RunConfig(load_dir=folder, n_epochs=3, tensorboard=True))
-    assert [event.epoch for event in heard if isinstance(event, EpochDone)] == [1, 2, 3]
-    heard.clear()
-    (folder / "tensorboard").mkdir()
-    run(RunConfig(load_dir=folder, n_epochs=4))
-    assert [event.epoch for event in heard if isinstance(event, EpochDone)] == [4]
+    with pytest.raises(NoodleError):
+        run(RunConfig(load_dir=copy_of_finished, tensorboard=True, data_dir=tmp_path))
+    assert not (copy_of_finished / "tensorboard").exists(), "what can't go on stays as it was"
+    run(RunConfig(load_dir=copy_of_finished, n_epochs=4, tensorboard=True))
+    reader = EventAccumulator(str(copy_of_finished / "tensorboard"))
+    reader.Reload()
+    assert [point.step for point in reader.Scalars("lr")] == [1, 2, 3, 4]
 
 
 def test_a_run_that_is_picked_up_leaves_photos_alone_that_came_to_the_stimuli(

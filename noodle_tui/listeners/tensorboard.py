@@ -3,7 +3,9 @@
 import contextlib
 import math
 import os
+import re
 import time
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,9 +13,10 @@ from types import ModuleType
 from typing import Any, BinaryIO
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import EpochDone, Event, RunStarted
+from noodle_tui.events import Emit, EpochDone, Event, Message, ModelReady, RunMoved
 
 FOLDER = "tensorboard"
+OWN_FILE = re.compile(r"events\.out\.tfevents\.\d+\.\d{6}\.\d+")  # as named here; other programs add a host
 
 
 def check_installed() -> None:
@@ -25,43 +28,98 @@ def check_installed() -> None:
 class TensorBoardWriter:
     """Listens to a run: a point an epoch in loss/train, loss/val, accuracy/train, accuracy/val and lr.
 
-    A resumed run appends, and takes back the points of epochs that it does again. Written here rather than by torch's
-    SummaryWriter, whose thread prints a traceback across the screen when the disk is full.
+    All epochs stand in one file, in place of those of earlier processes: it is begun anew when the run is picked up, when the
+    disk has refused an epoch, and where the run moves to. Written here rather than by torch's SummaryWriter, whose thread
+    prints a traceback across the screen when the disk is full.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        """NoodleError if TensorBoard isn't installed. Nothing is written before the first epoch."""
+    def __init__(self, run_dir: Path, emit: Emit, history: Sequence[EpochDone] = ()) -> None:
+        """NoodleError if TensorBoard isn't installed. Nothing is written before the run is ready to train.
+
+        emit     is told, once, when the disk refuses
+        history  the epochs that a run which is picked up remembers
+        """
         check_installed()
-        self._folder = run_dir / FOLDER
-        self._file: BinaryIO | None = None
-        self._resumed_at = 0
+        self._folder, self._emit = run_dir / FOLDER, emit
+        self._epochs = list(history)
+        self._file: BinaryIO | None = None  # holds all of them but the newest
+        self._said = False
 
     def __call__(self, event: Event) -> None:
-        """Take in one event of the run. OSError if the disk refuses."""
-        if isinstance(event, RunStarted):
-            self._resumed_at = event.resumed_at
-        elif isinstance(event, EpochDone):
-            self._file = self._file or self._open()
-            write_record(self._file, wall_time=event.time, step=event.epoch, summary=epoch_summary(event))
+        """Take in one event of the run."""
+        if isinstance(event, EpochDone):
+            self._epochs.append(event)
+        elif isinstance(event, RunMoved):
+            self._let_go()
+            self._folder = Path(event.folder, FOLDER)
+        elif not isinstance(event, ModelReady):
+            return
+        if self._epochs:
+            self._write()
 
     def close(self) -> None:
-        """Close the file. Doesn't raise: each epoch was flushed, and what the disk refused was said then."""
+        """Close the file, after a last try if the disk has refused something. Doesn't raise."""
+        if self._said and self._file is None:
+            self._write()
+        self._let_go()
+
+    def _write(self) -> None:
+        """Append the newest epoch, or begin a file with all of them."""
+        try:
+            if self._file is None:
+                self._file = begin_file(self._folder, self._epochs)
+            else:
+                write_epoch(self._file, self._epochs[-1])
+        except OSError as error:
+            self._let_go()
+            if not self._said:
+                self._said = True
+                self._emit(Message(level="error", text=f"{self._folder} can't be written ({error.strerror}); training goes on, "
+                                   "and every epoch tries again"))
+
+    def _let_go(self) -> None:
         if self._file is not None:
             with contextlib.suppress(OSError):
                 self._file.close()
             self._file = None
 
-    def _open(self) -> BinaryIO:
-        """A new event file. Its first records give the format, and the step from which on older files count no more."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        now = time.time()
-        file = (self._folder / f"events.out.tfevents.{now:.6f}.{os.getpid()}").open("xb")
+
+def begin_file(folder: Path, epochs: Sequence[EpochDone]) -> BinaryIO:
+    """A new event file with these epochs, in place of earlier ones. OSError if the disk refuses: those then stay."""
+    folder.mkdir(exist_ok=True)
+    earlier = [file for file in folder.iterdir() if OWN_FILE.fullmatch(file.name) and not file.is_symlink()]
+    now = time.time()
+    path = folder / f"events.out.tfevents.{now:.6f}.{os.getpid()}"
+    file = path.open("xb")
+    try:
+        start = proto("event").SessionLog(status=proto("event").SessionLog.START)
         write_record(file, wall_time=now, file_version="brain.Event:2")
-        if self._resumed_at:
-            event_pb2 = proto("event")
-            again = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-            write_record(file, wall_time=now, step=self._resumed_at + 1, session_log=again)
-        return file
+        write_record(file, wall_time=now, step=1, session_log=start)  # who looks on forgets what it has from earlier files
+        for epoch in epochs:
+            write_epoch(file, epoch)
+    except OSError:
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            file.close()
+        raise
+    for old in earlier:
+        retire(old)
+    return file
+
+
+def retire(file: Path) -> None:
+    """Have an earlier file count no more. It is emptied, and removed the next time: some TensorBoards that read it just now
+    would never come to another, were it gone."""
+    with contextlib.suppress(OSError):
+        if file.stat().st_size:
+            os.truncate(file, 0)
+        else:
+            file.unlink()
+
+
+def write_epoch(file: BinaryIO, epoch: EpochDone) -> None:
+    """Append an epoch's points."""
+    write_record(file, wall_time=epoch.time, step=epoch.epoch, summary=epoch_summary(epoch))
 
 
 def write_record(file: BinaryIO, **fields: Any) -> None:

@@ -256,6 +256,8 @@ def test_online_comet_gets_numbers_options_weights_and_nothing_else(server: Come
     assert sent == parameters(config) | {"device": "cuda", "precision": "bf16"}, "what really computes"
     assert b"weights" * 50_000 in server.assets()["classification_model.pth"]
     assert b'"labels":["sad","happy"],"matrix":[[3,1],[0,4]]' in server.assets()["confusion-matrix.json"].replace(b" ", b"")
+    uploads = [path for path, _, _ in server.requests if "asset/upload?" in path]
+    assert len(uploads) == 2 and all("step=2&" in path + "&" for path in uploads), "they are the best epoch's"
     (run,) = [run for run in server.sent("add/run") if run["getOrCreateEnabled"]]
     assert (run["experimentKey"], run["teamName"], run["projectName"]) == (key, "lab", "faces")
     assert {"experimentKey": key, "key": "Name", "value": "faces 1"} in server.sent("log-other")

@@ -111,6 +111,7 @@ class CometLogger:
         self._to_say = [Message(level="warning", text=text) for text in settings.warnings]
         self._lines: list[str] = []  # all that stands in the journal, or will once the disk takes it
         self._unlogged: EpochDone | None = None  # the last epoch, if `log_every` left it out
+        self._best_epoch: int | None = None
         self._announced = self._begun = False
         # a full disk is the recorder's to tell; what isn't written is tried again with the next line, and told at the end
         self._journal = AppendFile(self._folder / JOURNAL, lambda file, error: None)
@@ -155,7 +156,7 @@ class CometLogger:
             self._journal.append(self._line(self._unlogged.epoch, numbers(self._unlogged)))
         upload = model_file if self._config.comet_weights and model_file and model_file.is_file() else None
         last = {"folder": str(self._folder), "lines": self._lines, "model": str(upload.absolute()) if upload else None,
-                "confusion": confusion, "classes": classes}
+                "confusion": confusion, "classes": classes, "epoch": self._best_epoch}
         said = self._process.finish(last, limit_s, in_a_hurry)
         self._announce()
         if "delivered" not in said and "archive" not in said:
@@ -184,6 +185,7 @@ class CometLogger:
         self._unlogged = None if due else event
         metrics = numbers(event) if due else {}
         if event.is_best:
+            self._best_epoch = event.epoch
             metrics["best_val_accuracy"] = event.val_accuracy
         return self._line(event.epoch, metrics) if metrics else ""
 

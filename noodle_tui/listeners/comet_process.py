@@ -219,12 +219,13 @@ def log(experiment: Any, line: str) -> None:
 
 
 def log_last(experiment: Any, record: dict[str, Any]) -> None:
-    """The weights and the confusion matrix (rows are the true classes)."""
+    """The weights and the confusion matrix (rows are the true classes), both of the best epoch."""
+    epoch = record.get("epoch")
     if record.get("model"):
-        experiment.log_asset(record["model"], file_name="classification_model.pth", overwrite=True)
+        experiment.log_asset(record["model"], file_name="classification_model.pth", overwrite=True, step=epoch)
     if record.get("confusion"):
         experiment.log_confusion_matrix(matrix=record["confusion"], labels=record["classes"],
-                                        max_categories=len(record["classes"]))
+                                        max_categories=len(record["classes"]), step=epoch, epoch=epoch)
 
 
 def deliver(experiment: Any) -> bool:

@@ -43,7 +43,7 @@ class CometServer(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
-        self.mode = "ok"  # or "refuse" (the key), "unauthorized", "hang", "dead"
+        self.mode = "ok"  # or "refuse" (the key), "unauthorized", "hang", "dead", "bad metric", "too large"
         self.requests: list[tuple[str, str, bytes]] = []  # path, headers, body
         self.known: set[str] = set()  # experiment keys
         self.done = threading.Event()
@@ -99,6 +99,10 @@ class Answer(BaseHTTPRequestHandler):
             return 401, {"msg": f"{KEY} is unauthorized"}
         if self.server.mode == "refuse":
             return 403, {"sdk_error_code": 90212, "msg": f"The API key {KEY} is not registered"}
+        if self.server.mode == "too large" and "asset/upload" in self.path:
+            return 413, {"msg": "too large"}
+        if self.server.mode == "bad metric" and self.path.endswith("experiment/metric"):
+            return 400, {"msg": f"bad metric of {KEY}"}
         if self.path.endswith("add/run"):
             wanted = json.loads(body)
             if wanted["experimentKey"] in self.server.known and not wanted["getOrCreateEnabled"]:
@@ -524,6 +528,22 @@ def test_an_error_status_is_named_without_the_key(server: CometServer, tmp_path:
     assert "the server answers with status 401" in said[0].text
     assert all(KEY not in message.text for message in said)
     assert archived_metrics(tmp_path) == {}  # the options are there, and no epoch was done
+
+
+@pytest.mark.parametrize(("mode", "reason"), [
+    ("bad metric", "metrics batch message, got 400"), ("too large", "the server doesn't acknowledge everything"),
+])
+def test_what_the_server_refuses_is_said(
+    mode: str, reason: str, server: CometServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(comet, "SILENCE_S", 2.5)
+    server.mode = mode
+    folder, said = run_folder(tmp_path), []
+    logger = begun(RunConfig(), SETTINGS, folder, new_experiment_key(), said.append)
+    logger(epoch(1))
+    finish(logger, folder)
+    assert reason in said[-1].text and "comet upload" in said[-1].text
+    assert KEY not in said[-1].text
 
 
 def test_a_killed_run_leaves_its_numbers_in_an_archive_and_no_process(tmp_path: Path):

@@ -251,7 +251,7 @@ class CometProcess:
         except OSError:
             os.rmdir(self._temporary)
             raise
-        self.said: dict[str, str] = {}  # "online": URL, "offline": reason, "delivered": "", "archive": file
+        self.said: dict[str, str] = {}  # "online": URL, "trouble", "offline": reason, "delivered": "", "archive": file
         self._heard = time.monotonic()
         self._words: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()  # to tell it; None: no more
         threading.Thread(target=self._talk, name="to Comet", daemon=True).start()
@@ -282,7 +282,8 @@ class CometProcess:
         hung = self._child.poll() is None
         self.end()
         if not self.said.keys() & {"delivered", "archive"}:
-            self.said.setdefault("offline", "the server doesn't answer" if hung else "Comet's process broke off")
+            reason = self.said.get("trouble", "the server doesn't answer") if hung else "Comet's process broke off"
+            self.said.setdefault("offline", reason)
         return self.said
 
     def end(self) -> None:
@@ -305,6 +306,7 @@ class CometProcess:
         assert self._child.stdout
         for line in self._child.stdout:
             word, _, text = line.decode(errors="replace").strip().partition(" ")
-            self._heard = time.monotonic()
+            if word != "trouble":
+                self._heard = time.monotonic()
             if word != "progress":
                 self.said[word] = text

@@ -6,7 +6,7 @@ of its own none of that reaches the training, and the cap on waiting is a kill.
 stdin   one line of JSON, the task; when the run has ended one more, what is left to send; then the end. The end after the
         task says that the run died: what is known is delivered or archived all the same. Without a task nothing is done.
 journal `journal.jsonl` in the task's folder, followed as it grows: {"epoch": n, "metrics": {…}} a line.
-stdout  a line a status: "online URL", "offline REASON", "progress", "delivered", "archive FILE".
+stdout  a line a status: "online URL", "offline REASON", "progress", "trouble WHY THERE IS NONE", "delivered", "archive FILE".
 """
 
 import contextlib
@@ -22,7 +22,7 @@ import tempfile
 import time
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -122,7 +122,7 @@ def log_online(task: dict[str, Any]) -> str:
             delivered[line] = None
             log(experiment, line)
     log_last(experiment, last_words())
-    if not deliver(experiment):
+    if not deliver(experiment, lambda: reason_in(errors.buffer[::-1], task, "the server doesn't acknowledge everything")):
         set_global_experiment(None)  # or else the archive's experiment waits for this one
         return "the connection was lost"
     keep_delivered(task, delivered)
@@ -149,10 +149,10 @@ def start(task: dict[str, Any], online: bool, folder: str | None = None) -> Any:
     )
 
 
-def reason_in(errors: list[logging.LogRecord], task: dict[str, Any]) -> str:
-    """The first line of Comet's first error, cut short and without the key."""
+def reason_in(errors: list[logging.LogRecord], task: dict[str, Any], none: str = "the experiment can't be started") -> str:
+    """The first line of the first of Comet's errors, cut short and without the key; `none` if there are none."""
     lines = [error.getMessage().strip().split("\n")[0] for error in errors if error.levelno >= logging.ERROR]
-    reason = lines[0] if lines else "the experiment can't be started"
+    reason = lines[0] if lines else none
     return (reason.replace(task["api_key"], "…") if task["api_key"] else reason)[:200]
 
 
@@ -228,8 +228,9 @@ def log_last(experiment: Any, record: dict[str, Any]) -> None:
                                         max_categories=len(record["classes"]), step=epoch, epoch=epoch)
 
 
-def deliver(experiment: Any) -> bool:
-    """Wait until the server has acknowledged everything, saying so at each step forward. False: no connection."""
+def deliver(experiment: Any, trouble: Callable[[], str]) -> bool:
+    """Wait until the server has acknowledged everything, saying so at each step forward, and what the trouble is where there is
+    none. False: no connection."""
     connected, before = time.monotonic(), None
     while True:
         experiment.flush(timeout=1)
@@ -238,6 +239,8 @@ def deliver(experiment: Any) -> bool:
             return True
         if left != before:
             say("progress")
+        else:
+            say("trouble", trouble())
         before = left
         if experiment.streamer.has_connection_to_server():
             connected = time.monotonic()

@@ -487,6 +487,24 @@ def test_a_run_that_cant_go_on_leaves_folder_and_server_alone(server: CometServe
     assert (said, server.requests, list(archive.parent.iterdir())) == ([], [], [archive])
 
 
+def test_half_made_archives_of_killed_processes_are_removed(tmp_path: Path):
+    def half_made() -> Path:
+        folder = tmp_path / "comet" / "tmpq2x9"
+        folder.mkdir(parents=True)
+        (folder / "weights").write_bytes(b"large")
+        return folder
+
+    at_the_start = half_made()
+    logger = begun(RunConfig(), Settings(), tmp_path, "k" * 32, lambda event: None)
+    assert not at_the_start.exists()
+    of_the_first_process = half_made()
+    assert logger._process
+    logger._process._child.kill()
+    logger.close()
+    assert not of_the_first_process.exists()
+    assert archived_metrics(tmp_path) == {}
+
+
 def test_a_stopped_comet_process_doesnt_hold_up_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Nor do more words than its pipe holds."""
     monkeypatch.setattr(comet, "SILENCE_S", 0.3)

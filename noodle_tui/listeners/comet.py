@@ -30,7 +30,7 @@ from noodle_tui.atomic import write_atomic
 from noodle_tui.config import RunConfig, options
 from noodle_tui.errors import one_line
 from noodle_tui.events import Emit, EpochDone, Event, Message, ModelReady, RunMoved
-from noodle_tui.listeners.comet_process import JOURNAL, TEMPORARY
+from noodle_tui.listeners.comet_process import HALF_MADE, JOURNAL, TEMPORARY
 from noodle_tui.listeners.record import AppendFile
 from noodle_tui.progress import is_due
 from noodle_tui.run_folder import read_plain
@@ -79,6 +79,12 @@ def numbers(event: EpochDone) -> dict[str, float | None]:
     """What Comet gets of an epoch; None for what wasn't measured."""
     return {"train_loss": event.train_loss, "train_accuracy": event.train_accuracy,
             "val_loss": event.val_loss, "val_accuracy": event.val_accuracy, "lr": event.lr}
+
+
+def clear_half_made(folder: Path) -> None:
+    """Remove the archives that were being made when their process was killed, up to 45 MB each."""
+    for half_made in folder.glob(f"{HALF_MADE}*"):
+        shutil.rmtree(half_made, ignore_errors=True)
 
 
 class CometLogger:
@@ -174,6 +180,7 @@ class CometLogger:
         self._task["parameters"] = sent
         with contextlib.suppress(OSError):  # without a place to write, Comet gets everything at the end
             self._folder.mkdir(exist_ok=True)
+            clear_half_made(self._folder)
             (self._folder / JOURNAL).unlink(missing_ok=True)  # a full disk lets go of what it wouldn't replace
             write_atomic(self._folder / KEY, self._task["experiment_key"])
         self._journal.restart("".join(map(self._take, self._history)))
@@ -196,6 +203,7 @@ class CometLogger:
 
     def _archive_anew(self, reason: str, last: dict[str, Any]) -> dict[str, str]:
         """Have a second process write the archive: the first one hung or died."""
+        clear_half_made(self._folder)
         try:
             process = CometProcess()
         except OSError:

@@ -30,6 +30,7 @@ from urllib.parse import urlsplit
 from noodle_tui.atomic import write_atomic
 
 JOURNAL, DELIVERED = "journal.jsonl", "delivered.jsonl"
+HALF_MADE = "tmp"  # begins the name of the folder in which an archive is made
 TEMPORARY = "noodle-comet-"  # begins the name of the folder that comet_ml may leave things in
 LAST_WORDS_S = 90  # no longer than this after the end of stdin, whatever happens
 POLL_S = 0.2
@@ -266,7 +267,7 @@ def write_archive(task: dict[str, Any], lines: list[str], last: dict[str, Any]) 
     """
     folder = folder_of(task)
     folder.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as made:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=HALF_MADE) as made:
         tempfile.tempdir = made  # Comet copies the weights there first: one disk less that may be full
         experiment = start(task, online=False, folder=made)
         experiment.log_parameters(task["parameters"])

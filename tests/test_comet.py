@@ -401,6 +401,7 @@ def test_an_archive_that_the_disk_refuses_is_none_and_an_earlier_one_stays(tmp_p
         logger = begun(RunConfig(), Settings(), folder, key, said.append)
         logger(epoch(1))
         finish(logger, folder)
+        assert logger._process and logger._process._child.returncode == 0, "not through Comet's exit hooks"
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "no archive of all of it could be written" in said[-1].text

@@ -71,12 +71,14 @@ def main() -> None:
     os.environ.update(COMET_ENVIRONMENT)
     import comet_ml  # noqa: F401 - takes a second or more, in which the run is busy with its photos
 
-    if task := json.loads(sys.stdin.buffer.readline() or b"{}"):
-        serve(task)
-    temporary = Path(os.environ.get("TMPDIR", ""))
-    if temporary.name.startswith(TEMPORARY):  # this process's own, see CometProcess; the run may be gone
-        shutil.rmtree(temporary, ignore_errors=True)
-    os._exit(0)  # not through the exit hooks, which wait for uploads that were given up
+    try:
+        if task := json.loads(sys.stdin.buffer.readline() or b"{}"):
+            serve(task)
+    finally:
+        temporary = Path(os.environ.get("TMPDIR", ""))
+        if temporary.name.startswith(TEMPORARY):  # this process's own, see CometProcess; the run may be gone
+            shutil.rmtree(temporary, ignore_errors=True)
+        os._exit(0)  # not through the exit hooks, which wait for uploads that were given up
 
 
 def serve(task: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Comet: the real SDK in its real process, against a loopback server that answers, refuses, hangs or dies."""
 
+import fcntl
 import gzip
 import io
 import json
@@ -269,7 +270,7 @@ def test_online_comet_gets_numbers_options_weights_and_nothing_else(server: Come
     for path, headers, body in server.requests:
         assert_private(path.encode() + headers.encode() + body)
     assert [(m.level, m.text) for m in said] == [("info", f"Comet: http://comet.test/{key}"), ("info", "Comet has everything")]
-    assert {file.name for file in (folder / "comet").iterdir()} == {DELIVERED, comet.KEY}
+    assert {file.name for file in (folder / "comet").iterdir()} == {DELIVERED, JOURNAL, comet.KEY}
 
 
 def test_a_refused_key_leaves_an_archive_that_comet_takes_and_a_resumed_run_delivers(
@@ -311,7 +312,7 @@ def test_a_refused_key_leaves_an_archive_that_comet_takes_and_a_resumed_run_deli
     assert said[-1].text == "Comet has everything"
     assert {step for name, step in server.metrics() if name == "train_loss"} == {1, 2, 3, 4}
     assert [run["previousExperiment"] for run in server.sent("get/run")] == [key]
-    assert {file.name for file in (folder / "comet").iterdir()} == {DELIVERED, comet.KEY}
+    assert {file.name for file in (folder / "comet").iterdir()} == {DELIVERED, JOURNAL, comet.KEY}
 
 
 def test_without_a_network_under_ten_seconds_are_lost_and_all_that_log_every_asks_for_is_kept(
@@ -462,7 +463,6 @@ def test_what_the_server_has_acknowledged_isnt_sent_again(server: CometServer, t
     assert first._process
     first._process._words.put(None)  # stdin ends without a last word
     wait_for(lambda: (tmp_path / "comet" / DELIVERED).exists())
-    assert not (tmp_path / "comet" / JOURNAL).exists()
     server.requests.clear()
     again = begun(RunConfig(), SETTINGS, tmp_path, "k" * 32, lambda event: None, past)
     again(epoch(3, train_loss=0.125))
@@ -473,6 +473,23 @@ def test_what_the_server_has_acknowledged_isnt_sent_again(server: CometServer, t
     offline(epoch(4))
     offline.close()
     assert {step for _, step in archived_metrics(tmp_path)} == {4}, "nor does an upload double it"
+
+
+def test_a_killed_runs_process_that_still_sends_is_waited_for(server: CometServer, tmp_path: Path):
+    """Else the same epochs would be sent twice."""
+    (tmp_path / "comet").mkdir()
+    theirs = os.open(tmp_path / "comet", os.O_RDONLY)
+    fcntl.flock(theirs, fcntl.LOCK_EX)
+    logger = begun(RunConfig(), SETTINGS, tmp_path, "k" * 32, lambda event: None, [epoch(1), epoch(2)])
+    time.sleep(1.5)
+    assert not server.requests
+    journal = (tmp_path / "comet" / JOURNAL).read_text()
+    (tmp_path / "comet" / DELIVERED).write_text(journal.splitlines(keepends=True)[0])
+    os.close(theirs)
+    wait_for(server.metrics)
+    logger.close()
+    assert {step for _, step in server.metrics()} == {2}
+    assert (tmp_path / "comet" / DELIVERED).read_text() == journal
 
 
 def test_a_run_that_cant_go_on_leaves_folder_and_server_alone(server: CometServer, tmp_path: Path):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -408,16 +409,23 @@ def test_a_run_that_is_picked_up_without_comet_keeps_its_experiment(
     assert read_checkpoint(copy_of_finished)[0].comet_key == "k" * 32
 
 
-def test_a_logger_that_is_asked_for_late_knows_the_earlier_epochs(
-    copy_of_finished: Path, tmp_path: Path
+def test_loggers_that_are_asked_for_late_know_the_earlier_epochs(
+    copy_of_finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # where there are no keys
+    monkeypatch.delenv("COMET_API_KEY", raising=False)
     with pytest.raises(NoodleError):
-        run(RunConfig(load_dir=copy_of_finished, tensorboard=True, data_dir=tmp_path))
-    assert not (copy_of_finished / "tensorboard").exists(), "what can't go on stays as it was"
-    run(RunConfig(load_dir=copy_of_finished, n_epochs=4, tensorboard=True))
+        run(RunConfig(load_dir=copy_of_finished, tensorboard=True, comet=True, data_dir=tmp_path))
+    assert not {"tensorboard", "comet"} & set(os.listdir(copy_of_finished)), "what can't go on stays as it was"
+    run(RunConfig(load_dir=copy_of_finished, n_epochs=4, tensorboard=True, comet=True))
     reader = EventAccumulator(str(copy_of_finished / "tensorboard"))
     reader.Reload()
     assert [point.step for point in reader.Scalars("lr")] == [1, 2, 3, 4]
+    key = read_checkpoint(copy_of_finished)[0].comet_key
+    with zipfile.ZipFile(copy_of_finished / "comet" / f"{key}.zip") as archive:
+        messages = [json.loads(line)["payload"] for line in archive.read("messages.json").splitlines()]
+    metrics = [message["metric"] for message in messages if "metric" in message]
+    assert [metric["step"] for metric in metrics if metric["metricName"] == "lr"] == [1, 2, 3, 4]
 
 
 def test_a_run_that_is_picked_up_leaves_photos_alone_that_came_to_the_stimuli(

@@ -10,6 +10,7 @@ stdout  a line a status: "online URL", "offline REASON", "progress", "trouble WH
 """
 
 import contextlib
+import fcntl
 import functools
 import json
 import logging.handlers
@@ -102,6 +103,7 @@ def log_online(task: dict[str, Any]) -> str:
     from comet_ml.config.config_api import get_backend_address, set_global_experiment
     from comet_ml.exceptions import CometException, CometRestApiException, InvalidAPIKey
 
+    wait_for_turn(task)
     errors = logging.handlers.BufferingHandler(capacity=1000)
     logging.getLogger("comet_ml").addHandler(errors)
     try:
@@ -132,6 +134,13 @@ def log_online(task: dict[str, Any]) -> str:
     say("delivered")
     experiment.end()
     return ""
+
+
+def wait_for_turn(task: dict[str, Any]) -> None:
+    """Wait while the process of a run that was killed still sends: what it delivers isn't sent again. The turn ends with this
+    process."""
+    with contextlib.suppress(OSError):  # no folder, or no locks there: it can't be known
+        fcntl.flock(os.open(task["folder"], os.O_RDONLY), fcntl.LOCK_EX)
 
 
 def start(task: dict[str, Any], online: bool, folder: str | None = None) -> Any:
@@ -194,10 +203,12 @@ def read_delivered(task: dict[str, Any]) -> dict[str, None]:
 
 
 def keep_delivered(task: dict[str, Any], lines: Iterable[str]) -> None:
-    """Note what the server has now, and take away what it needn't get any more."""
+    """Note what the server has now, and take away the archive that it needn't get any more.
+
+    The journal stays: where the run was killed, it may be that of one that has picked it up since.
+    """
     folder = folder_of(task)
     with contextlib.suppress(OSError):  # a run that is picked up would send it once more
-        (folder / JOURNAL).unlink(missing_ok=True)
         (folder / f"{task['experiment_key']}.zip").unlink(missing_ok=True)
         folder.mkdir(exist_ok=True)
         write_atomic(folder / DELIVERED, "".join(f"{line}\n" for line in lines))

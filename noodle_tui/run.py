@@ -33,6 +33,7 @@ from noodle_tui.loading import Loaded, check_weights, load
 from noodle_tui.loggers import check_loggers, loggers
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_to_start_from
 from noodle_tui.rejig import real_folders
+from noodle_tui.report import set_aside_at_an_epoch
 from noodle_tui.samples import check_apart, class_folders, options_told, unread_options
 from noodle_tui.stage import stage
 from noodle_tui.text import number_of
@@ -81,6 +82,8 @@ def steps(job: Job, outcome: Outcome, recorder: Recorder, comet_key: str) -> Non
         job.world.broadcast(None)  # the others have waited for it
     loaded = load(job)
     recorder.release()
+    if job.before:
+        job.emit.add(set_aside_at_an_epoch(outcome.folder, job.before.stored.epoch))
     loaded.session.comet_key = comet_key
     facts = known_facts(job, loaded, left_out)
     from noodle_tui.saving import Saver  # imports torch

@@ -54,6 +54,8 @@ from noodle_tui.run import find_folder, run, saying_how_it_ends, train
 from noodle_tui.run_folder import Follower, list_runs, locked, read_config, read_state
 from noodle_tui.run_state import RunState
 from noodle_tui.tui.chores import photos_to_move
+from noodle_tui.tui.result import read_facts
+from noodle_tui.tui.result_text import is_resumable
 
 FILES = {"checkpoint.pt", "config.json", "events.jsonl", "metrics.csv", "model.json", "model.pth", "predictions.csv",
          "report.json", "report.md", "run.lock"}
@@ -292,6 +294,26 @@ def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished:
     assert training.started == read_report(finished.folder).training.started
     run(RunConfig(load_dir=copy_of_finished, n_epochs=5))
     assert read_report(copy_of_finished).training.changes == ["lr 0.01 up to epoch 3, then 0.005"]
+
+
+def test_a_finished_run_that_trains_on_has_no_report_until_it_is_judged_anew(copy_of_finished: Path) -> None:
+    """The old one would be of other weights than model.pth. It stays under another name."""
+    old = {name: (copy_of_finished / name).read_bytes() for name in ("predictions.csv", "report.json", "report.md")}
+    control, there = Control(), dict[str, bool]()
+
+    def stop_at_the_first_epoch(event: Event) -> None:
+        there[type(event).__name__] = (copy_of_finished / "report.md").exists()
+        if isinstance(event, EpochDone):
+            control.stop("the test asks")
+
+    run(RunConfig(load_dir=copy_of_finished, n_epochs=5, save_every=1), [stop_at_the_first_epoch], control)
+    assert there["ModelReady"] and not there["Saved"]
+    facts = read_facts(copy_of_finished)
+    assert facts.report is None and not facts.mistakes and is_resumable(facts)
+    assert {name: (copy_of_finished / name.replace(".", "-epoch-3.")).read_bytes() for name in old} == old
+    run(RunConfig(load_dir=copy_of_finished))
+    assert read_report(copy_of_finished).training.epochs == 5
+    assert (copy_of_finished / "report-epoch-3.md").read_bytes() == old["report.md"]
 
 
 def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path) -> None:

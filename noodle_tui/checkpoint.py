@@ -9,6 +9,7 @@ import io
 import os
 import warnings
 import zipfile
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -93,7 +94,12 @@ class Checkpoint(_Stored):
     @property
     def so_far(self) -> str:
         """How far its run had come: "epoch 3", "batch 6 of epoch 4"."""
-        return f"batch {self.step} of epoch {self.epoch + 1}" if self.step else f"epoch {self.epoch}"
+        return how_far(self.epoch, self.step)
+
+
+def how_far(epoch: int, step: int) -> str:
+    """Whole epochs, and batches of the next one, in words."""
+    return f"batch {step} of epoch {epoch + 1}" if step else f"epoch {epoch}"
 
 
 def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
@@ -147,6 +153,20 @@ def to_main_memory(tree: dict[Any, Any] | list[Any]) -> None:
             tree[key] = value.detach().cpu()
         elif isinstance(value, dict | list):
             to_main_memory(value)
+
+
+def has_diverged(model: dict[str, Any], totals: Any) -> bool:
+    """Whether a number of a checkpoint's weights or sums isn't finite: no learning rate brings such weights back. Looks at what
+    lies in main memory as it claims to; anything else a file may hold is for `restore` to refuse."""
+    return not all(bool(tensor.isfinite().all()) for tensor in _plain([*model.values(), totals]))
+
+
+def _plain(values: Iterable[Any]) -> Iterable[Tensor]:
+    for value in values:
+        if (isinstance(value, Tensor) and value.dtype in (torch.float32, torch.float64) and value.layout == torch.strided
+                and value.device.type == "cpu" and not value.is_nested
+                and value.numel() * value.element_size() <= value.untyped_storage().nbytes()):
+            yield value
 
 
 def save_session(folder: Path, content: dict[str, Any]) -> None:
@@ -220,11 +240,14 @@ def _read(file: Path) -> Checkpoint:
     except Exception as error:  # noqa: BLE001 - foreign or torn bytes raise anything; each means: not usable
         raise NoodleError(f"{file} is damaged or no checkpoint of this program ({type(error).__name__})") from None
     try:
-        return Checkpoint.model_validate(content)
+        stored = Checkpoint.model_validate(content)
     except ValidationError as error:
         raise NoodleError(f"{file}: not a checkpoint that this version can read ({first_problem(error)})") from None
     except RecursionError:
         raise NoodleError(f"{file}: not a checkpoint that this version can read (nested without end)") from None
+    if has_diverged(stored.model, stored.totals):
+        raise NoodleError(f"{file} is of no use: its weights are no numbers, since training had diverged (lower --lr)")
+    return stored
 
 
 def restore(session: Session, stored: Checkpoint) -> None:

@@ -153,7 +153,8 @@ def check_loss(phase: str, epoch: int, totals: Tensor, count: int, lr: float, ne
     the start; where all have come to be right, float32 may well round it to zero."""
     loss, correct = totals.tolist()
     if not math.isfinite(loss):
-        raise NoodleError(f"the {phase} loss is not a number in epoch {epoch}: training diverged; lower --lr (it is {lr:g})")
+        raise NoodleError(f"the {phase} loss is not a number in epoch {epoch}: training diverged; lower --lr (it is {lr:g}), "
+                          "in a new run or with --load-dir from the last checkpoint on")
     if loss == 0 and (correct < count or new):
         raise NoodleError(f"the {phase} loss is exactly zero in epoch {epoch}: nothing can be learnt from these labels; look "
                           "at the class folders")

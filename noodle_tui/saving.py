@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.checkpoint import save_session, session_content, to_main_memory, weights_file
+from noodle_tui.checkpoint import has_diverged, how_far, save_session, session_content, to_main_memory, weights_file
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import make_rescue_folder, rescue_places
 from noodle_tui.errors import NoodleError, StopRun
@@ -21,7 +21,7 @@ from noodle_tui.evaluate import Count
 from noodle_tui.events import Emit, Message, Saved, SaveRefused
 from noodle_tui.model_card import ModelCard
 from noodle_tui.report import RunFacts, model_card
-from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
+from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL, has_checkpoint, how_to_pick_up
 from noodle_tui.session import Best, Session
 
 
@@ -86,7 +86,7 @@ class Saver:
     def save(self, session: Session) -> None:
         """Save the session and its best weights. Returns once they are copied; on CUDA, once that is under way.
 
-        Raises what went wrong with an earlier save, the disk's refusals aside.
+        Raises what went wrong with an earlier save, the disk's refusals aside: NoodleError where training has diverged.
         """
         self._raise_trouble()
         with contextlib.suppress(queue.Empty):
@@ -165,10 +165,14 @@ class Saver:
 
     def _write(self, save: Save) -> None:
         save.bring_home()
-        if save.content is not None:
-            self._write_checkpoint(save.content)
+        content = save.content
+        lost = content is not None and has_diverged(content["model"], content["totals"])
+        if content is not None and not lost:
+            self._write_checkpoint(content)
         if save.best is not None and save.card is not None and save.best.epoch != self._model_epoch:
             self._write_model(save.best, save.card)
+        if content is not None and lost:
+            raise NoodleError(diverged_in_words(self._folder, content))
 
     def _write_checkpoint(self, content: dict[str, Any]) -> None:
         try:
@@ -198,6 +202,13 @@ class Saver:
         self._emit(SaveRefused(file=name, reason=reason))
         self._emit(Message(level="error", text=f"{self._folder / name} could not be saved ({reason}): make room or "
                            "rights there; it stays in memory, is tried again at each save point, and elsewhere at the end"))
+
+
+def diverged_in_words(folder: Path, content: dict[str, Any]) -> str:
+    """Why a session is not saved whose weights are lost, and how to go on from the one before."""
+    way_on = f"; with a lower one {how_to_pick_up(folder)}: its last checkpoint is whole" if has_checkpoint(folder) else ""
+    return (f"the weights are no numbers after {how_far(content['epoch'], content['step'])}, and are not saved: training "
+            f"diverged; lower --lr (it is {content['lr']:g}){way_on}")
 
 
 def facts_now(facts: RunFacts, session: Session) -> RunFacts:

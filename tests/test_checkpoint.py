@@ -163,6 +163,17 @@ def test_a_broken_file_gives_way_to_the_previous_with_a_warning(content: bytes |
     assert f"{PREVIOUS}, the one saved before it, is used" in warning
 
 
+@pytest.mark.parametrize("where", ["0.weight", "1.running_var", "totals"])
+def test_one_of_a_training_that_had_diverged_gives_way_to_the_previous_with_a_warning(where: str, tmp_path: Path) -> None:
+    save_session(tmp_path, session_content(trained(1), {}))
+    content = session_content(trained(2), {})
+    (content["totals"] if where == "totals" else content["model"][where])[0] = float("inf")
+    save_session(tmp_path, content)
+    loaded, warning = read_checkpoint(tmp_path)
+    assert loaded.step == 1
+    assert "its weights are no numbers, since training had diverged (lower --lr); checkpoint.prev.pt" in warning
+
+
 def test_both_damaged_is_one_line(tmp_path: Path) -> None:
     for name in (CHECKPOINT, PREVIOUS):
         (tmp_path / name).write_bytes(b"PK\x03\x04 garbage")

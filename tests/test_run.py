@@ -195,6 +195,15 @@ def test_a_run_stopped_within_an_epoch_and_picked_up(finished: FinishedRun, conf
     assert [e.resumed_at for e in again] == [0, 1]
 
 
+def test_a_run_that_has_diverged_goes_on_from_its_last_checkpoint_with_a_lower_learning_rate(copy_of_finished: Path) -> None:
+    """An epoch's last step may be the one that breaks the weights: of its loss nothing is seen."""
+    with pytest.raises(NoodleError, match=r"training diverged; lower --lr \(it is 100\).*--load-dir"):
+        run(RunConfig(load_dir=copy_of_finished, n_epochs=30, lr=100, momentum=0.99, test_every=40, save_every=1))
+    assert read_state(copy_of_finished).status == "failed"
+    epoch = read_checkpoint(copy_of_finished)[0].epoch + 1
+    assert run(make_config({"load_dir": copy_of_finished, "n_epochs": epoch, "lr": 1e-5, "momentum": 0})).status == "done"
+
+
 def wait_for(what: Any, seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not what():

@@ -205,6 +205,23 @@ def break_it(session: Session) -> None:
     session.comet_key = threading.Lock()  # type: ignore[assignment] - a bug: nothing that a file can hold
 
 
+def test_a_session_that_has_diverged_does_not_take_the_place_of_one_that_has_not(tmp_path: Path) -> None:
+    session = trained()
+    saver = Saver(tmp_path, CONFIG, FACTS, lambda event: None)
+    saver.save(at_epoch(session, 1))
+    saver.wait()
+    better(session, 2)
+    session.totals.fill_(float("nan"))
+    session.lr = 0.5
+    saver.save(at_epoch(session, 2))
+    with pytest.raises(NoodleError, match=r"no numbers after batch 3 of epoch 3, .*lower --lr \(it is 0.5\); .*--load-dir"), \
+            saver:
+        raise StopRun("who stops a run is told")
+    assert read_checkpoint(tmp_path)[0].epoch == 1
+    assert session.best is not None
+    assert_same(read_model(tmp_path), session.best.weights)
+
+
 def test_another_error_in_the_thread_is_raised_at_the_next_save(tmp_path: Path) -> None:
     session = trained()
     break_it(session)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noodle_tui.distributed import own_device
+from noodle_tui.distributed import World, own_device
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import DataReady, Emit, Message, ModelReady
 from noodle_tui.gpu import holders_in_words, others_on_gpu
@@ -129,8 +129,21 @@ def build_network(
     return model
 
 
+def check_alike(world: World, device: "Device", data_dir: Path, photos: tuple[str, str]) -> None:
+    """NoodleError where this rank computes otherwise than rank 0, or sees other `photos` (their fingerprints): each computes a
+    share of each batch, and nobody could say what the whole was computed in."""
+    own = f"on {device.torch_device.type} in {device.precision}"
+    first, first_photos = world.broadcast((own, photos))
+    if own != first:
+        raise NoodleError(f"process {world.rank} would compute {own} and process 0 {first}: give a --device and a --precision "
+                          "that every node has")
+    if photos != first_photos:
+        raise NoodleError(f"process {world.rank} finds other photos in {data_dir} than process 0: every node needs the same")
+
+
 def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhile[nn.Module]") -> "Session":
-    """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos."""
+    """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos or computes
+    otherwise."""
     from noodle_tui.checkpoint import restore
     from noodle_tui.model import ARCHITECTURE
     from noodle_tui.report import environment
@@ -157,9 +170,7 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
         session.started = session.started or time.time() - job.seconds
         if world.rank > 0:
             session.totals.zero_()  # rank 0 has the sum of all
-        if world.broadcast((session.fingerprint, session.order)) != (session.fingerprint, session.order):
-            raise NoodleError(f"process {world.rank} finds other photos in {config.data_dir} than process 0: every node needs "
-                              "the same")
+        check_alike(world, device, config.data_dir, (session.fingerprint, session.order))
     job.emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else config.weights,
                         device=str(device.torch_device), device_name=device.name, precision=device.precision))
     if not before and session.origin and session.origin.input_size != config.input_size:

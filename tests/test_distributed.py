@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -36,6 +37,7 @@ from noodle_tui.distributed import DIED, SharedControl, World, check_ranks, join
 from noodle_tui.errors import NoodleError, StopRun, UsageError
 from noodle_tui.events import EpochDone, Event, Paused, RunStarted, RunStopped
 from noodle_tui.fit import check_shares
+from noodle_tui.loading import check_alike
 from noodle_tui.model import build_model
 from noodle_tui.run import run
 from noodle_tui.run_folder import Follower, list_runs, read_state
@@ -342,6 +344,20 @@ def test_shares_make_up_each_batch_in_order(size: int) -> None:
 def test_options_that_do_not_suit(wrong: dict[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         check_ranks(RunConfig(**wrong), World(0, 3))
+
+
+@pytest.mark.parametrize(("first", "words"), [
+    (("on cuda in bf16", ("f", "o")), r"process 1 would compute on cpu in fp32 and process 0 on cuda in bf16.*--precision"),
+    (("on cpu in bf16", ("f", "o")), r"process 1 would compute on cpu in fp32 and process 0 on cpu in bf16: give a --device"),
+    (("on cpu in fp32", ("f", "p")), r"process 1 finds other photos in sorted than process 0"),
+    (("on cpu in fp32", ("f", "o")), ""),
+])
+def test_ranks_that_would_compute_otherwise_or_see_other_photos_do_not_begin(
+    first: Any, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(World, "broadcast", lambda self, value: first)
+    with pytest.raises(NoodleError, match=words) if words else nullcontext():
+        check_alike(World(1, 2), Device(torch.device("cpu"), "CPU", "fp32"), Path("sorted"), ("f", "o"))
 
 
 def test_a_share_of_one_is_too_small_for_tiny_inputs() -> None:

@@ -55,8 +55,8 @@ def judge(job: Job, loaded: Loaded, facts: RunFacts, saver: "Saver", folder: Pat
         facts = facts_now(facts, session)
         if evaluation.overall.correct != best.correct:
             job.emit(Message(level="warning", text=f"the best weights answer {evaluation.overall.correct} images right now and "
-                             f"{best.correct} in epoch {best.epoch}: this device does not compute the same thing twice"))
-        saver.save_model(session)
+                             f"{best.correct} in epoch {best.epoch}: {why_otherwise(job, loaded, best.epoch)}"))
+        saver.save_model(session, evaluation.overall)
         try:
             write_report(folder, facts, evaluation, predictions)
             home = saver.finish()
@@ -66,6 +66,17 @@ def judge(job: Job, loaded: Loaded, facts: RunFacts, saver: "Saver", folder: Pat
         if home != folder:
             write_report(home, facts, evaluation, predictions)
     return facts, evaluation
+
+
+def why_otherwise(job: Job, loaded: Loaded, epoch: int) -> str:
+    """Why the weights of `epoch` may be judged otherwise than they were counted in training."""
+    before = job.before.stored if job.before else None
+    then = before.terms if before and epoch <= before.epoch else loaded.session.terms
+    now = {"precision": loaded.device.precision, "device": loaded.device.name, "processes": "1"}
+    if differing := [name for name, value in now.items() if then.get(name, value) != value]:
+        told = [", ".join(f"{name} {terms[name]}" for name in differing) for terms in (now, then)]
+        return f"judged with {told[0]}, counted with {told[1]}, which rounds otherwise"
+    return "this device does not compute the same thing twice"
 
 
 def predict_validation(job: Job, loaded: Loaded) -> list[Prediction]:

@@ -67,7 +67,7 @@ class Saver:
         self._folder, self._config, self._facts, self._emit = folder, config.model_dump(mode="json"), facts, emit
         self._saves: queue.Queue[Save | None] = queue.Queue()  # None: no more will come
         self._trouble: Exception | None = None
-        self._model_epoch = 0  # the epoch whose weights model.pth holds
+        self._card: ModelCard | None = None  # what model.json holds, of the weights in model.pth
         self._refused: dict[str, str] = {}  # files whose newest content the disk did not take, and why, as it was said
         self._last: Save | None = None  # stays in memory until the end: the disk may go at any time
         # a plain thread and no executor: those refuse work while the process waits for a run without an app to end
@@ -94,9 +94,10 @@ class Saver:
             self._saves.task_done()
         self._hand_over(session, session_content(session, self._config))
 
-    def save_model(self, session: Session) -> None:
-        """Save its best weights alone. What waits to be written still is."""
-        self._hand_over(session, None)
+    def save_model(self, session: Session, judged: Count | None = None) -> None:
+        """Save its best weights alone. What waits to be written still is. `judged`: what they came to since; model.json has
+        else what their epoch counted."""
+        self._hand_over(session, None, judged)
 
     def wait(self) -> None:
         """Return when all is written or refused by the disk. Raises whatever else went wrong."""
@@ -120,7 +121,7 @@ class Saver:
                 self._folder = make_rescue_folder(place, refusing.name)
             except OSError:
                 continue  # the next place may take it
-            self._model_epoch, self._refused = 0, {}
+            self._card, self._refused = None, {}
             if self._last is not None:
                 self._saves.put(self._last)
             self.wait()
@@ -133,12 +134,12 @@ class Saver:
         raise NoodleError(f"{refusing} takes no files, nor do {' and '.join(map(str, rescue_places()))}: what was learnt since "
                           "the last save is lost; make room or rights there, then start again")
 
-    def _hand_over(self, session: Session, content: dict[str, Any] | None) -> None:
+    def _hand_over(self, session: Session, content: dict[str, Any] | None, judged: Count | None = None) -> None:
         best, card = None, None
         if session.best is not None:
             weights = content["best"]["weights"] if content is not None else dict(session.best.weights)
             best = replace(session.best, weights=weights)
-            card = model_card(facts_now(self._facts, session), Count("all", best.correct, best.count))
+            card = model_card(facts_now(self._facts, session), judged or Count("all", best.correct, best.count))
         copied = None
         if session.totals.is_cuda:
             copied = torch.cuda.Event()
@@ -169,7 +170,7 @@ class Saver:
         lost = content is not None and has_diverged(content["model"], content["totals"])
         if content is not None and not lost:
             self._write_checkpoint(content)
-        if save.best is not None and save.card is not None and save.best.epoch != self._model_epoch:
+        if save.best is not None and save.card is not None and save.card != self._card:
             self._write_model(save.best, save.card)
         if content is not None and lost:
             raise NoodleError(diverged_in_words(self._folder, content))
@@ -191,7 +192,7 @@ class Saver:
             self._say_refused(MODEL, error)
             return
         self._refused.pop(MODEL, None)
-        self._model_epoch = best.epoch
+        self._card = card
         self._emit(Saved(what="model", file=MODEL, epoch=best.epoch))
 
     def _say_refused(self, name: str, error: OSError) -> None:

@@ -339,6 +339,25 @@ def test_a_run_that_goes_on_in_another_precision_says_so(copy_of_finished: Path)
     assert f"Training was picked up on other terms: {change}." in (copy_of_finished / "report.md").read_text()
 
 
+@pytest.mark.parametrize(("then", "why"), [
+    ({"precision": "bf16", "processes": "2"},
+     "judged with precision fp32, processes 1, counted with precision bf16, processes 2"),
+    ({}, "this device does not compute the same thing twice"),
+])
+def test_a_model_has_the_count_that_it_was_judged_by(then: dict[str, str], why: str, copy_of_finished: Path) -> None:
+    """As `noodle predict` will have it. Another precision may answer an image on the edge otherwise than its epoch did."""
+    before = read_checkpoint(copy_of_finished)[0].model_dump()
+    counted = (before["best"]["correct"] + 1) % 8
+    terms, best = {**before["terms"], **then}, {**before["best"], "correct": counted}
+    save_session(copy_of_finished, {**before, "terms": terms, "best": best})
+    events: list[Event] = []
+    run(RunConfig(load_dir=copy_of_finished), [events.append])
+    assert any(why in event.text for event in events if isinstance(event, Message))
+    card, overall = json.loads((copy_of_finished / "model.json").read_text()), read_report(copy_of_finished).result.overall
+    assert (card["correct"], card["low"], card["precision"]) == (overall.correct, overall.low, "fp32")
+    assert overall.correct != counted
+
+
 def test_what_nvjpeg_decoded_is_among_the_terms(data_dir: Path, runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a machine whose GPU is its processor. Where nvJPEG fails another time, that is said."""
     monkeypatch.setattr(dataset, "choose_place", lambda room, device, ranks: "device")

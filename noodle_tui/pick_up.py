@@ -150,7 +150,10 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     changes = [f"{name} {getattr(before, name)} up to {checkpoint.so_far}, then {value}"
                for name, value in changed.items() if name in LEARNS_OTHERWISE]
     values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}
-    return PickedUp(make_config(values), checkpoint, warnings, changes)
+    config = make_config(values)
+    if config.n_epochs == checkpoint.epoch and checkpoint.history and checkpoint.history[-1].val_correct is None:
+        warnings.append(f"epoch {checkpoint.epoch}, the last one now, was not validated: the best of those that were is judged")
+    return PickedUp(config, checkpoint, warnings, changes)
 
 
 def _same(name: str, one: Any, other: Any) -> bool:

@@ -74,6 +74,17 @@ def test_still_improving():
     assert found[-1] == "The best epoch is the last (5): it was still getting better; train longer."
 
 
+def test_a_last_epoch_that_was_not_validated_is_not_spoken_of():
+    """Of a run whose n_epochs was lowered to where it stood."""
+    evaluation, about = trustworthy()
+    best = evaluation.overall.correct
+    epochs = [epoch(1, 6, 900), epoch(2, 6, best), epoch(4, 6, 910), epoch(6, 6, None)]
+    [one] = what_to_distrust(dataclasses.replace(about, epochs=epochs, best_epoch=2), evaluation)
+    assert "; epoch 4, the last one validated, which nobody chose, has 910/1040" in one
+    found = what_to_distrust(dataclasses.replace(about, epochs=[*epochs[:2], epochs[-1]], best_epoch=2), evaluation)
+    assert found[-1] == "The best epoch is the last one validated (2): it was still getting better; train longer."
+
+
 def test_the_saved_model_answers_otherwise_than_its_epoch():
     evaluation, about = trustworthy()
     best = evaluation.overall.correct

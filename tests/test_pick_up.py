@@ -11,6 +11,7 @@ from torch import nn
 from noodle_tui.checkpoint import read_checkpoint, save_session, session_content
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.events import EpochDone
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_left_out, weights_to_start_from
 from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.run_folder import CHECKPOINT, locked
@@ -128,6 +129,17 @@ def test_fewer_epochs_than_are_done(n_epochs: int, ok: bool, folder: Path) -> No
     else:
         with pytest.raises(UsageError, match=r"--n-epochs 3: the run in .* has done 4 epochs already"):
             pick_up(folder, given(load_dir=folder, n_epochs=n_epochs))
+
+
+@pytest.mark.parametrize(("n_epochs", "validated", "warned"), [(4, None, True), (4, 3, False), (5, None, False)])
+def test_a_last_epoch_that_was_not_validated_is_said(
+    n_epochs: int, validated: int | None, warned: bool, folder: Path
+) -> None:
+    last = EpochDone(epoch=4, n_epochs=10, train_loss=0.1, train_correct=3, train_count=4, val_loss=None, val_correct=validated,
+                     val_count=4, lr=0.1, seconds=1.0, images_per_second=4.0)
+    torch.save({**read_checkpoint(folder)[0].model_dump(), "history": [dict(vars(last))]}, folder / CHECKPOINT)
+    warnings = pick_up(folder, given(load_dir=folder, n_epochs=n_epochs)).warnings
+    assert ("epoch 4, the last one now, was not validated: the best of those that were is judged" in warnings) == warned
 
 
 def test_other_photos_are_refused(folder: Path) -> None:

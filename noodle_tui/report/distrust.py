@@ -168,7 +168,8 @@ def _epoch_chosen_on_the_same_set(facts: RunFacts, evaluation: Evaluation) -> st
     tied = sum(correct >= overall.correct for _, correct in validated)
     ties = f" (reached in {tied} of them)" if tied > 1 else ""
     last_epoch, last = validated[-1]
-    contrast = "" if last_epoch == best_epoch else f"; the last epoch, which nobody chose, has {last}/{overall.count}"
+    name = "the last epoch" if last_epoch == facts.epochs[-1].epoch else f"epoch {last_epoch}, the last one validated"
+    contrast = "" if last_epoch == best_epoch else f"; {name}, which nobody chose, has {last}/{overall.count}"
     return (f"The epoch was chosen on the very images that it reports, the best of {len(validated)} tried{ties}: "
             f"expect less on new images{contrast}.")
 
@@ -227,4 +228,5 @@ def _overfit(facts: RunFacts, overall: Count) -> str:
 def _still_improving(facts: RunFacts) -> str:
     if len(facts.validated) < 2 or facts.validated[-1][0] != facts.best_epoch:
         return ""
-    return f"The best epoch is the last ({facts.best_epoch}): it was still getting better; train longer."
+    last = "the last" if facts.best_epoch == facts.epochs[-1].epoch else "the last one validated"
+    return f"The best epoch is {last} ({facts.best_epoch}): it was still getting better; train longer."

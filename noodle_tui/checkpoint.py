@@ -49,7 +49,7 @@ class StoredBest(_Stored):
 
 
 class StoredOrigin(_Stored):
-    """What training started from: an `Origin`, where one is known."""
+    """What training started from: the file's digest, an `Origin` where one is known, and what became of the last layer."""
 
     digest: str = ""
     run: str | None = None
@@ -57,6 +57,7 @@ class StoredOrigin(_Stored):
     fingerprint: str = ""
     classes: tuple[str, ...] = ()
     weights: str = ""
+    head: Literal["", "kept", "new"] = ""
 
 
 class Checkpoint(_Stored):
@@ -117,7 +118,8 @@ def session_content(session: Session, config: dict[str, Any]) -> dict[str, Any]:
         "optimizer": copied(session.optimizer.state_dict()),
         "fingerprint": session.fingerprint,
         "order": session.order,
-        "start": {"digest": session.weights_digest, **(asdict(session.origin) if session.origin else {})},
+        "start": {"digest": session.weights_digest, "head": session.head,
+                  **(asdict(session.origin) if session.origin else {})},
         "terms": dict(session.terms),
         "place": session.place,
         "comet_key": session.comet_key,
@@ -268,7 +270,7 @@ def restore(session: Session, stored: Checkpoint) -> None:
     session.started, session.times = stored.started, stored.times
     session.history, session.changes, session.terms = list(stored.history), list(stored.changes), dict(stored.terms)
     start = stored.start
-    session.weights_digest = start.digest
+    session.weights_digest, session.head = start.digest, start.head
     session.origin = None if start.run is None else Origin(start.run, start.input_size, start.fingerprint, start.classes,
                                                            start.weights)
 

@@ -31,7 +31,7 @@ def known_facts(job: Job, loaded: Loaded, left_out: dict[str, int] | None) -> Ru
         left_out=made.get("left_out", {}) if left_out is None else left_out,
         changes=loaded.session.changes, terms=loaded.session.terms,
         fingerprint=data.fingerprint, weights=config.weights, origin=loaded.session.origin,
-        weights_digest=loaded.session.weights_digest,
+        weights_digest=loaded.session.weights_digest, head=loaded.session.head,
         device=str(device.torch_device), device_name=device.name, precision=device.precision, environment=environment(),
         started=loaded.session.started, finished=loaded.session.started, seconds=0.0,
         resumed=job.before.times if job.before else 0,

@@ -64,7 +64,7 @@ def load(job: Job) -> Loaded:
         return Loaded(data, device, start_session(job, data, device, network))
 
 
-def load_data(job: Job, network: "Meanwhile[nn.Module]") -> "tuple[Dataset, Device]":
+def load_data(job: Job, network: "Meanwhile[tuple[nn.Module, str]]") -> "tuple[Dataset, Device]":
     """Find and decode every image, with `network` under way from the moment that it is known what for, and on which device.
 
     NoodleError if a run that is picked up saw other photos.
@@ -109,10 +109,11 @@ def name_bad_images(bad: list[tuple[str, str]], what: str, emit: Emit) -> None:
 
 def build_network(
     job: Job, classes: Sequence[str], device: "Device", progress: Progress, check: Check
-) -> "nn.Module":
-    """The network, on its device. For a thread of its own. Rank 0's weights are the ones that count: the others get them."""
+) -> "tuple[nn.Module, str]":
+    """The network, on its device, and whether its last layer is kept, see `build_model_and_head`. For a thread of its own.
+    Rank 0's weights are the ones that count: the others get them."""
     from noodle_tui.device import set_up
-    from noodle_tui.model import build_model, synchronised
+    from noodle_tui.model import build_model_and_head, synchronised
     from noodle_tui.step import check_compiler
 
     set_up(device)
@@ -120,13 +121,13 @@ def build_network(
     weights = "none" if job.before or job.world.rank > 0 else config.weights
     origin = origin_of(weights)
     keep_head = origin is None or origin.tells(classes)
-    model = build_model(weights, len(classes), config.seed, progress, check, keep_head)
+    model, head = build_model_and_head(weights, len(classes), config.seed, progress, check, keep_head)
     if config.sync_bn and job.world.size > 1:
         model = synchronised(model)
     model = model.to(device.torch_device)
     if config.compile:
         check_compiler(device)
-    return model
+    return model, head
 
 
 def check_alike(world: World, device: "Device", data_dir: Path, photos: tuple[str, str]) -> None:
@@ -141,7 +142,7 @@ def check_alike(world: World, device: "Device", data_dir: Path, photos: tuple[st
         raise NoodleError(f"process {world.rank} finds other photos in {data_dir} than process 0: every node needs the same")
 
 
-def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhile[nn.Module]") -> "Session":
+def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhile[tuple[nn.Module, str]]") -> "Session":
     """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos or computes
     otherwise."""
     from noodle_tui.checkpoint import restore
@@ -155,7 +156,8 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
              **{name: versions[name] for name in ("torch", "torchvision", "numpy", "pillow")},
              "photos by nvJPEG": str(data.by_nvjpeg)}
     with stage("weights", "loading the network", job.emit) as progress:
-        session = new_session(network.result(progress), config.lr, config.momentum, device.torch_device)
+        model, head = network.result(progress)
+        session = new_session(model, config.lr, config.momentum, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
         session.place = data.place if device.torch_device.type == "cuda" else ""
         if before:
@@ -165,7 +167,7 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
                 session.changes += before.changes + before.other_terms(terms)
                 session.terms = terms
         else:
-            session.terms = terms
+            session.terms, session.head = terms, head
             session.weights_digest, session.origin = digest_of(config.weights), origin_of(config.weights)
         session.started = session.started or time.time() - job.seconds
         if world.rank > 0:
@@ -177,6 +179,9 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
         job.emit(Message(level="warning", text=other_size(session.origin, config.input_size)))
     if not before and session.origin and not session.origin.tells(data.classes):
         job.emit(Message(level="warning", text=other_classes(session.origin, data.classes)))
+    elif not before and head == "new" and config.weights != "imagenet":
+        job.emit(Message(level="info", text=f"the last layer in {printable(Path(config.weights).name)} isn't for "
+                         f"{len(data.classes)} classes: it starts anew"))
     for change in before.other_terms(terms) if before else ():
         job.emit(Message(level="warning", text=f"picked up on other terms: {change}"))
     if before and before.stored.place == "gpu" and data.place == "host":

@@ -14,26 +14,32 @@ from noodle_tui.weights import fetch_imagenet, load_state_dict
 ARCHITECTURE = "resnet18"
 
 
-def build_model(
+def build_model(weights: str, n_classes: int, seed: int) -> nn.Module:
+    """The network of `build_model_and_head` alone."""
+    return build_model_and_head(weights, n_classes, seed)[0]
+
+
+def build_model_and_head(
     weights: str,
     n_classes: int,
     seed: int,
     progress: Progress = nothing,
     check: Check = nothing,
     keep_head: bool = True,
-) -> nn.Module:
-    """ResNet18 with `n_classes` outputs, all layers to be trained, on the CPU, channels last.
+) -> tuple[nn.Module, str]:
+    """ResNet18 with `n_classes` outputs, all layers to be trained, on the CPU, channels last; and whether its last layer is
+    "kept" or "new" ("" without weights, where all are).
 
     `weights`: "imagenet", "none" or a state-dict file; a last layer of another size in it is left out, and any without
     `keep_head`: then a new one is drawn from `seed`. NoodleError if the weights can't be had or don't fit.
     """
     torch.manual_seed(seed)
-    model = resnet18(num_classes=n_classes)
+    model, head = resnet18(num_classes=n_classes), ""
     if weights == "imagenet":
-        load_backbone(model, load_state_dict(fetch_imagenet(progress, check)), "the ImageNet weights")
+        head = load_backbone(model, load_state_dict(fetch_imagenet(progress, check)), "the ImageNet weights")
     elif weights != "none":
-        load_backbone(model, load_state_dict(Path(weights)), weights, keep_head)
-    return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        head = load_backbone(model, load_state_dict(Path(weights)), weights, keep_head)
+    return model.to(memory_format=torch.channels_last), head  # type: ignore[call-overload]
 
 
 def check_fits(file: Path) -> None:
@@ -41,9 +47,9 @@ def check_fits(file: Path) -> None:
     load_backbone(resnet18(num_classes=2), load_state_dict(file), str(file))
 
 
-def load_backbone(model: nn.Module, state: dict[str, Any], source: str, keep_head: bool = True) -> None:
-    """Load a ResNet18 state dict; its last layer only where it is to be kept and has the model's size. NoodleError if it's no
-    ResNet18."""
+def load_backbone(model: nn.Module, state: dict[str, Any], source: str, keep_head: bool = True) -> str:
+    """Load a ResNet18 state dict; its last layer only where it is to be kept and has the model's size: "kept", or else "new".
+    NoodleError if it's no ResNet18."""
     own = model.state_dict()
     same_head = keep_head and "fc.weight" in state and state["fc.weight"].shape == own["fc.weight"].shape
     wanted = {name for name in own if same_head or not name.startswith("fc.")}
@@ -55,6 +61,7 @@ def load_backbone(model: nn.Module, state: dict[str, Any], source: str, keep_hea
         if names:
             raise NoodleError(f"{source}: not a ResNet18 state dict: it {problem} {min(names)} (and {len(names) - 1} more)")
     model.load_state_dict({name: state[name] for name in wanted & state.keys()}, strict=False)
+    return "kept" if same_head else "new"
 
 
 def synchronised(model: nn.Module) -> nn.Module:

@@ -99,7 +99,7 @@ def test_the_network_is_built_while_the_photos_are_decoded(
     config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     building = threading.Event()
-    build_model, load_dataset = model.build_model, dataset.load_dataset
+    build_model, load_dataset = model.build_model_and_head, dataset.load_dataset
 
     def build(*args: Any) -> Any:
         building.set()
@@ -109,7 +109,7 @@ def test_the_network_is_built_while_the_photos_are_decoded(
         assert building.wait(SOON)
         return load_dataset(*args, **options)
 
-    monkeypatch.setattr(model, "build_model", build)
+    monkeypatch.setattr(model, "build_model_and_head", build)
     monkeypatch.setattr(dataset, "load_dataset", load)
     events: list[Event] = []
     run(config_for(runs_dir, n_epochs=1), [events.append])

@@ -463,6 +463,11 @@ def test_methods_say_whether_the_last_layer_was_kept():
     for classes, words in ((tuple(CLASSES), "the last layer included"), (("angry", "happy"), "but for a new last layer")):
         facts = facts_of(weights="w/model.pth", origin=Origin("first", 224, "x", classes))
         assert words in report_markdown(facts, evaluation_of())
+    anew = report_markdown(facts_of(weights="imagenet-1000.pth", head="new"), evaluation_of())
+    assert "the weights `imagenet-1000.pth` but for a new last layer; all" in anew
+    assert "The new layer's first weights, order and augmentation follow from the seed" in anew
+    kept = report_markdown(facts_of(weights="imagenet", head="kept"), evaluation_of())
+    assert "(torchvision's IMAGENET1K_V1), the last layer included; all" in kept and " Order and augmentation follow" in kept
 
 
 def test_methods_claim_no_number_of_people_where_some_are_unknown():

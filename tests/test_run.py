@@ -616,6 +616,24 @@ def test_a_last_layer_that_tells_other_classes_starts_anew(
     assert "but for a new last layer" in (outcome.folder / "report.md").read_text()
 
 
+def test_a_last_layer_of_another_size_starts_anew_and_the_report_says_so_after_a_pick_up_too(
+    config_for: MakeConfig, runs_dir: Path, tmp_path: Path
+) -> None:
+    torch.save(resnet18(num_classes=1000).state_dict(), tmp_path / "mine.pth")
+    events, control = list[Event](), Control()
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, EpochDone):
+            control.stop()
+
+    folder = run(config_for(runs_dir, weights=str(tmp_path / "mine.pth"), n_epochs=2), [listen], control).folder
+    assert any("the last layer in mine.pth isn't for 2 classes: it starts anew" in e.text for e in events
+               if isinstance(e, Message))
+    report = (run(RunConfig(load_dir=folder)).folder / "report.md").read_text()
+    assert "but for a new last layer; all" in report and "The new layer's first weights" in report
+
+
 # what goes wrong --------------------------------------------------------------------------------------------------------
 
 

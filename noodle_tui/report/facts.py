@@ -54,6 +54,7 @@ class RunFacts:
     by_hand: int = 0  # images that came into the folders beside rejig, which divided the others
     origin: Origin | None = None  # the run that a weights file comes from, where one is known
     weights_digest: str = ""  # SHA-256 of a weights file
+    head: str = ""  # the last layer that training started from, see Session.head
     architecture: str = "resnet18"
 
     @property
@@ -70,6 +71,15 @@ class RunFacts:
     def processes(self) -> int:
         """That trained together (torchrun)."""
         return int(self.terms.get("processes", 1))
+
+    @property
+    def new_head(self) -> bool | None:
+        """Whether training started from weights with a new last layer; None where that isn't known, or without weights."""
+        if self.head:
+            return self.head == "new"
+        if self.weights == "imagenet":  # of a run whose checkpoint an earlier version wrote, as below
+            return True
+        return not self.origin.tells(self.classes) if self.origin and self.origin.classes else None
 
     @property
     def validated(self) -> list[tuple[int, int]]:

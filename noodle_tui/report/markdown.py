@@ -214,8 +214,10 @@ def _batches(facts: RunFacts) -> str:
 
 def _seeded(facts: RunFacts) -> str:
     """What follows from the seed."""
-    drawn = {"none": "The first weights, order", "imagenet": "The new layer's first weights, order"}
-    return f"{drawn.get(facts.weights, 'Order')} and augmentation"
+    if facts.weights == "none":
+        return "The first weights, order and augmentation"
+    drawn = "The new layer's first weights, order" if facts.new_head else "Order"
+    return f"{drawn} and augmentation"
 
 
 def _shared(facts: RunFacts) -> str:
@@ -228,15 +230,13 @@ def _shared(facts: RunFacts) -> str:
 
 def _start(facts: RunFacts) -> str:
     """What training started from, in words."""
+    head = {True: " but for a new last layer", False: ", the last layer included", None: ""}[facts.new_head]
     if facts.weights == "imagenet":
-        return "ImageNet weights (torchvision's IMAGENET1K_V1) but for a new last layer"
+        return f"ImageNet weights (torchvision's IMAGENET1K_V1){head}"
     if facts.weights == "none":
         return "random weights"
     run = f" of the run {_code(facts.origin.run)}" if facts.origin else ""
     digest = f" (SHA-256 {facts.weights_digest[:12]}…)" if facts.weights_digest else ""
-    head = ""
-    if facts.origin and facts.origin.classes:
-        head = ", the last layer included" if facts.origin.tells(facts.classes) else " but for a new last layer"
     return f"the weights {_code(PurePath(facts.weights).name)}{run}{digest}{head}"
 
 

@@ -285,7 +285,9 @@ def _weights(stored: dict[str, Any], model: nn.Module) -> dict[str, Tensor]:
 
 def _restore_momentum(optimizer: torch.optim.SGD, stored: dict[str, Any]) -> None:
     """Take over the momentum alone: what else an optimizer's state dict holds comes from the options. ValueError if it doesn't
-    fit."""
+    fit. Where none is used now it is left out: it would stay as it is, for a later pick-up that uses it again."""
+    if optimizer.param_groups[0]["momentum"] == 0:
+        return
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     buffers = {index: state.get("momentum_buffer") for index, state in stored["state"].items()}
     if all(buffer is None for buffer in buffers.values()):  # before the first step, and where none is used

@@ -77,6 +77,18 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert [f.name for f in tmp_path.iterdir()] == [CHECKPOINT]
 
 
+def test_a_momentum_that_is_not_used_any_more_is_not_kept_for_later(tmp_path: Path) -> None:
+    """Else a run picked up with --momentum 0, and later with 0.9, would move by a velocity from long ago."""
+    save_session(tmp_path, session_content(trained(), {}))
+    without = fresh()
+    without.optimizer.param_groups[0]["momentum"] = 0
+    restore(without, read_checkpoint(tmp_path)[0])
+    save_session(tmp_path, session_content(without, {}))
+    again = fresh()
+    restore(again, read_checkpoint(tmp_path)[0])
+    assert not any(state.get("momentum_buffer") is not None for state in again.optimizer.state.values())
+
+
 def test_weights_that_are_the_best_ones_are_written_once_and_come_back_as_two(tmp_path: Path) -> None:
     before, after = trained(), fresh()
     before.best = Best(2, 7, 8, 0.5, {name: value.clone() for name, value in before.model.state_dict().items()})

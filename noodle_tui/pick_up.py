@@ -140,8 +140,9 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     for option in options():
         if option.name in changed and option.name not in CHANGEABLE:
             raise UsageError(
-                f"--{option.flag} {changed[option.name]}: the run in {folder} was started with {getattr(before, option.name)}; "
-                f"leave the option out, or start a new run from its weights with --load-dir {as_argument(folder / MODEL)}"
+                f"--{option.flag} {_in_words(changed[option.name])}: the run in {folder} was started with "
+                f"{_in_words(getattr(before, option.name))}; leave the option out, or start a new run from its weights with "
+                f"--load-dir {as_argument(folder / MODEL)}"
             )
     warnings += [f"picked up with another {name}: {getattr(before, name)} before, {value} now"
                  for name, value in changed.items()]
@@ -156,8 +157,15 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     return PickedUp(config, checkpoint, warnings, changes)
 
 
+def _in_words(value: Any) -> Any:
+    return " ".join(value) if isinstance(value, tuple) else value
+
+
 def _same(name: str, one: Any, other: Any) -> bool:
-    """Whether two values of the option `name` are the same: two paths, where they lead to the same place."""
+    """Whether two values of the option `name` are the same: two paths, where they lead to the same place; classes in any
+    order, since they are sorted by name."""
+    if name == "classes":
+        return set(one) == set(other)
     if (isinstance(one, Path) and isinstance(other, Path)) or name == "weights":  # a name or a path, as text
         here = working_folder()
         return os.path.normpath(os.path.join(here, one)) == os.path.normpath(os.path.join(here, other))

@@ -58,17 +58,18 @@ def test_the_options_are_the_stored_ones(folder: Path) -> None:
 
 def test_what_was_given_the_same_again_is_no_change(folder: Path) -> None:
     assert pick_up(folder, given(load_dir=folder, batch_size=7, namestr="happy", n_epochs=10)).warnings == []
+    assert pick_up(folder, given(load_dir=folder, classes=("b=_B_", "a=_A_", "c=_C_"))).warnings == []
 
 
 @pytest.mark.parametrize(("name", "value", "flag", "stored"), [
     ("batch_size", 8, "batch-size", "7"), ("seed", 1, "seed", "42"), ("input_size", 64, "input-size", "224"),
     ("weights", "none", "weights", "imagenet"), ("namestr", "sad", "namestr", "happy"),
-    ("classes", ("a=_A_", "b=_B_"), "class", "_C_"), ("val_fraction", 0.5, "val-fraction", "0.1"),
+    ("classes", ("a=_A_", "b=_B_"), "class a=_A_ b=_B_", "a=_A_ b=_B_ c=_C_;"), ("val_fraction", 0.5, "val-fraction", "0.1"),
 ])
 def test_an_option_that_would_make_it_another_run_is_refused(
     name: str, value: Any, flag: str, stored: str, folder: Path
 ) -> None:
-    with pytest.raises(UsageError, match=f"--{flag} .*: the run in .* was started with .*{stored}") as raised:
+    with pytest.raises(UsageError, match=f"--{flag}.*: the run in .* was started with .*{stored}") as raised:
         pick_up(folder, given(load_dir=folder, **{name: value}))
     assert "\n" not in str(raised.value)
     assert f"--load-dir {folder / 'model.pth'}" in str(raised.value)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 # Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
 # value it would be another run.
 CHANGEABLE = {"n_epochs", "test_every", "save_every", "log_every", "lr", "momentum", "device", "precision", "compile",
-              "sync_bn", "comet", "comet_weights", "tensorboard", "debug", "data_dir", "stimuli", "rejig_data", "mode",
+              "sync_bn", "comet", "comet_weights", "tensorboard", "data_dir", "stimuli", "rejig_data", "mode",
               "skip_bad_images"}
 LEARNS_OTHERWISE = {"lr", "momentum", "compile", "sync_bn"}  # of those; what computes, and how, is asked of the device
-NOT_COMPARED = {"load_dir", "save_dir"}
+NOT_COMPARED = {"load_dir", "save_dir", "debug"}  # of one start, and not of the run
 
 
 def sorts_first(config: RunConfig, is_picked_up: bool) -> bool:
@@ -150,7 +150,7 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
         warnings.append(f"--save-dir {given.save_dir}: not used, the run goes on in its own folder")
     changes = [f"{name} {getattr(before, name)} up to {checkpoint.so_far}, then {value}"
                for name, value in changed.items() if name in LEARNS_OTHERWISE]
-    values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None}
+    values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None, "debug": given.debug}
     config = make_config(values)
     if config.n_epochs == checkpoint.epoch and checkpoint.history and checkpoint.history[-1].val_correct is None:
         warnings.append(f"epoch {checkpoint.epoch}, the last one now, was not validated: the best of those that were is judged")

@@ -96,6 +96,15 @@ def test_a_run_is_picked_up_from_any_folder_and_from_where_it_was_moved_with_its
     assert pick_up(moved / "weights" / folder.name, given(load_dir=folder, weights=str(same))).warnings == []
 
 
+def test_the_debugger_is_for_the_start_that_asked_for_it(folder: Path) -> None:
+    """Comet stays off with it, too."""
+    content = read_checkpoint(folder)[0].model_dump()
+    save_session(folder, {**content, "config": {**content["config"], "debug": True}})
+    for asked in ({}, {"debug": True}):
+        before = pick_up(folder, given(load_dir=folder, **asked))
+        assert (before.config.debug, before.warnings) == (bool(asked), [])
+
+
 def test_an_option_of_a_later_version_is_passed_over(folder: Path) -> None:
     content = read_checkpoint(folder)[0].model_dump()
     save_session(folder, {**content, "config": {**content["config"], "colour": "grey"}})

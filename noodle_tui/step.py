@@ -61,6 +61,7 @@ def make_shared_step(
         warnings.simplefilter("ignore", FutureWarning)  # broadcast_buffers has a new name, which torch 2.9 doesn't know
         # buffers are left to broadcast_buffers: sending them before each step changes nothing that is saved
         network = DistributedDataParallel(session.model, device_ids=own, broadcast_buffers=False, gradient_as_bucket_view=True)
+    settle_buckets(network, session, device)
 
     def step(inputs: Sequence[Tensor]) -> None:
         count = min(batch_size, n - session.step * batch_size)  # of all ranks
@@ -79,6 +80,17 @@ def make_shared_step(
         session.totals[1] += (logits.argmax(1) == labels).sum()
 
     return step
+
+
+def settle_buckets(network: DistributedDataParallel, session: Session, device: Device) -> None:
+    """Have DDP group the gradients as it does from its second step on, in the order that they come. In which order three and
+    more ranks' are summed depends on it, and a run that is picked up would sum those of its first step otherwise than one that
+    wasn't. The gradient of a blank image, in validation mode, changes no weight and no statistic."""
+    network.eval()
+    with torch.autocast(device.torch_device.type, torch.bfloat16, enabled=device.bf16):
+        network(torch.zeros(1, 3, 32, 32, device=device.torch_device)).sum().backward()
+    session.optimizer.zero_grad(set_to_none=True)
+    network.train()
 
 
 def compile_network(model: nn.Module) -> Callable[[Tensor], Tensor]:

@@ -292,6 +292,39 @@ def test_a_process_that_waits_for_a_dead_one_says_so_and_ends(tmp_path: Path) ->
     assert done.stderr.count(f"noodle: {DIED}") == 1
 
 
+PICKED_UP = """
+import torch
+from noodle_tui.device import Device
+from noodle_tui.distributed import joined
+from noodle_tui.model import build_model
+from noodle_tui.session import new_session
+from noodle_tui.step import make_shared_step
+cpu = torch.device("cpu")
+
+def trained(world, starts):
+    session = new_session(build_model("none", 2, 1), 0.01, 0.9, cpu)
+    for step in range(3):
+        if step in starts:
+            take_step = make_shared_step(session, Device(cpu, "CPU", "fp32"), world, 6, 6)
+        generator = torch.Generator().manual_seed(10 * step + world.rank)
+        take_step((torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8, generator=generator), torch.tensor([0, 1])))
+    return torch.cat([value.double().flatten() for value in session.model.state_dict().values()])
+
+with joined() as world:
+    assert torch.equal(trained(world, {0}), trained(world, {0, 1})), "not the same"
+"""
+
+
+def test_three_processes_that_begin_anew_sum_up_gradients_as_they_did_before(tmp_path: Path) -> None:
+    """DDP groups them otherwise after its first step, and of three summands the order decides how the sum is rounded."""
+    script = tmp_path / "picked_up.py"
+    script.write_text(PICKED_UP)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=3", script]
+    done = subprocess.run(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+                          timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_error_is_said_once(runs_dir: Path, config_for: MakeConfig) -> None:
     process = torchrun(config_for(runs_dir, batch_size=1))
     _, complaints = process.communicate(timeout=PATIENCE)

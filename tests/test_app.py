@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from fake_folders import fake_folder
 from fake_runs import ReplaySource, fake_events
+from fake_stimuli import draw_seed_like
 from small_app import until
 from textual.widgets import Button, Static
 from textual.widgets._toast import Toast
@@ -19,12 +21,14 @@ from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.errors import EXIT_STOPPED, NoodleError
+from noodle_tui.preflight import checks
 from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.run_folder import has_options, read_config
 from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
+from noodle_tui.tui.messages import PickUp
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.widgets.dialogs import ChoiceDialog, Question
 from noodle_tui.tui.widgets.option_field import OptionInput
@@ -213,13 +217,105 @@ class Held:
 
     def __init__(self) -> None:
         self.begun, self.let_go = threading.Event(), threading.Event()
+        self.fails = False
 
     def __call__(self, *arguments: Any) -> str:
         *_, check = arguments
         self.begun.set()
         self.let_go.wait(30)
         check()
+        if self.fails:
+            raise NoodleError("a full disk")
         return "all is done"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_start_waits_for_the_photos_and_nobody_looks_at_them_meanwhile(
+    fails: bool, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held, started, looks = Held(), list[RunConfig](), list[RunConfig]()
+    look = checks.preflight
+
+    def look_slowly(config: RunConfig, *rest: Any) -> Any:
+        looks.append(config)
+        found = look(config, *rest)
+        time.sleep(0.2)
+        return found
+
+    monkeypatch.setattr(checks, "preflight", look_slowly)
+    monkeypatch.setattr(chores, "rejig", held)
+    app = NoodleApp({**SMALL, "data_dir": str(data_dir)}, recall_last=False)
+    monkeypatch.setattr(app, "start", started.append)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: app.setup.panel.is_settled)
+        looks.clear()
+        app.setup.look_again()
+        await until(pilot, lambda: bool(looks))  # it is under way when photos begin to move
+        app.post_message(SetupScreen.RejigOnly(RunConfig()))
+        await until(pilot, held.begun.is_set)
+        before = app.setup.result
+        looks.clear()
+        await pilot.press("ctrl+r", "f9")
+        headline = app.setup.query_one("#headline", Static)
+        await until(pilot, lambda: str(headline.content) == "… sorting the photos, then Start")
+        await pilot.pause(0.3)
+        assert not looks and not started and app.setup.result is before
+        held.fails = fails
+        held.let_go.set()
+        await until(pilot, lambda: bool(looks) and app.setup.panel.is_settled)
+        await pilot.pause()
+        assert [str(config.data_dir) for config in started] == ([] if fails else [str(data_dir)])
+
+
+async def test_a_start_right_behind_the_yes_to_sorting_waits_for_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    held, started = Held(), list[RunConfig]()
+    monkeypatch.setattr(chores, "rejig", held)
+    draw_seed_like(Path("stimuli"))
+    app = NoodleApp({**SMALL, "stimuli": "stimuli", "data_dir": "sorted", "rejig_data": True}, recall_last=False)
+    monkeypatch.setattr(app, "start", started.append)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: app.setup.panel.is_settled)
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("y", "ctrl+r")
+        await until(pilot, held.begun.is_set)
+        headline = app.setup.query_one("#headline", Static)
+        await until(pilot, lambda: str(headline.content) == "… sorting the photos, then Start")
+        assert app.screen is app.setup, "photos are not asked about that are on their way already"
+        held.let_go.set()
+        await until(pilot, lambda: isinstance(app.screen, Question))  # they were not sorted really
+
+
+async def test_a_start_that_waits_for_the_demo_is_meant_for_it(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn, started = threading.Event(), list[RunConfig]()
+
+    def draw(progress: Progress, check: Check) -> dict[str, Any]:
+        drawn.wait(30)
+        return {**SMALL, "data_dir": str(data_dir)}
+
+    monkeypatch.setattr(chores, "draw_demo", draw)
+    app = NoodleApp({}, recall_last=False)
+    monkeypatch.setattr(app, "start", started.append)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: app.setup.panel.is_settled)
+        await pilot.press("f4")
+        await until(pilot, lambda: bool(app.at_work()))
+        await pilot.press("ctrl+r")
+        drawn.set()
+        await until(pilot, lambda: [config.data_dir for config in started] == [data_dir])
+
+
+async def test_no_run_is_resumed_while_photos_are_on_their_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held()
+    monkeypatch.setattr(chores, "rejig", held)
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test(notifications=True) as pilot:
+        app.post_message(SetupScreen.RejigOnly(RunConfig()))
+        await until(pilot, held.begun.is_set)
+        app.post_message(PickUp(fake_folder(tmp_path / "weights", "night", "interrupted")))
+        await until(pilot, lambda: said(app, "Still sorting the photos"))
+        assert not app.is_busy() and not [worker for worker in app.workers if worker.group == "pick up"]
+        held.let_go.set()
 
 
 async def test_sorting_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -229,11 +229,14 @@ class NoodleApp(App[None]):
             self.action_live(title or config.namestr)
 
     def _start(self, config: RunConfig) -> bool:
-        """Start a run in a background thread. False, and it is said, if there is one already."""
+        """Start a run in a background thread. False, and it is said, if there is one already, or photos are on their way: it
+        would miss those."""
         from noodle_tui.background import BackgroundRun
 
         if self.is_busy():
             self._say_busy()
+            return False
+        if self._says_at_work():
             return False
         self.background = BackgroundRun(config)
         return True
@@ -307,6 +310,8 @@ class NoodleApp(App[None]):
     def on_pick_up(self, message: PickUp) -> None:
         if self.is_busy():
             self._say_busy()
+        elif self._says_at_work():
+            return
         elif not isinstance(self.screen, ModalScreen):  # asked for twice: the question of the first is there
             self._pick_up(message.folder, (self.screen, self.focused))
 
@@ -360,7 +365,7 @@ class NoodleApp(App[None]):
         """Do something with photos, one thing at a time."""
         if not self._says_at_work():
             self.chore = chores.Chore(doing, do, self.post_message, way_on)
-            self.setup.look_at_app()
+            self.setup.look_again()
 
     def _says_at_work(self) -> bool:
         """Whether something is done to photos; then that is said."""
@@ -373,20 +378,21 @@ class NoodleApp(App[None]):
         self.notify(printable(in_fields(text) if failed else text), severity="error" if failed else "information",
                     timeout=10 if failed else 5, markup=False)
         if self.setup.is_attached:  # else the app is being left, and its screens are gone
-            self.setup.look_again()
+            self.setup.chore_ended(well=not failed)
 
     def on_demo_drawn(self, message: chores.DemoDrawn) -> None:
         if not self.setup.is_attached:
             return
         if self.setup.is_new():
             self._demo = message.values
+            self.setup.chore_ended(well=True)
             self.notify("The demo is drawn: f4 fills the form in for it.")
         else:
             self._fill_in_demo(message.values)
 
     def _fill_in_demo(self, values: dict[str, Any]) -> None:
         self._demo = None
-        self.setup.load_values(values)
+        self.setup.fill_in_demo(values)
         self.notify("The form is filled in for the demo: ctrl+r starts it.")
 
     def action_help_quit(self) -> None:

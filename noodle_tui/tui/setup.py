@@ -75,21 +75,21 @@ class SetupScreen(Screen[None]):
             self.config = config
 
     class RejigOnly(Message):
-        """The user wants the photos sorted, and no run. Call `look_again` when that is done."""
+        """The user wants the photos sorted, and no run. Call `look_again` when that begins, `chore_ended` when it has ended."""
 
         def __init__(self, config: RunConfig):
             super().__init__()
             self.config = config
 
     class UndoRejig(Message):
-        """The user wants the photos put back where they came from, and has been asked. Call `look_again` when that is done."""
+        """The user wants the photos put back where they came from, and has been asked. To be told of as RejigOnly."""
 
         def __init__(self, data_dir: Path, stimuli: Path):
             super().__init__()
             self.data_dir, self.stimuli = data_dir, stimuli
 
     class Demo(Message):
-        """The user wants to see a run on drawn people."""
+        """The user wants to see a run on drawn people. To be told of as RejigOnly."""
 
     def __init__(
         self, values: dict[str, Any] | None = None, recall_last: bool = True, is_busy: Callable[[], bool] = lambda: False,
@@ -189,6 +189,13 @@ class SetupScreen(Screen[None]):
             self._changed()
             self.panel.to_top()
 
+    def fill_in_demo(self, values: dict[str, Any]) -> None:
+        """Fill the form in for the demo. A start that waits while that is drawn is meant for it."""
+        wanted = self._start_wanted
+        self.load_values(values)
+        if wanted:
+            self._start()
+
     def _show_values(self) -> None:
         self.form.show(self.values.given, self.values.base)
 
@@ -235,11 +242,18 @@ class SetupScreen(Screen[None]):
         self.panel.outdate()
         self._look(wait=0.0)
 
+    def chore_ended(self, well: bool) -> None:
+        """Nothing is done to photos any more: look at them. A start that waits for that, waits on only if all went well."""
+        self._start_wanted = self._start_wanted and well
+        self.look_again()
+
     def _look(self, wait: float) -> None:
+        """While something is done to photos no look is begun, and one that is under way is dropped: what it would find of
+        photos half moved is true no longer when it is read."""
         values = self.values
         # not those that go on with an old run, and none that could not be used: else the next new run would begin with them
         to_remember = values.given if values.config is not None and values.config.load_dir is None else None
-        self.panel.look_at(values.rest, to_remember, wait)
+        self.panel.look_at(None if self._at_work() else values.rest, to_remember, wait)
         self._paint()
 
     def on_panel_looked(self, message: Panel.Looked) -> None:
@@ -264,7 +278,7 @@ class SetupScreen(Screen[None]):
         self.panel.show(problems)
         possible = {name for name in MORE_BUTTONS if self.check_action(name, ())}
         if self._was_at_work:
-            self.query_one(Bar).show(Content.styled(f"… {self._was_at_work}", "$accent bold"),
+            self.query_one(Bar).show(setup_text.at_work(self._was_at_work, self._start_wanted),
                                      {"start", *possible} - CHORES, "Start")
         elif self._was_busy:
             self.query_one(Bar).show(setup_text.BUSY, {"start", *possible}, "To the run")
@@ -337,7 +351,8 @@ class SetupScreen(Screen[None]):
             self.look_again()
 
     def _start(self) -> None:
-        """Start; once the look has ended, if one is under way. Where something is to be mended, go there."""
+        """Start; once the look has ended, if one is under way or waits for what is done to photos. Where something is to be
+        mended, go there."""
         if self._has_errors():
             self._start_wanted = False
             self._go_to_what_is_wrong()
@@ -379,7 +394,7 @@ class SetupScreen(Screen[None]):
             self._changed()
             self.notify("Rejig is switched on: look at what will happen, then press f2 again.")
         elif not self.panel.is_settled or result is None:
-            self.notify("Still looking at the photos.")
+            self.notify(f"Still {self._at_work() or 'looking at the photos'}.")
         elif result.photos is None:
             self._start()  # goes to what is to be mended
         elif await asked(self, sort_question(config, result.photos)):

@@ -39,6 +39,11 @@ def headline(result: "Preflight | None", problems: Collection[str], wanted: bool
     return Content.assemble(*parts)
 
 
+def at_work(doing: str, wanted: bool) -> Content:
+    """The same line while something is done to photos: what, in words."""
+    return Content.assemble((f"… {doing}", "$accent bold"), (", then Start" if wanted else "", "$accent"))
+
+
 def _findings(result: "Preflight | None", problems: Collection[str]) -> list[Finding]:
     """What was found, but for what was taken in the place of an option that has a problem."""
     return [finding for finding in result.findings if finding.option not in problems] if result else []

@@ -632,6 +632,21 @@ async def test_late_answers_are_dropped() -> None:
         assert text_of(screen, "#facts") == before
 
 
+async def test_what_is_typed_as_a_look_arrives_stays(finished: FinishedRun) -> None:
+    """A look that found a run to pick up fills the fields in anew."""
+    async with opened({"load_dir": str(finished.folder), "n_epochs": "60"}) as (pilot, screen, _):
+        await until(pilot, lambda: editor(screen, "batch_size").base == "10")
+        field = editor(screen, "n_epochs")
+        screen.values.base["batch_size"] = 24  # as if the look that is coming were the first to find the run
+        with field.prevent(Input.Changed):  # the form hasn't heard of it yet
+            field.put("6")
+        assert screen.result is not None
+        screen.on_panel_looked(Panel.Looked(screen.panel.number, screen.result, ""))
+        assert (field.value, screen.given["n_epochs"]) == ("6", "6")
+        await settled(pilot, screen)
+        assert (field.value, screen.given["n_epochs"]) == ("6", "6")
+
+
 async def test_folders_are_looked_at_again_when_she_comes_back(place: Path) -> None:
     async with opened() as (pilot, screen, _):
         await pilot.press("f1")

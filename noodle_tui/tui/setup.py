@@ -258,6 +258,7 @@ class SetupScreen(Screen[None]):
 
     def on_panel_looked(self, message: Panel.Looked) -> None:
         message.stop()
+        self._catch_up()  # else what is typed, and on its way, would give way to what the look puts into the fields
         if not self.panel.take(message):
             return
         if self.panel.is_settled:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -18,7 +19,8 @@ from textual.pilot import Pilot
 from textual.widgets import Digits, Static
 
 from noodle_tui.evaluate import Prediction
-from noodle_tui.predict import Answer
+from noodle_tui.predict import Answer, PredictOutcome
+from noodle_tui.progress import Check, Progress
 from noodle_tui.report import Score, read_report
 from noodle_tui.stats import wilson_interval
 from noodle_tui.tui.confusion import confusion_lines
@@ -305,28 +307,53 @@ async def test_a_path_and_enter_that_come_all_at_once_ask_for_the_whole_path(don
         await pilot.press("p")
         dialog = pilot.app.screen
         asked: list[Path] = []
-        dialog._predict = asked.append  # type: ignore[attr-defined]
+        dialog._predict = lambda path, _: asked.append(path)  # type: ignore[attr-defined]
         burst(pilot, str(tmp_path / "some" / "photos"), "enter")
         await until(pilot, lambda: bool(asked))
         assert asked == [tmp_path / "some" / "photos"]
         await pilot.pause(0.3)
         assert not dialog.query_one(PathCompletion).display, "nothing covers the answers"
-        dialog._busy = False  # type: ignore[attr-defined]
         pilot.app.post_message(Paste("/other"))
         burst(pilot, "/p", "enter")
         await until(pilot, lambda: len(asked) == 2)
         assert asked[1] == tmp_path / "some" / "photos" / "other" / "p"
-        dialog._busy = False  # type: ignore[attr-defined]
         await pilot.press("ctrl+u")
         pilot.app.post_message(Paste(r"/my\ photos"))
         burst(pilot, "enter")
         await until(pilot, lambda: len(asked) == 3)
         assert asked[2] == Path("/my photos")
         for typed, path in (("~nosuchuser/x", Path("~nosuchuser/x")), ("~/x", Path.home() / "x")):
-            dialog._busy = False  # type: ignore[attr-defined]
             await pilot.press("ctrl+u")
             burst(pilot, typed, "enter")
             await until(pilot, lambda path=path: asked[-1] == path)
+
+
+async def test_another_path_ends_the_asking_about_the_one_before(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def predict(folder: Path, paths: list[Path], progress: Progress, check: Check) -> PredictOutcome:
+        asked.append(paths[0].name)
+        progress(1, 2)
+        for _ in range(600 if paths[0].name == "slow" else 0):
+            time.sleep(0.05)
+            check()
+        return PredictOutcome([Answer(paths[0] / "a.jpg", "sad", {"sad": 0.9})])
+
+    monkeypatch.setattr("noodle_tui.predict.predict", predict)
+    async with opened(done) as (_, pilot, _):
+        await pilot.press("p")
+        dialog = pilot.app.screen
+        assert isinstance(dialog, PredictDialog)
+        note = dialog.query_one("#predict-note", Static)
+        burst(pilot, "slow", "enter")
+        await until(pilot, lambda: str(note.content) == "1 of 2 photos")
+        await pilot.press("ctrl+u")
+        burst(pilot, "other", "enter")
+        await until(pilot, lambda: bool(dialog.answers))
+        assert asked == ["slow", "other"] and str(note.content) == "sad 1  in other"
+        burst(pilot, "x")  # what is typed now was not judged
+        await pilot.pause()
+        assert str(note.content) == "sad 1  in other"
 
 
 async def test_copies_the_path(done: Path) -> None:

@@ -1,9 +1,12 @@
 """A small window over the Result screen: the model's answers on a file or a folder of new photos."""
 
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event as Flag
-from typing import TYPE_CHECKING, ClassVar
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.cells import cell_len
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
 
 class PredictDialog(ModalScreen[None]):
-    """Type a path, press enter, read the answers. The model works in a thread; escape ends it after the current photo."""
+    """Type a path, press enter, read the answers. The model works in a thread; escape, or enter on another path, ends it after
+    the current photo."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "ask", "Ask"),  # from the answers, too; from the path it comes as its Submitted, behind what was typed
@@ -40,8 +44,8 @@ class PredictDialog(ModalScreen[None]):
         self.folder, self.model = folder, model
         self.answers: list[Answer] = []
         self.command = ""  # that gives the same answers in a shell
-        self._busy = False
-        self._gone = Flag()
+        self._given_up = Flag()  # nobody waits for the answers that were asked for last: there is one for each asking
+        self._one_at_a_time = Lock()
 
     def compose(self) -> ComposeResult:
         with Vertical(id="predict-box") as box:
@@ -59,7 +63,7 @@ class PredictDialog(ModalScreen[None]):
         self.query_one(PathCompletion).close()
 
     def on_unmount(self) -> None:
-        self._gone.set()
+        self._given_up.set()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -67,57 +71,64 @@ class PredictDialog(ModalScreen[None]):
 
     def action_ask(self) -> None:
         path = self.query_one("#predict-path", Input).value.strip()
-        if self._busy or not path:
+        if not path:
             return
-        self._busy = True
+        self._given_up.set()
+        self._given_up = Flag()
         self.query_one(PathCompletion).close()
         self._note("loading the model …", "$quiet")
         self._show([])  # answers for an earlier path don't belong here
         photos = Path(words.home_in_full(words.unquoted(path)))
         self.command = f"noodle predict --load-dir {as_argument(self.folder)} --format csv {as_argument(photos)} > answers.csv"
-        self._predict(photos)
+        self._predict(photos, self._given_up)
 
     @work(thread=True)
-    def _predict(self, path: Path) -> None:
+    def _predict(self, path: Path, given_up: Flag) -> None:
         """Judge the photos. In a thread, as importing torch alone takes seconds: `call_later` is all that it may do with the
         window."""
         from noodle_tui.predict import predict
 
+        def check() -> None:
+            if given_up.is_set():
+                raise StopRun("nobody waits for these answers")
+
+        def tell(show: Callable[..., None], *what: Any) -> None:
+            self.call_later(lambda: given_up.is_set() or show(*what))
+
         def progress(done: int, total: int | None) -> None:
-            self.call_later(self._note, f"{done} of {total} photos", "$quiet")
+            tell(self._note, f"{done} of {total} photos", "$quiet")
 
-        try:
-            self.call_later(self._show_outcome, predict(self.folder, [path], progress=progress, check=self._check))
-        except (NoodleError, OSError, RuntimeError) as error:  # torch's, too: a GPU that is full
-            self.call_later(self._show_refusal, one_line(error))
-        except StopRun:
-            pass  # the window is gone: nobody waits for an answer
-        leave_gpu()
-
-    def _check(self) -> None:
-        if self._gone.is_set():
-            raise StopRun("the window was closed")
+        with self._one_at_a_time:  # the one before ends after its photo
+            try:
+                check()
+                tell(self._show_outcome, path, predict(self.folder, [path], progress=progress, check=check))
+            except (NoodleError, OSError, RuntimeError) as error:  # torch's, too: a GPU that is full
+                tell(self._show_refusal, one_line(error))
+            except StopRun:
+                pass
+            leave_gpu()
 
     def _show_refusal(self, error: str) -> None:
-        self._busy = False
         self._note(f"✗ {printable(error)}", "$error")
 
-    def _show_outcome(self, outcome: "PredictOutcome") -> None:
+    def _show_outcome(self, path: Path, outcome: "PredictOutcome") -> None:
         from noodle_tui.predict import score_in_words
 
-        self._busy = False
         self._show(outcome.answers)
         counts: dict[str, int] = {}
         for answer in self.answers:
             counts[answer.predicted] = counts.get(answer.predicted, 0) + 1
-        lines = [Content("   ".join(f"{printable(name)} {n}" for name, n in sorted(counts.items())))]
+        note = self.query_one("#predict-note", Static)
+        head = "   ".join(f"{printable(name)} {n}" for name, n in sorted(counts.items()))
+        place = words.end_of(printable(str(path)), max(note.size.width - cell_len(head) - 5, 20))
+        lines = [Content.assemble(head, (f"  in {place}", "$quiet"))]  # what is typed above may be another path by now
         if score := score_in_words(outcome):
             lines += [Content.styled(printable(score[0]), "bold"), *(Content.styled(line, "$quiet") for line in score[1:])]
         failures = outcome.failures
         lines += [Content.styled(f"! {printable(str(path))}: {printable(reason)}", "$warning") for path, reason in failures[:3]]
         if len(failures) > 3:
             lines.append(Content.styled(f"! {len(failures) - 3} more could not be read", "$warning"))
-        self.query_one("#predict-note", Static).update(Content("\n").join(lines))
+        note.update(Content("\n").join(lines))
 
     def _show(self, answers: "list[Answer]") -> None:
         self.answers = answers

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -354,6 +355,16 @@ async def test_another_path_ends_the_asking_about_the_one_before(done: Path, mon
         burst(pilot, "x")  # what is typed now was not judged
         await pilot.pause()
         assert str(note.content) == "sad 1  in other"
+
+
+async def test_of_a_run_whose_folder_is_gone_that_is_said(done: Path) -> None:
+    async with opened(done) as (_, pilot, _):
+        await pilot.press("p")
+        shutil.rmtree(done)
+        burst(pilot, "photos", "enter")
+        note = pilot.app.screen.query_one("#predict-note", Static)
+        await until(pilot, lambda: "✗" in str(note.content))
+        assert str(note.content) == f"✗ {done} is gone, and with it the model"
 
 
 async def test_copies_the_path(done: Path) -> None:

@@ -20,6 +20,7 @@ from noodle_tui.gpu import leave_gpu
 from noodle_tui.text import as_argument, printable
 from noodle_tui.tui import words
 from noodle_tui.tui.clipboard import copy_text
+from noodle_tui.tui.setup_form import in_fields
 from noodle_tui.tui.widgets.line_input import LineInput
 from noodle_tui.tui.widgets.path_completion import PathCompletion
 from noodle_tui.tui.widgets.pick_list import PickList
@@ -103,13 +104,14 @@ class PredictDialog(ModalScreen[None]):
                 check()
                 tell(self._show_outcome, path, predict(self.folder, [path], progress=progress, check=check))
             except (NoodleError, OSError, RuntimeError) as error:  # torch's, too: a GPU that is full
-                tell(self._show_refusal, one_line(error))
+                is_gone = not self.folder.is_dir()
+                tell(self._show_refusal, f"{self.folder} is gone, and with it the model" if is_gone else one_line(error))
             except StopRun:
                 pass
             leave_gpu()
 
     def _show_refusal(self, error: str) -> None:
-        self._note(f"✗ {printable(error)}", "$error")
+        self._note(f"✗ {printable(in_fields(error))}", "$error")
 
     def _show_outcome(self, path: Path, outcome: "PredictOutcome") -> None:
         from noodle_tui.predict import score_in_words

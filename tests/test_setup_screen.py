@@ -171,6 +171,8 @@ async def test_escape_brings_back_what_a_field_held() -> None:
         await pilot.pause()
         await pilot.press("escape")
         assert screen.given["namestr"] == "mine"
+        await pilot.press("y")  # typing replaces what a field holds
+        assert editor(screen, "namestr").value == "y"
 
 
 async def test_new_errors_are_shown_from_the_panels_top_and_the_heading_says_both_ways() -> None:

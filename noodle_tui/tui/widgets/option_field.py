@@ -72,6 +72,7 @@ class OptionInput(LineInput):
         """Take back what was typed since the field got the focus."""
         if self.value != self.before:
             self.put(self.before)
+            self.select_all()  # as when it got the focus: typing replaces it
 
     def on_blur(self) -> None:
         self.call_next(self._show_end)

@@ -404,6 +404,15 @@ async def test_what_is_typed_while_the_demo_is_drawn_stays(monkeypatch: pytest.M
     assert calls == [1]
 
 
+async def test_who_resumes_a_run_beside_another_is_told_a_command_that_does_it() -> None:
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test(notifications=True) as pilot:
+        app.background = SimpleNamespace(alive=lambda: True)  # type: ignore[assignment]
+        app.post_message(PickUp(Path("weights/a night")))
+        await until(pilot, lambda: said(app, "or in a shell: noodle run --load-dir 'weights/a night'"))
+        app.background = None
+
+
 async def test_a_signal_during_a_run_ends_the_app_as_stopped() -> None:
     control = Control()
     app = NoodleApp(dict(SMALL), recall_last=False)

@@ -31,7 +31,7 @@ from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.run_folder import has_options, is_alive, list_runs
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
-from noodle_tui.text import number_of, printable
+from noodle_tui.text import as_argument, number_of, printable
 from noodle_tui.tui import chores
 from noodle_tui.tui.driver import PatientDriver
 from noodle_tui.tui.exact_update import ExactUpdate
@@ -234,16 +234,16 @@ class NoodleApp(App[None]):
         from noodle_tui.background import BackgroundRun
 
         if self.is_busy():
-            self._say_busy()
+            self._say_busy("start this one with the command (f6).")
             return False
         if self._says_at_work():
             return False
         self.background = BackgroundRun(config)
         return True
 
-    def _say_busy(self) -> None:
-        self.notify("A run is going on in this app already; stop it first, or start this one with the command (f6).",
-                    title="Not started", severity="warning")
+    def _say_busy(self, or_else: str) -> None:
+        self.notify(f"A run is going on in this app already; stop it first, or {or_else}", title="Not started",
+                    severity="warning", markup=False)
 
     def _uncover(self, wanted: Callable[[Screen], bool]) -> bool:
         """Go back to a screen that is there already, below others. False if none is the wanted one."""
@@ -309,7 +309,7 @@ class NoodleApp(App[None]):
 
     def on_pick_up(self, message: PickUp) -> None:
         if self.is_busy():
-            self._say_busy()
+            self._say_busy(f"in a shell: noodle run --load-dir {as_argument(message.folder)}")
         elif self._says_at_work():
             return
         elif not isinstance(self.screen, ModalScreen):  # asked for twice: the question of the first is there

@@ -1,5 +1,6 @@
 """The Runs screen on real run folders: list, filter, sort, marks, and what its keys ask for."""
 
+import re
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -694,6 +695,19 @@ async def test_the_cursor_reads_values_and_the_states_are_whole_in_every_width(t
         assert "epoch 40: loss 0." in lines[0]
         assert "accuracy 0." in lines[0]
         assert all(len(line) <= width - 2 for line in lines)
+
+
+async def test_in_a_narrow_window_no_value_at_the_cursor_is_cut(tmp_path: Path) -> None:
+    runs = [summarise(fake_folder(tmp_path, "a_sweep_lr_0.003", state, stamp=f"20261123-10150{i}", n_epochs=200))
+            for i, state in enumerate(("done", "interrupted"))]
+    screen = CompareScreen(runs)
+    async with SmallApp(screen).run_test(size=(60, 20)) as pilot:
+        await until(pilot, lambda: screen.states[1].status == "interrupted")
+        await pilot.press("left")
+        await until(pilot, lambda: "epoch" in screen.query_one("#compare-runs", Sheet).text)
+        lines = screen.query_one("#compare-runs", Sheet).text.splitlines()
+        assert re.search(r"  ✓   epoch 200: loss \d\.\d+  accuracy \d\.\d+$", lines[0]) and "  !   epoch 200: –" in lines[1]
+        assert all(len(line) <= 58 and "0.003" in line for line in lines)
 
 
 async def test_runs_of_one_name_are_told_apart_and_what_is_said_of_them_stands_in_columns(tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ from noodle_tui.tui.widgets.too_small import TooSmall
 LOOK_EVERY = 2.0  # seconds between two looks at the runs
 PAINT_AFTER = 0.1  # seconds in which more may come
 BOTH_AT = 92  # cells of width from which a run's line has its best epoch and values
+LEAST_NAME = 8  # cells: of a name in fewer too little is left
 NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
 
 
@@ -186,10 +187,13 @@ class CompareScreen(Screen[None]):
         return lines
 
     def _heads(self, width: int) -> list[Content]:
-        """a ━ name  ✓ done, in columns; where several have a name, and there is room, with the time when they were started."""
+        """a ━ name  ✓ done, in columns; where several have a name, and there is room, with the time when they were started.
+        Where a name would be nearly gone, the mark alone says the state."""
         called = [run.name for run in self.runs]
         states = [state.status if state.started else run.status for run, state in zip(self.runs, self.states, strict=True)]
-        widest = max(map(len, states))
+        room_for_words = width - max(map(len, states)) - 8 >= LEAST_NAME
+        said = states if room_for_words else [""] * len(states)
+        widest = max(map(len, said))
         most = max(width - widest - 8, 4)
         names = [printable(name) for name in called]
         for i, run in enumerate(self.runs):
@@ -199,8 +203,8 @@ class CompareScreen(Screen[None]):
         room = min(max(map(cell_len, names)), most)
         return [Content.assemble((f"{LETTERS[i]} ━ ", self._colour(i)),
                                  Content(words.shortened(name, room)).truncate(room, pad=True),
-                                 (f"  {MARKS[state][0]} {state:<{widest}}", MARKS[state][1]))
-                for i, (name, state) in enumerate(zip(names, states, strict=True))]
+                                 (f"  {MARKS[state][0]} {word:<{widest}}", MARKS[state][1]))
+                for i, (name, state, word) in enumerate(zip(names, states, said, strict=True))]
 
     def _best(self, i: int) -> str:
         best = self.states[i].best

@@ -21,7 +21,7 @@ from noodle_tui.config import RunConfig, options
 from noodle_tui.preflight.checks import Preflight
 from noodle_tui.preflight.photos import Photos
 from noodle_tui.remember import recall, remember
-from noodle_tui.tui import setup, setup_text
+from noodle_tui.tui import setup, setup_paths, setup_text
 from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief, in_fields
@@ -907,6 +907,23 @@ async def test_a_folder_is_picked_in_a_window(place: Path) -> None:
         await pilot.press("space")  # with the way up marked: the folder that is listed
         await until(pilot, lambda: pilot.app.screen is screen)
         assert editor(screen, "stimuli").value == "Resources/stimuli"
+
+
+async def test_of_a_long_path_that_was_picked_the_end_is_shown(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = place / "a_long_folder_name" / "another_long_folder_name" / "run-20261127-161200"
+    deep.mkdir(parents=True)
+    monkeypatch.setattr(setup_paths, "nearest_folder", lambda _: deep)  # as if she had gone there in the window
+    async with opened() as (pilot, screen, _):
+        field = editor(screen, "load_dir")
+        field.focus()
+        await pilot.press("ctrl+o")
+        await until(pilot, lambda: pilot.app.screen is not screen)
+        await until(pilot, lambda: "space takes it" in shown(pilot) and "../" in shown(pilot))
+        await pilot.press("space")
+        await until(pilot, lambda: pilot.app.screen is screen)
+        await until(pilot, lambda: field.value == str(deep.relative_to(place)))
+        await pilot.pause()
+        assert 0 < field.max_scroll_x == field.scroll_offset.x
 
 
 async def test_the_marked_folder_is_taken_and_letters_lead_to_it(place: Path) -> None:

@@ -38,6 +38,7 @@ async def pick_path(screen: Screen[None], editor: OptionInput, folder: Path) -> 
     path = await screen.app.push_screen_wait(picker(start, title=label_of(editor.option.name)))
     if path is not None:
         editor.put(str(path.relative_to(folder) if path.is_relative_to(folder) else path))
+        editor.call_after_refresh(editor.show_end)  # it has its new length then
 
 
 def nearest_folder(place: Path) -> Path:

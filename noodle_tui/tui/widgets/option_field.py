@@ -62,7 +62,7 @@ class OptionInput(LineInput):
 
     def on_resize(self) -> None:
         self._fit()
-        self.call_after_refresh(self._show_end)
+        self.call_after_refresh(self.show_end)
 
     def on_focus(self, event: events.Focus) -> None:
         if not event.from_app_focus:  # the terminal's window was left meanwhile, not the field
@@ -75,14 +75,14 @@ class OptionInput(LineInput):
             self.select_all()  # as when it got the focus: typing replaces it
 
     def on_blur(self) -> None:
-        self.call_next(self._show_end)
+        self.call_next(self.show_end)
 
     def _fit(self) -> None:
         """The faint base value; of a long path its end."""
         base = self.base or "none"
         self.placeholder = end_of(base, self.size.width) if self.takes_a_path and self.size.width else base
 
-    def _show_end(self) -> None:
+    def show_end(self) -> None:
         """Of a path that is longer than the field its end tells it from others; not while it is being edited."""
         if self.takes_a_path and (self.cursor_at_end or not self.has_focus):
             if not self.has_focus:  # else what is selected, for the next key to replace, would be so no longer

@@ -16,6 +16,7 @@ from fake_runs import FOLDER, ReplaySource, fake_events
 from measure_bytes import measure
 from small_app import burst, until
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import (
@@ -710,6 +711,17 @@ def test_a_folder_that_is_gone_is_no_dead_run(tmp_path: Path):
         assert source.alive(), "the run may go on without it"
         with pytest.raises(NoodleError, match=r"run is gone"):
             source.read()
+
+
+async def test_of_a_run_whose_folder_is_gone_that_is_the_verdict(tmp_path: Path):
+    screen = LiveScreen(FolderSource(tmp_path / "run"))
+    app = NoodleApp(first=screen)
+    async with app.run_test(size=(80, 24)) as pilot:
+        verdict = screen.query_one("#verdict", Static)
+        await until(pilot, lambda: "is gone: moved, deleted, or on a disk that is" in str(verdict.content))
+        await pilot.pause()
+        text = "\n".join(shown(screen))
+        assert "? broken" in text and "the run can't be read" in text and "interrupted" not in text
 
 
 def test_a_run_that_was_picked_up_has_one_duration():

@@ -6,7 +6,7 @@ import numpy as np
 from textual.content import Content
 
 from noodle_tui.config import SORTING
-from noodle_tui.events import STAGES, EpochDone, RunDone, RunFailed, RunStopped
+from noodle_tui.events import STAGES, EpochDone, Message, RunDone, RunFailed, RunStopped
 from noodle_tui.run_state import RunState
 from noodle_tui.stats import accuracy_in_words
 from noodle_tui.text import are, as_argument, number_of, printable
@@ -24,8 +24,10 @@ KEYS = {"train": ("┄ ", "$train"), "val": ("━ ", "$validation")}  # the line
 
 
 def status_of(state: RunState, alive: bool) -> str:
-    """The run's status; one that nobody works on and that never said how it ended was interrupted."""
-    return state.status if alive or state.ended else "interrupted"
+    """The run's status; one that nobody works on and that never said how it ended was interrupted, or can't be read at all."""
+    if alive or state.ended:
+        return state.status
+    return "broken" if _unread(state) else "interrupted"
 
 
 def stage_line(state: RunState, status: str, request: str, width: int, silence: float = 0.0) -> Content:
@@ -181,9 +183,11 @@ def manner_in_words(view: View, what: str, epoch: int, n_epochs: int) -> str:
 
 
 def awaited(state: RunState, status: str) -> str:
-    """What stands in a plot that has no epoch to show: what is awaited, or that nothing is; "" with epochs."""
+    """What stands in a plot that has no epoch to show: what is awaited, or why nothing is; "" with epochs."""
     if state.epochs:
         return ""
+    if status == "broken":
+        return "the run can't be read"
     return "waiting for the first epoch" if status in ("starting", "running", "paused") else "no epoch was finished"
 
 
@@ -222,6 +226,8 @@ def verdict(state: RunState, status: str) -> Content | None:
         case RunFailed() as failed:
             head = f"{sign} {failed.error}"
             tail = _pick_up(state)
+        case None if status == "broken":
+            head = f"{sign} {_unread(state)}"
         case None if status == "interrupted":
             head = f"{sign} interrupted after epoch {state.epoch} of {state.n_epochs}: the process is gone."
             tail = _pick_up(state)
@@ -236,6 +242,12 @@ def verdict(state: RunState, status: str) -> Content | None:
     if tail:
         lines.append("\n" + tail)
     return Content.assemble(*lines)
+
+
+def _unread(state: RunState) -> str:
+    """Why nothing is known of the run, not even that it began; "" where something is."""
+    last = state.log[-1] if state.log else None
+    return last.text if state.started is None and isinstance(last, Message) and last.level == "error" else ""
 
 
 def _pick_up(state: RunState) -> str:

@@ -24,7 +24,7 @@ from noodle_tui.remember import recall, remember
 from noodle_tui.tui import setup, setup_paths, setup_text
 from noodle_tui.tui.command import CommandLine
 from noodle_tui.tui.setup import SetupScreen
-from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief, in_fields
+from noodle_tui.tui.setup_form import ESSENTIAL, Form, brief, hint_of, in_fields, without_flag
 from noodle_tui.tui.setup_panel import Panel
 from noodle_tui.tui.setup_text import rejig_in_words
 from noodle_tui.tui.widgets.dialogs import Help, Question
@@ -211,6 +211,18 @@ async def test_each_explanation_is_there_in_full_at_80x24() -> None:
             about = wrong.get(option.name, option.help + bounds)
             assert "".join(about.split()) in "".join(said.split()) and f"--{option.flag}" in said
             assert all(len(line) <= hint.size.width for line in hint.text.splitlines()) and hint.text.count("\n") < 2
+
+
+@pytest.mark.parametrize(("width", "height", "is_whole"), [(78, 2, True), (78, 1, False), (70, 2, True), (40, 2, False)])
+def test_at_a_wrong_path_what_escape_brings_back_is_said_whole_or_not_at_all(width: int, height: int, is_whole: bool) -> None:
+    load_dir = next(option for option in options() if option.name == "load_dir")
+    problem = without_flag(f"--load-dir {'/long' * 20}x: neither a run folder with a checkpoint nor a model.pth")
+    lines = hint_of(load_dir, problem, "/long" * 20, width, height)
+    text = " ".join(line.plain for line in lines)
+    assert text.startswith("load dir  ✗ neither a run folder with a checkpoint")
+    assert text.endswith("…long/long/long/long" if is_whole else ("…", "nor a model.pth"))
+    assert ("esc: back" in text) == is_whole
+    assert len(lines) <= height and all(line.cell_length <= width for line in lines)
 
 
 async def test_a_wrong_value_is_said_at_its_field_as_it_is_typed() -> None:

@@ -313,8 +313,8 @@ class SetupScreen(Screen[None]):
             return hint.show()
         option = editor.option
         before = editor.before if isinstance(editor, OptionInput) and editor.value != editor.before else ""
-        text = hint_of(option, without_flag(self._problems(self.result).get(option.name, "")), before)
-        hint.show(*(text.wrap(max(hint.size.width, 1)) if hint.size.height > 1 else [text]))
+        problem = without_flag(self._problems(self.result).get(option.name, ""))
+        hint.show(*hint_of(option, problem, before, max(hint.size.width, 1), max(hint.size.height, 1)))
 
     # -- what can be done ---------------------------------------------------------------------------------------------
 

@@ -204,12 +204,18 @@ def label_of(name: str) -> str:
     return name.replace("_", " ")
 
 
-def hint_of(option: Option, problem: str, before: str = "") -> Content:
-    """What an option is about and which flag it has, or (not "") what is wrong with it; and what escape would bring back."""
+def hint_of(option: Option, problem: str, before: str, width: int, height: int) -> list[Content]:
+    """What an option is about and which flag it has, or (not "") what is wrong with it; and what escape would bring back. The
+    flag, or that, is there as a whole or not at all."""
     bounds = f" ({option.bounds})" if option.bounds else ", with commas in between" if option.kind == "list" else ""
     about = Content.styled(f"✗ {problem}", "$error") if problem else Content(option.help + bounds)
+    text = Content.assemble((f"{label_of(option.name)}  ", "bold"), about)
     back = f"  esc: back to {shortened(printable(before), MOST_BEFORE)}" if before else f"  --{option.flag}"
-    return Content.assemble((f"{label_of(option.name)}  ", "bold"), about, (back, "$quiet"))
+    lines = Content.assemble(text, (back, "$quiet")).wrap(width)
+    if len(lines) <= height:
+        return lines
+    lines = text.wrap(width)
+    return [*lines[:height - 1], Content(" ").join(lines[height - 1:]).truncate(width, ellipsis=True)]
 
 
 # what the command line's sentences say, and what is there in its place in the app
@@ -227,6 +233,6 @@ def in_fields(text: str) -> str:
 
 
 def without_flag(text: str) -> str:
-    """A problem as it is said at its field: without the command line's name of it."""
+    """A problem as it is said at its field: without the command line's name of it, and the value, which stands there."""
     head, colon, rest = text.partition(": ")
-    return in_fields(rest if colon and head.startswith("--") and " " not in head else text)
+    return in_fields(rest if colon and head.startswith("--") and " --" not in head else text)

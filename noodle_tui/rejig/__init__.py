@@ -1,7 +1,7 @@
 """Stimuli to train/val x class folders: plan, apply, undo.
 
-    plan.py       what would be done (scan.py finds photos, split.py decides who is held out, target_names.py names them,
-                  words.py says it)
+    plan.py       what would be done (look.py and scan.py find photos, split.py decides who is held out, target_names.py names
+                  them, words.py says it)
     apply.py      does it: link or copy into a staging folder, publish with one rename, only then unlink the sources
     undo.py       takes it back, and clears up after a rejig that was killed
     by_hand.py    finds moved photos that were put elsewhere in the data folder by hand

@@ -12,8 +12,8 @@ from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
 from noodle_tui.names import classes_in, level_in, one_form, person_in, person_pattern
 from noodle_tui.progress import Check, Progress, nothing
-from noodle_tui.rejig.by_hand import places_by_hand
-from noodle_tui.rejig.disk import errors_in_words, same_photo
+from noodle_tui.rejig.disk import errors_in_words
+from noodle_tui.rejig.look import Found, look_around
 from noodle_tui.rejig.manifest import (
     CSV_NAME,
     JSON_NAME,
@@ -25,11 +25,11 @@ from noodle_tui.rejig.manifest import (
     load_manifest,
     manifest_stamp,
 )
-from noodle_tui.rejig.scan import SkippedFile, by_reason, scan, unreadable
+from noodle_tui.rejig.scan import SkippedFile, by_reason, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people
 from noodle_tui.rejig.spoiled import is_fresh, refuse_spoiled_sources
 from noodle_tui.rejig.target_names import target_names
-from noodle_tui.rejig.undo import recover, refuse_links
+from noodle_tui.rejig.undo import recover
 from noodle_tui.text import are, number_of, printable
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def plan_rejig(config: RunConfig, check: Check = nothing, progress: Progress = n
         stimuli, data_dir = real_folders(config.stimuli, config.data_dir)
         recover(data_dir)
         made = _load_before(stimuli, data_dir)
-        found = _look_around(stimuli, data_dir, made, check, progress)
+        found = look_around(stimuli, data_dir, made, check, progress)
         standing, scanned = found.standing, set(found.images)
         photos, unnamed = _photos(found, tokens, person_pattern(config.person), config.split_by)
         unseen = [photo.path for photo in photos if photo.path not in standing]
@@ -197,70 +197,7 @@ def _load_before(stimuli: Path, data_dir: Path) -> Manifest | None:
     return made
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What there is before a rejig. Paths are relative to the stimuli."""
-
-    images: list[str]  # in the stimuli
-    standing: dict[str, PlannedFile]  # photos that the data folder holds, with their rows
-    strangers: dict[str, PlannedFile]  # images where another photo was moved away from, with the row of that
-    skipped: list[SkippedFile]
-    by_hand: dict[PlannedFile, str]  # see RejigPlan
-
-
-def _look_around(stimuli: Path, data_dir: Path, made: Manifest | None, check: Check, progress: Progress) -> _Found:
-    if made is None:
-        images, skipped = scan(str(stimuli), check, progress)
-        return _Found(images, {}, {}, skipped, {})
-    images, skipped = list[str](), list[SkippedFile]()
-    if stimuli.is_dir():  # else every photo was moved, and the empty folder removed since
-        images, skipped = scan(str(stimuli), check, progress)
-    standing = _standing(data_dir, made, set(images))
-    known = {*images, *standing}
-    gone = [file for file in made.files if made.relative(file) not in known]
-    places = places_by_hand(data_dir, made, gone)
-    by_hand = {file: places[file.source] for file in gone if file.source in places}
-    skipped += [SkippedFile(made.relative(file), "removed since the last rejig") for file in gone if file not in by_hand]
-    strangers = _strangers(stimuli, data_dir, images, standing) if made.mode == "move" else {}
-    reason = "another photo was moved from this place before (rename this one)"
-    skipped += [SkippedFile(path, reason) for path in strangers]
-    return _Found([path for path in images if path not in strangers], standing, strangers, skipped, by_hand)
-
-
-def _standing(data_dir: Path, made: Manifest, scanned: set[str]) -> dict[str, PlannedFile]:
-    """{path relative to the stimuli: its row} of the photos that the data folder holds, as rejig put them there."""
-    refuse_links(data_dir, made)
-    folders: dict[str, dict[str, os.DirEntry[str]]] = {}
-    standing: dict[str, PlannedFile] = {}
-    for file in made.files:
-        folder, _, name = file.target.rpartition("/")
-        if folder not in folders:
-            folders[folder] = _entries(data_dir / folder)
-        entry = folders[folder].get(name)
-        if entry is None:
-            continue
-        path = made.relative(file)
-        if made.mode != "link":
-            is_ours = entry.is_file(follow_symlinks=False)
-        else:
-            is_ours = path in scanned and entry.is_symlink() and os.readlink(entry.path) == file.source
-        if is_ours:
-            standing[path] = file
-    return standing
-
-
-def _entries(folder: Path) -> dict[str, os.DirEntry[str]]:
-    return {entry.name: entry for entry in os.scandir(folder)} if folder.is_dir() else {}
-
-
-def _strangers(stimuli: Path, data_dir: Path, images: Sequence[str],
-               standing: Mapping[str, PlannedFile]) -> dict[str, PlannedFile]:
-    """The images that came to stand where other photos were moved away from, with the row of the photo moved."""
-    return {path: standing[path] for path in images if path in standing
-            and not same_photo(f"{stimuli}/{path}", f"{data_dir}/{standing[path].target}")}
-
-
-def _photos(found: _Found, tokens: dict[str, str], person: "Pattern[str]",
+def _photos(found: Found, tokens: dict[str, str], person: "Pattern[str]",
             split_by: str) -> tuple[list[Photo], list[SkippedFile]]:
     """The photos whose names say all that is needed, sorted by path; and the others, with the reason."""
     photos, skipped = list[Photo](), list[SkippedFile]()

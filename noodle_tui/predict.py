@@ -142,7 +142,7 @@ def sorted_class(path: Path, card: ModelCard) -> str | None:
     """The class in whose folder of a sorted data folder, train/<class>/ or val/<class>/, an image is; None if in none. As in
     training it counts before the name, which says something else where a label was put right by hand."""
     folders = Path(os.path.abspath(path)).parts[:-1]
-    return next((label for split, label in pairwise(folders)
+    return next((label for split, label in reversed(list(pairwise(folders)))
                  if split in SPLITS and label in card.classes), None)
 
 

@@ -251,7 +251,7 @@ def test_an_undo_keeps_the_record_of_moved_photos_that_it_does_not_find(stimuli,
     assert undone == (59, (lost,))
     words = undone_in_words(undone, data, dry_run=False)
     assert words[1] == (f"! 1 moved photo is neither there nor at the old place (e.g. {lost.target}): rejig.csv stays, for an "
-                        "undo once it stands there again")
+                        "undo once it stands there again; if gone for good, remove rejig.csv and rejig.json")
     (data / lost.target).parent.mkdir(parents=True)
     os.rename(tmp_path / "elsewhere.jpg", data / lost.target)
     assert undo_rejig(data) == (1, ())
@@ -284,6 +284,27 @@ def test_other_options_that_come_to_the_same_arrangement_are_put_on_record(stimu
     assert {name: content for name, content in tree(data).items() if name != "rejig.json"} == {
         name: content for name, content in before.items() if name != "rejig.json"}
     assert make_plan(stimuli, data, val_fraction=0.11).recorded
+    before = tree(data)
+    with locked(data):
+        rejig(stimuli, data, val_fraction=0.1)  # another is at work: nothing is to be done, so nothing is refused
+    assert tree(data) == before
+
+
+def test_a_mark_of_an_undo_that_was_killed_takes_nothing_from_an_arrangement_that_came_back(stimuli, data):
+    rejig(stimuli, data)
+    (data / ".rejig-undone.json").write_text("{}")
+    make_plan(stimuli, data)
+    assert undo_rejig(data) == (60, ())
+
+
+def test_a_file_of_a_lost_photos_name_elsewhere_in_the_data_folder_is_not_taken_for_it(stimuli, data):
+    lost = rejig(stimuli, data).files[7]
+    (data / lost.target).unlink()
+    mine = data / "mine" / Path(lost.target).name
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    assert undo_rejig(data) == (59, (lost,))
+    assert mine.read_text() == "mine"
 
 
 def test_a_manifest_of_which_one_file_is_away_for_a_while_is_left_alone(stimuli, data, tmp_path):

@@ -26,6 +26,7 @@ from noodle_tui.report import (
     model_card,
     read_predictions,
     read_report,
+    set_aside_at_an_epoch,
     verdict,
     write_report,
 )
@@ -533,3 +534,15 @@ def test_three_classes_have_a_report(tmp_path: Path):
     text = (tmp_path / "report.md").read_text()
     assert "ROC" not in text and "Brier score (Brier 1950; 0 to 2)" in text
     assert predictions_csv(["a", "b", "c"], predictions).startswith(b'"path","person","level","true","predicted","p_a"')
+
+
+def test_a_file_of_an_old_report_that_cannot_be_set_aside_keeps_no_other(tmp_path: Path) -> None:
+    for name in ("predictions.csv", "report.json", "report.md"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / "report-epoch-2.json").mkdir()  # in its way
+    hear = set_aside_at_an_epoch(tmp_path, 2)
+    hear(epoch(3, 4, 20))
+    assert (tmp_path / "report-epoch-2.md").read_text() == "report.md" and not (tmp_path / "report.md").exists()
+    (tmp_path / "report-epoch-2.json").rmdir()
+    hear(epoch(4, 4, 20))
+    assert (tmp_path / "report-epoch-2.json").read_text() == "report.json"

@@ -775,7 +775,7 @@ def test_a_package_that_is_missing_is_said_before_a_folder_is_made(
     config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("noodle_tui.listeners.tensorboard.find_spec", lambda name: None)
-    with pytest.raises(NoodleError, match="--tensorboard needs a package"):
+    with pytest.raises(NoodleError, match="--tensorboard: needs a package"):
         run(config_for(runs_dir, tensorboard=True))
     assert not runs_dir.exists() or list(runs_dir.iterdir()) == []
 

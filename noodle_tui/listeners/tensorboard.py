@@ -22,7 +22,7 @@ OWN_FILE = re.compile(r"events\.out\.tfevents\.\d+\.\d{6}\.\d+")  # as named her
 def check_installed() -> None:
     """NoodleError if TensorBoard isn't installed."""
     if find_spec("tensorboard") is None:
-        raise NoodleError("--tensorboard needs a package: pip install 'noodle-tui[tensorboard]'")
+        raise NoodleError("--tensorboard: needs a package: pip install 'noodle-tui[tensorboard]'")
 
 
 class TensorBoardWriter:

@@ -40,7 +40,9 @@ def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check =
     Raises NoodleError: another rejig is at work on the folder, the folder or a photo has changed since the plan, no
     room, no right to write. Every photo is whole then, in its old place or in its new one.
     """
-    if plan.already_done and plan.recorded:
+    if plan.already_done:
+        if not plan.recorded:
+            _note_options(plan)
         return
     with errors_in_words(f"rejig {printable(str(plan.data_dir))}"):
         plan.data_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -56,10 +58,15 @@ def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check =
                     _refuse_lost_copies(plan, progress, check)
                 _refuse_full_disk(plan)
                 _publish(plan, _stage(plan, progress, check))
-            elif not plan.recorded and os.access(plan.data_dir, os.W_OK):  # who may only read there has it as it is
-                record_options(plan.data_dir, plan.options)
             if plan.mode == "move":
                 _remove_sources(plan, check)
+
+
+def _note_options(plan: RejigPlan) -> None:
+    """Put the plan's options on record. Who may only read there, or comes while another is at work, goes on without."""
+    with suppress(OSError, NoodleError), locked(plan.data_dir):
+        if manifest_stamp(plan.data_dir) == plan.before:
+            record_options(plan.data_dir, plan.options)
 
 
 def _refuse_lost_copies(plan: RejigPlan, progress: Progress, check: Check) -> None:

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Collection, Mapping
+from itertools import chain
 from pathlib import Path
 
-from noodle_tui.rejig.manifest import Manifest, PlannedFile
+from noodle_tui.rejig.manifest import SPLITS, Manifest, PlannedFile
 
 
 def places_by_hand(data_dir: Path, made: Manifest, missing: Collection[PlannedFile]) -> Mapping[str, str]:
@@ -12,13 +13,14 @@ def places_by_hand(data_dir: Path, made: Manifest, missing: Collection[PlannedFi
     its place nor at its source, that are still in the data folder: in another class, where a label was put right, or in a class
     folder of another name.
 
-    They are known by their files' names, each of which rejig gives once; one that is found twice is left out.
+    They are known by their files' names, each of which rejig gives once; one that is found twice is left out, and what lies
+    elsewhere than in train/ and val/ is not looked at.
     """
     if made.mode != "move" or not missing:
         return {}
     wanted = {os.path.basename(file.target): file.source for file in missing}
     found: dict[str, list[str]] = {}
-    for parent, _, names in os.walk(data_dir):
+    for parent, _, names in chain.from_iterable(os.walk(data_dir / split) for split in SPLITS):
         for name in wanted.keys() & set(names):
             place = os.path.join(parent, name)
             if not os.path.islink(place):

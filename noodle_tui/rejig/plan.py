@@ -193,7 +193,8 @@ def _load_before(stimuli: Path, data_dir: Path) -> Manifest | None:
                           f"from {printable(made.stimuli)}): see --stimuli")
     elif made.stimuli != str(stimuli):
         raise NoodleError(f"{printable(str(data_dir))} was made from {printable(made.stimuli)}, not from "
-                          f"{printable(str(stimuli))}: undo it (noodle rejig --undo), or choose another --data-dir")
+                          f"{printable(str(stimuli))}: undo it (noodle rejig --undo; where that keeps the record of lost "
+                          "photos, remove rejig.csv and rejig.json), or choose another --data-dir")
     return made
 
 

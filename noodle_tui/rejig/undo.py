@@ -69,7 +69,9 @@ def recover_locked(data_dir: Path) -> None:
                               "replaced since: move it away, then call noodle rejig again")
     if os.path.lexists(staging):
         shutil.rmtree(staging)  # never published: every photo in it is still in its place
-    if os.path.lexists(data_dir / UNDONE):
+    if os.path.lexists(data_dir / JSON_NAME):
+        (data_dir / UNDONE).unlink(missing_ok=True)  # an arrangement stands here again, from a backup say
+    elif os.path.lexists(data_dir / UNDONE):
         _forget(data_dir)
 
 

@@ -48,7 +48,8 @@ def undone_in_words(undone: Undone, data_dir: Path, dry_run: bool) -> list[str]:
     if missing := undone.missing:
         lines.append(f"! {number_of(len(missing), 'moved photo')} {are(len(missing))} neither there nor at the old place (e.g. "
                      f"{printable(missing[0].target)}): rejig.csv {'would stay' if dry_run else 'stays'}, for an undo once "
-                     f"{'it stands' if len(missing) == 1 else 'they stand'} there again")
+                     f"{'it stands' if len(missing) == 1 else 'they stand'} there again; if gone for good, remove rejig.csv "
+                     "and rejig.json")
     if dry_run:
         lines.append("nothing was changed (--dry-run)")
     return lines

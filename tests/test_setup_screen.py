@@ -206,10 +206,10 @@ async def test_each_explanation_is_there_in_full_at_80x24() -> None:
         assert "Resources/classify/train is missing" in wrong["data_dir"]
         for option in options():
             screen.query_one(Form).editors[option.name].focus()
-            await pilot.pause()
+            await until(pilot, lambda flag=f"--{option.flag}": flag in text_of(screen, "#hint").split())
             said, bounds = text_of(screen, "#hint"), f" ({option.bounds})" if option.bounds else ""
             about = wrong.get(option.name, option.help + bounds)
-            assert "".join(about.split()) in "".join(said.split()) and f"--{option.flag}" in said
+            assert "".join(about.split()) in "".join(said.split())
             assert all(len(line) <= hint.size.width for line in hint.text.splitlines()) and hint.text.count("\n") < 2
 
 

@@ -316,6 +316,8 @@ async def test_no_run_is_resumed_while_photos_are_on_their_way(tmp_path: Path, m
         await until(pilot, lambda: said(app, "Still sorting the photos"))
         assert not app.is_busy() and not [worker for worker in app.workers if worker.group == "pick up"]
         held.let_go.set()
+        await until(pilot, lambda: not app.at_work())
+        await pilot.pause()  # what it says at its end comes before the app goes
 
 
 async def test_sorting_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -377,11 +377,11 @@ class NoodleApp(App[None]):
         text, failed = message.text, message.failed
         self.notify(printable(in_fields(text) if failed else text), severity="error" if failed else "information",
                     timeout=10 if failed else 5, markup=False)
-        if self.setup.is_attached:  # else the app is being left, and its screens are gone
+        if self.setup.is_attached and self.return_code is None:  # else the app is being left, and its screens are going
             self.setup.chore_ended(well=not failed)
 
     def on_demo_drawn(self, message: chores.DemoDrawn) -> None:
-        if not self.setup.is_attached:
+        if not self.setup.is_attached or self.return_code is not None:
             return
         if self.setup.is_new():
             self._demo = message.values

@@ -1,6 +1,7 @@
 """The colours. Blue against orange is told apart with every common colour blindness; nothing is told by colour alone.
 
-All values are of the 256-colour palette, so a terminal without true colour (tmux without RGB) shows exactly these.
+What curves add is of the 256-colour palette, which a terminal without true colour (tmux without RGB) shows; only light greys
+are a step darker there. Texts can be read on every surface, there, too.
 """
 
 from textual.theme import Theme
@@ -17,6 +18,7 @@ DARK_VARIABLES = {
     "grid": "#4e4e4e",
     "rule": "#4e4e4e",
     "quiet": "#949494",
+    "text-disabled": "#949494",  # placeholders, which say what can be typed
     "star": "#ffd75f",
     "cursor-line": "#b2b2b2",
     "cursor-column": "#303030",
@@ -32,6 +34,7 @@ LIGHT_VARIABLES = {
     "grid": "#dadada",
     "rule": "#b2b2b2",
     "quiet": "#626262",
+    "text-disabled": "#626262",
     "star": "#af0087",
     "cursor-line": "#626262",
     "cursor-column": "#e4e4e4",
@@ -78,13 +81,13 @@ NOODLE_LIGHT = Theme(
     primary="#005faf",
     secondary="#5f5f87",
     accent="#af0087",
-    success="#00875f",
+    success="#005f5f",
     warning="#875f00",
     error="#af005f",
     foreground="#262626",
     background="#ffffff",
-    surface="#eeeeee",
-    panel="#e4e4e4",
+    surface="#f5f5f5",
+    panel="#eeeeee",
     variables={
         **LIGHT_VARIABLES,
         "scrollbar": "#b2b2b2",

@@ -2,7 +2,8 @@
 
 Terms are separated by spaces and must all hold; a leading `-` turns one round. A plain word is looked for in the run's
 name and folder. `key:value` looks for a text (equals, for a number), `= != < <= > >=` compare. Keys: KEYS, and any option
-as `cfg.NAME` or NAME. Quotes keep spaces together: `status:done "my run"`.
+as `cfg.NAME` or NAME. Quotes keep spaces together: `status:done "my run"`. Values are compared as the list shows them:
+an accuracy with its three digits, a time of start as far as it is given (`started<=2026-11-23` has that day in it).
 """
 
 import operator
@@ -14,20 +15,28 @@ from typing import Any
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import UsageError
+from noodle_tui.stats import share_in_words
 from noodle_tui.summaries import RunSummary
 
 Test = Callable[[RunSummary], bool]
 
+
+def _accuracy(run: RunSummary) -> float | None:
+    """As the list shows it: who asks for 0.917 has seen that, and not 22/24."""
+    return None if run.best_accuracy is None else float(share_in_words(run.best_accuracy))
+
+
 KEYS: dict[str, Callable[[RunSummary], Any]] = {
     "name": lambda run: run.name,
     "folder": lambda run: run.folder.name,
+    "state": lambda run: run.status,
     "status": lambda run: run.status,
-    "acc": lambda run: run.best_accuracy,
-    "best": lambda run: run.best_accuracy,
+    "acc": _accuracy,
+    "best": _accuracy,
     "best_epoch": lambda run: run.best and run.best.epoch,
-    "epoch": lambda run: run.epoch,
-    "epochs": lambda run: run.n_epochs,
-    "seconds": lambda run: run.seconds,
+    "epoch": lambda run: run.epoch if run.n_epochs else None,
+    "epochs": lambda run: run.n_epochs or None,
+    "seconds": lambda run: run.seconds if run.started else None,
     "started": lambda run: datetime.fromtimestamp(run.started).isoformat(" ", "minutes") if run.started else None,
     "error": lambda run: run.error or None,
     "pinned": lambda run: run.pinned,
@@ -64,6 +73,8 @@ def _test(term: str) -> Test:
         raise UsageError(f"{term[:100]}: a value is missing")
     if key in NUMBERS and _number(value) is None:
         raise UsageError(f"{term[:100]}: {key} is a number")
+    if key == "started" and sign != ":":
+        return lambda run: _holds((known := read(run)) and known[: len(value)], sign, value)
     return lambda run: _holds(read(run), sign, value)
 
 

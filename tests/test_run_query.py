@@ -22,6 +22,7 @@ RUN = RunSummary(
     "split-by=person", "comet:no", "comet=false", "-status:failed", "-other", "cfg.load_dir!=x", "epoch=40 best_epoch>30",
     "best>0.9", "classes:_sa_", "started:2025-10", "-acc<0.9", "name=sweep", "seconds<100", "lr!=0.1",
     "'sweep' \"status:done\"", "folder:20261123", "-error:nan",
+    "state:done", "acc=0.958", "acc>=0.958", "acc<=0.958", "started=2025-10", "started<=2025-10", "started>=2025",
 ])  # fmt: skip
 def test_fits(query: str) -> None:
     assert parse_query(query)(RUN)
@@ -30,9 +31,15 @@ def test_fits(query: str) -> None:
 @pytest.mark.parametrize("query", [
     "other", "sweep other", "status:failed", "acc>0.96", "cfg.lr>1e-3", "-sweep", "comet:yes", "load_dir:x", "lr:abc",
     "comet>0", "split_by=pers", "error:x", "pinned:yes",
+    "acc>0.958", "acc!=0.958", "started>2025-10", "started<2025-10", "started!=2025",
 ])  # fmt: skip
 def test_does_not_fit(query: str) -> None:
     assert not parse_query(query)(RUN)
+
+
+@pytest.mark.parametrize("query", ["epoch<5", "epochs<5", "seconds<5", "acc<1", "started<2027"])
+def test_what_a_run_does_not_tell_is_no_number(query: str) -> None:
+    assert not parse_query(query)(RunSummary(Path("weights/broken"), "broken", "broken"))
 
 
 @pytest.mark.parametrize(("query", "said"), [

@@ -87,8 +87,8 @@ def run_as_row(s: RunSummary, left_out: Sequence[str] = ()) -> dict[str, str]:
         interval = "" if "interval" in left_out else f" {interval_in_words(s.best.val_interval)}"
         best = f"{share_in_words(s.best_accuracy or 0.0)} ({s.best.val_correct}/{s.best.val_count}){interval}"
     started = "-" if s.started is None else datetime.fromtimestamp(s.started).strftime("%Y-%m-%d %H:%M")
-    row = {"run": s.folder.name, "state": s.status, "epochs": f"{s.epoch}/{s.n_epochs}", "best accuracy": best,
-           "started": started, "time": clock(s.seconds)}
+    row = {"run": s.folder.name, "state": s.status, "epochs": f"{s.epoch}/{s.n_epochs}" if s.n_epochs else "-",
+           "best accuracy": best, "started": started, "time": "-" if s.started is None else clock(s.seconds)}
     return {column: text for column, text in row.items() if column not in left_out}
 
 

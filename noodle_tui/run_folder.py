@@ -145,11 +145,11 @@ def list_runs(save_dir: Path, known: Container[Path] = ()) -> list[Path]:
         return []
     except OSError as error:
         raise NoodleError(f"{save_dir}: can't be listed ({error.strerror})") from None
-    return sorted((f for f in found if f in known or is_run_folder(f)), key=lambda f: (_stamp(f), f.name), reverse=True)
+    return sorted((f for f in found if f in known or is_run_folder(f)), key=lambda f: (stamp_of(f), f.name), reverse=True)
 
 
-def _stamp(folder: Path) -> str:
-    """The YYYYmmdd-HHMMSS of a run folder's name ("" where it has none)."""
+def stamp_of(folder: Path) -> str:
+    """The YYYYmmddHHMMSS of a run folder's name ("" where it has none)."""
     parts = folder.name.split("-")
     for day, clock in zip(reversed(parts[:-1]), reversed(parts[1:]), strict=True):
         if len(day) == 8 and len(clock) == 6 and (day + clock).isdigit():
@@ -159,7 +159,7 @@ def _stamp(folder: Path) -> str:
 
 def _without_date(folder: Path) -> str:
     """The name that a run was given, as its folder's tells."""
-    stamp = _stamp(folder)
+    stamp = stamp_of(folder)
     return folder.name.rpartition(f"-{stamp[:8]}-{stamp[8:]}")[0] if stamp else folder.name
 
 

@@ -5,7 +5,9 @@ appended since.
 """
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from noodle_tui.run_folder import (
     list_runs,
     open_plain,
     read_config,
+    stamp_of,
     status_now,
     touch_plain,
 )
@@ -67,14 +70,14 @@ class Summaries:
         self._known: dict[Path, _Known] = {}
 
     def folders(self, save_dir: Path) -> list[Path]:
-        """The run folders of a save_dir, newest first; others are forgotten. NoodleError if it can't be listed."""
+        """The run folders of a save_dir, newest first by name; others are forgotten. NoodleError if it can't be listed."""
         folders = list_runs(save_dir, self._known)
         self._known = {folder: self._known[folder] for folder in folders if folder in self._known}
         return folders
 
     def read(self, save_dir: Path) -> list[RunSummary]:
         """All runs of a save_dir, newest first. NoodleError if it can't be listed; a missing one has no runs."""
-        return [self.summarise(folder) for folder in self.folders(save_dir)]
+        return newest_first([self.summarise(folder) for folder in self.folders(save_dir)])
 
     def remembered(self, folder: Path) -> RunSummary:
         """The summary as it was last, of a run that has ended; of others as it is now."""
@@ -91,6 +94,15 @@ class Summaries:
             return RunSummary(folder, folder.name, "broken", error=reason.split("\n")[0][:300])
         self._known[folder] = known
         return known.summary
+
+
+def newest_first(runs: Iterable[RunSummary]) -> list[RunSummary]:
+    """By when they were started, which a folder that somebody renamed tells no more; of those that don't know it themselves by
+    their names."""
+    def start(run: RunSummary) -> str:
+        return stamp_of(run.folder) if run.started is None else f"{datetime.fromtimestamp(run.started):%Y%m%d%H%M%S}"
+
+    return sorted(runs, key=start, reverse=True)
 
 
 @dataclass(frozen=True)

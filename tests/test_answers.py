@@ -94,3 +94,10 @@ def test_where_the_runs_are_listed_for_a_script_nothing_is_left_out(
     print_runs(tmp_path, "table")
     header, row = capsys.readouterr().out.splitlines()
     assert header.split() == ["run", "state", "epochs", "best", "accuracy", "started", "time"] and folder.name in row
+
+
+def test_of_a_run_that_tells_nothing_the_list_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "config.json").write_text("{")
+    print_runs(tmp_path, "table")
+    assert capsys.readouterr().out.splitlines()[1].split() == ["broken", "broken", "-", "-", "-", "-"]

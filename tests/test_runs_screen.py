@@ -250,6 +250,10 @@ def test_runs_without_a_columns_value_come_last(save_dir: Path, reverse: bool) -
     runs = [run if run.name == "failed_run" else replace(run, best=None) for run in runs]
     best = next(column for column in SORTABLE if column.name == "best")
     assert sorted_runs(runs, best, reverse)[0].name == "failed_run"
+    broken = RunSummary(save_dir / "broken", "broken", "broken")
+    for column in SORTABLE:
+        if column.name in ("started", "epochs", "time"):
+            assert sorted_runs([broken, *runs], column, reverse)[-1] is broken or (column.name, reverse) == ("started", True)
 
 
 async def test_a_click_on_a_column_sorts_and_on_a_row_picks_then_opens(save_dir: Path) -> None:
@@ -352,7 +356,7 @@ async def test_with_marks_delete_takes_the_marked_runs_and_undo_all_of_them(save
 
 
 async def test_no_marked_run_is_deleted_while_one_of_them_goes_on(save_dir: Path) -> None:
-    with locked(fake_folder(save_dir, "live", "running", stamp="20261124-101500")):
+    with locked(fake_folder(save_dir, "live", "running", stamp="20261124-101500", later=86400)):
         async with opened(save_dir) as (screen, pilot, _):
             await pilot.press("space", "space", "delete")
             await until(pilot, lambda: "live-20261124-101500 is going on: nothing is deleted" in toasts(pilot))
@@ -798,7 +802,7 @@ def test_columns_never_take_more_than_there_is(width: int) -> None:
 async def test_below_a_short_list_the_reason_of_a_failure_is_there_in_full(save_dir: Path) -> None:
     reason = "the validation loss is not a number in epoch 1: training diverged; lower --lr (it is 90), or look at " \
              "the photos of each class once more"
-    folder = fake_folder(save_dir, "failed_run", "failed", stamp="20261123-111503")
+    folder = fake_folder(save_dir, "failed_run", "failed", stamp="20261123-111503", later=86400)
     Recorder(folder, print)(RunFailed(error=reason, seconds=1.0))
     async with opened(save_dir, (80, 24)) as (screen, _, __):
         detail = screen.query_one("#runs-detail", Lines)

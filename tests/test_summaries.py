@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from noodle_tui.events import EpochDone, Paused, RunStarted, StageProgress
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.run_folder import Follower, locked, read_state
 from noodle_tui.summaries import Summaries, as_json, pin
+from noodle_tui.tui.run_watch import RunWatch
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "stopped", "interrupted"])
@@ -27,6 +29,19 @@ def test_says_what_the_whole_state_says(tmp_path: Path, state: str) -> None:
     assert summary.config["lr"] == 0.01
     assert summary.name == "run"
     assert summary.seconds == (whole.ended.seconds if whole.ended else 24.0 + 0.0)
+
+
+def test_a_renamed_run_stays_where_its_start_puts_it_and_one_that_tells_none_where_its_name_does(tmp_path: Path) -> None:
+    day = datetime.fromtimestamp(STARTED_AT)
+    for hours in (1, 2, 3):
+        fake_folder(tmp_path, "run", stamp=f"{day + timedelta(hours=hours):%Y%m%d-%H%M%S}", later=3600 * hours)
+    middle = next(tmp_path.glob(f"*-{day + timedelta(hours=2):%Y%m%d-%H%M%S}")).rename(tmp_path / "best")
+    broken = tmp_path / f"broken-{day + timedelta(hours=2.5):%Y%m%d-%H%M%S}"
+    broken.mkdir()
+    (broken / "config.json").write_text("{")
+    listed = [run.folder for run in Summaries().read(tmp_path)]
+    assert listed[1:3] == [broken, middle]
+    assert [run.folder for run in RunWatch(tmp_path)._look(Summaries(), True, None)[0]] == listed
 
 
 def test_work_after_the_last_epoch_counts_in_a_run_that_was_killed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event as Flag
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.summaries import RunSummary, Summaries
+from noodle_tui.summaries import RunSummary, Summaries, newest_first
 
 LOOK_EVERY = 2.0  # seconds between two looks
 FIRST = 60  # runs that are told before the others are read: more than a window holds
@@ -50,13 +50,13 @@ class RunWatch:
             self._now.wait(LOOK_EVERY)
 
     def _look(self, summaries: Summaries, whole: bool, tell_first: Tell | None) -> tuple[list[RunSummary], str]:
-        """The runs and an error. Not `whole`: of old ones that have ended what was seen last."""
+        """The runs, newest first, and an error. Not `whole`: of old ones that have ended what was seen last."""
         try:
             folders = summaries.folders(self.save_dir)
         except NoodleError as error:
             return [], one_line(error)
         first = [summaries.summarise(folder) for folder in islice(folders, FIRST)]
         if tell_first is not None and len(folders) > FIRST:
-            tell_first(first, "", False)
+            tell_first(newest_first(first), "", False)
         look = summaries.summarise if whole else summaries.remembered
-        return first + [look(folder) for folder in folders[FIRST:]], ""
+        return newest_first([*first, *map(look, folders[FIRST:])]), ""

@@ -130,13 +130,14 @@ COLUMNS = (
     Column("name", (0,), lambda run, width: Content(words.shortened(printable(run.name), width + 1)),
            lambda run: run.name.casefold()),
     Column("started", (13, 18), _started, lambda run: run.started, right=True, descending=True),
-    Column("epochs", (10,), _grown("epochs"), lambda run: run.epoch, right=True, descending=True),
+    Column("epochs", (10,), _grown("epochs"), lambda run: run.epoch if run.n_epochs else None, right=True, descending=True),
     Column("best", (7,), _accuracy, lambda run: run.best_accuracy, right=True, descending=True),
     Column("correct", (0, 9), _grown("correct"), None, right=True),
     Column("95%", (0, 11), _grown("95%", "$quiet"), lambda run: run.best and run.best.val_interval, right=True,
            descending=True),
     Column(" curve", (0, 10, 16), _spark, None),
-    Column("time", (0, 9), _grown("time", "$quiet"), lambda run: run.seconds, right=True, descending=True),
+    Column("time", (0, 9), _grown("time", "$quiet"), lambda run: run.seconds if run.started else None, right=True,
+           descending=True),
 )
 GROWTH = ("95%", "correct", "state", " curve", "time", "started", " curve")  # who gets its next width first
 SORTABLE = [column for column in COLUMNS if column.key is not None]

@@ -32,7 +32,7 @@ from noodle_tui.tui.widgets.drawing import RUN, RUNS, Curve, Picture
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.painting import Lines, headed_rule
 from noodle_tui.tui.widgets.plot import Plot
-from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.widgets.sheet import Sheet, paragraph
 from noodle_tui.tui.widgets.too_small import TooSmall
 
 LOOK_EVERY = 2.0  # seconds between two looks at the runs
@@ -180,7 +180,7 @@ class CompareScreen(Screen[None]):
                  for row in zip(*columns, strict=True)]
         heads = self._heads(width - sum(rooms) - 2 * len(rooms))
         warning = on_other_photos([state.data for state in self.states])
-        lines = [Content.styled(warning, "$warning")] if warning else []
+        lines = [line.stylize("$warning") for line in paragraph(warning, width, "! ")] if warning else []
         for i in numbers:
             tail = (f"  {printable(self.errors[i])}", "$error") if self.errors[i] else (tails[i], "$foreground")
             lines.append(Content.assemble(heads[i], tail))
@@ -241,7 +241,8 @@ class CompareScreen(Screen[None]):
 
 
 def on_other_photos(data: Sequence[DataReady | None]) -> str:
-    """A warning where the runs (as far as they have told) weren't validated on the same photos; "" where they were."""
+    """A warning where the runs (as far as they have told) may not be validated on the same photos; "" where they are. The
+    fingerprint is of all photos: of fewer to train on, say, it is another one, too."""
     groups: dict[tuple[str, tuple[int, ...]], str] = {}
     for letter, one in zip(LETTERS, data, strict=False):
         if one is not None:
@@ -249,7 +250,10 @@ def on_other_photos(data: Sequence[DataReady | None]) -> str:
             groups[key] = groups.get(key, "") + letter
     if len(groups) < 2:
         return ""
-    return f"! validated on different photos ({'/'.join(groups.values())}): accuracies can't be compared"
+    runs = "/".join(groups.values())
+    if len({sum(one.val_counts) for one in data if one is not None}) > 1:
+        return f"validated on different photos ({runs}): accuracies can't be compared"
+    return f"different photos ({runs}): accuracies can be compared only where those of validation are the same"
 
 
 def _known(value: float) -> float | None:

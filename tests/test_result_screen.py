@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fake_folders import draw_face, fake_folder, summarise
+from rich.cells import cell_len
 from small_app import SmallApp, burst, until
 from textual.content import Content
 from textual.events import Paste
@@ -90,10 +91,18 @@ async def test_without_a_report_the_curves_have_the_whole_width(tmp_path: Path) 
         assert screen.query_one("#result-loss", Plot).size.height == 24
 
 
-def test_the_mistakes_stand_below_their_headings() -> None:
-    row = mistake_row(Prediction("val/sad/a.JPG", "a", 8, 0, 1, (0.03, 0.97)), ["sad", "happy"], 60)
-    heading, line = mistake_header(["sad", "happy"]).plain, f" {row.plain}"  # behind the gutter
-    assert [heading.index(word) for word in ("sure", "true", "file")] == [line.index(word) for word in ("0.97", "sad", "a.JPG")]
+@pytest.mark.parametrize("classes", [["sad", "happy"], ["A", "B"], ["喜び", "悲しみ"]])
+def test_the_mistakes_stand_below_their_headings(classes: list[str]) -> None:
+    row = mistake_row(Prediction(f"val/{classes[0]}/a.JPG", "a", 8, 0, 1, (0.03, 0.97)), classes, 60)
+    heading, line = mistake_header(classes).plain, f" {row.plain}"  # behind the gutter
+    assert f"{classes[0]} → {classes[1]} " in line and "answer " in heading
+    assert [cell_len(heading[: heading.index(word)]) for word in ("sure", "true", "file")] == [
+        cell_len(line[: line.index(word)]) for word in ("0.97", classes[0], "a.JPG")]
+
+
+def test_people_with_wide_letters_are_named() -> None:
+    lines = bar_lines([Score(name=name, correct=3, count=4, accuracy=0.75, low=0.3, high=0.95) for name in ("田中", "ann")], 60)
+    assert [line.plain.split()[0] for line in lines] == ["田中", "ann"] and {line.cell_length for line in lines} == {60}
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (160, 50)])

@@ -777,6 +777,8 @@ def test_differing_options() -> None:
     configs = [{"lr": 0.1, "seed": 1, "comet": True}, {"lr": 0.1, "seed": 2, "namestr": "x"}]
     assert differing_options(configs) == [("seed", ["1", "2"]), ("comet", ["yes", "–"])]
     assert "none" in option_lines([], 80)[0].plain
+    wide = ["写真整理済実験一", "写真"]
+    assert wide[0] in option_lines([("data_dir", wide)], 80)[1].plain
     paths = [with_full_paths({"data_dir": data_dir, "weights": "imagenet"}, cwd) for data_dir, cwd in
              (("sorted", "/a/b"), ("/a/b/sorted", "/c"), ("../b/sorted/", "/a/b"))]
     assert differing_options(paths) == [], "one folder, whatever it is called"

@@ -274,7 +274,7 @@ def option_lines(differing: Sequence[tuple[str, list[str]]], width: int) -> list
         return [Content.styled("none: the runs differ only in their name, or in nothing", "$quiet")]
     n_runs = len(differing[0][1])
     name_width = max(len(printable(name)) for name, _ in differing) + 2
-    widest = max(len(printable(value)) for _, values in differing for value in values) + 2
+    widest = max(cell_len(printable(value)) for _, values in differing for value in values) + 2
     room = max(4, min(widest, (width - name_width) // n_runs))
     head = [Content(" " * name_width), *(Content.styled(LETTERS[i].ljust(room), "bold") for i in range(n_runs))]
     rows = [

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.cells import cell_len
 from textual.content import Content
 
 from noodle_tui.evaluate import Prediction
@@ -187,7 +188,7 @@ def bar_lines(scores: Sequence[Score], width: int) -> list[Content]:
     if len(scores) > MOST_BARS:
         lines = [Content.styled(f"the {MOST_BARS} lowest of {len(scores)}; all are in report.json", "$quiet")]
         scores = sorted(scores, key=lambda s: s.correct / max(s.count, 1))[:MOST_BARS]
-    name_width = min(max(len(printable(s.name)) for s in scores), max(width // 4, 6))
+    name_width = min(max(cell_len(printable(s.name)) for s in scores), max(width // 4, 6))
     numbers = max(len(f"{s.correct}/{s.count}") for s in scores)
     for s in scores:
         name = Content(words.shortened(printable(s.name), name_width)).truncate(name_width, pad=True)
@@ -210,8 +211,11 @@ def scores_line(result: Result, width: int) -> list[Content]:
 # Mistakes and files ---------------------------------------------------------------------------------------------------
 
 
+ANSWERED = "true → answer"
+
+
 def mistake_header(classes: Sequence[str]) -> Content:
-    return Content.styled("  " + "sure".ljust(6) + "true → answer".ljust(_classes_width(classes)) + "file", "$quiet")
+    return Content.styled("  " + "sure".ljust(6) + ANSWERED.ljust(_classes_width(classes)) + "file", "$quiet")
 
 
 def mistake_row(mistake: Prediction, classes: Sequence[str], width: int) -> Content:
@@ -226,7 +230,7 @@ def mistake_row(mistake: Prediction, classes: Sequence[str], width: int) -> Cont
 
 
 def _classes_width(classes: Sequence[str]) -> int:
-    return min(2 * max((len(printable(name)) for name in classes), default=4) + 5, 30)
+    return min(max(2 * max((cell_len(printable(name)) for name in classes), default=4) + 5, len(ANSWERED) + 1), 30)
 
 
 def file_lines(facts: ResultFacts, width: int) -> list[Content]:

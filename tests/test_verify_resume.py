@@ -17,9 +17,9 @@ from conftest import FinishedRun, MakeConfig
 from noodle_tui import verify_resume as module
 from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import RunStarted, Saved, to_json
+from noodle_tui.events import EpochDone, RunStarted, Saved, to_json
 from noodle_tui.run import run
-from noodle_tui.verify_resume import compare, verify_resume
+from noodle_tui.verify_resume import compare, quickest_epoch, verify_resume
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +106,15 @@ def test_each_kind_of_difference_is_named(finished: FinishedRun, tmp_path: Path)
     for what in ("the weight fc.bias, by up to", "the momentum of parameter 0", "the best epoch's weight fc.weight",
                  "metrics.csv: 3 and 3 epochs, or other values"):
         assert what in found
+
+
+def test_how_long_an_epoch_may_be_waited_into_is_that_of_the_quickest(tmp_path: Path) -> None:
+    """A process's first one warms up, for ten times as long: after that nothing would be left to kill."""
+    for name, seconds in (("whole", (13.0, 2.0)), ("killed", (14.0,))):
+        (tmp_path / name).mkdir()
+        epochs = [EpochDone(i + 1, 4, 0.5, 1, 24, 0.5, 1, 8, 0.1, each, 1.0, False) for i, each in enumerate(seconds)]
+        (tmp_path / name / "events.jsonl").write_text("".join(to_json(epoch) + "\n" for epoch in epochs))
+    assert quickest_epoch(tmp_path / "whole", tmp_path / "killed") == 2.0
 
 
 @pytest.mark.parametrize(("command", "number"), [("verify-resume", signal.SIGTERM), ("bench", signal.SIGHUP)])

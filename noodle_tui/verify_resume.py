@@ -1,7 +1,7 @@
 """`noodle verify-resume`: is a run that was killed and picked up the same, bit for bit, as one that was not? On this device.
 
 It draws a few invented people, trains on them once whole and once killed (SIGKILL) at several moments and picked up each time,
-and compares every weight, every momentum and every metric.
+and compares every weight, every momentum, every metric, the saved model and its answers.
 """
 
 import csv
@@ -16,15 +16,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunStarted, Saved
-from noodle_tui.run_folder import METRICS, Follower, list_runs
+from noodle_tui.run_folder import METRICS, MODEL, Follower, list_runs
 
 EPOCHS, GPU_EPOCHS = 7, 200  # a GPU does 7 before anybody can kill it
 PEOPLE = 3
+PREDICTIONS = "predictions.csv"
 TIMES = ("seconds", "images_per_second")  # the columns of metrics.csv that may differ
 PATIENCE = 600  # seconds that one process may take
 
@@ -72,23 +74,29 @@ def verify_resume(device: str, precision: str, kills: int, seed: int, say: Calla
 
 
 def compare(one: Path, other: Path) -> Iterator[str]:
-    """What differs between two finished runs' weights, momentum and metrics; nothing if they are equal bit for bit."""
+    """What differs between two finished runs' weights, momentum, metrics and answers; nothing if they are equal bit for bit."""
     left, right = read_checkpoint(one)[0], read_checkpoint(other)[0]
-    for name, value in left.model.items():
-        if not torch.equal(value, right.model[name]):
-            yield f"the weight {name}, by up to {(value - right.model[name]).abs().max():.3g}"
-    for key, state in left.optimizer["state"].items():
-        if not torch.equal(state["momentum_buffer"], right.optimizer["state"][key]["momentum_buffer"]):
-            yield f"the momentum of parameter {key}"
     assert left.best is not None and right.best is not None, "a finished run has a best epoch"
+    yield from _unequal("the last weights", left.model, right.model)
+    yield from _unequal("the momentum", *({f"parameter {key}": state["momentum_buffer"] for key, state in states.items()}
+                                          for states in (left.optimizer["state"], right.optimizer["state"])))
     if left.best.epoch != right.best.epoch:
         yield f"the best epoch, {left.best.epoch} and {right.best.epoch}"
-    for name, value in left.best.weights.items():
-        if not torch.equal(value, right.best.weights[name]):
-            yield f"the best epoch's weight {name}"
+    yield from _unequal("the best epoch's weights", left.best.weights, right.best.weights)
+    yield from _unequal(MODEL, *(torch.load(folder / MODEL, weights_only=True) for folder in (one, other)))
     rows, others = metrics_without_times(one), metrics_without_times(other)
     if rows != others:
         yield f"{METRICS}: {len(rows)} and {len(others)} epochs, or other values in them"
+    if (one / PREDICTIONS).read_bytes() != (other / PREDICTIONS).read_bytes():
+        yield f"{PREDICTIONS}, the answers on the validation images"
+
+
+def _unequal(what: str, left: dict[str, Tensor], right: dict[str, Tensor]) -> Iterator[str]:
+    """One sentence for all tensors that differ, with the most that any does."""
+    by = {name: float((value - right[name]).abs().max()) for name, value in left.items() if not torch.equal(value, right[name])}
+    if by:
+        most = max(by, key=lambda name: by[name])
+        yield f"{what}: {len(by)} of {len(left)} tensors, {most} the most, by up to {by[most]:.3g}"
 
 
 def metrics_without_times(folder: Path) -> list[dict[str, str]]:

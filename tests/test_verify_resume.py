@@ -68,8 +68,9 @@ def test_a_run_that_goes_on_otherwise_is_found_out(
     monkeypatch.setattr(module, "EPOCHS", 4)  # more than they have: what is killed is in the midst of its training
     said: list[str] = []
     assert not verify_resume("cpu", "fp32", 1, 2, said.append)
-    assert any(line.startswith("differs: the weight ") for line in said)
-    assert any(line.startswith("differs: the momentum ") for line in said)
+    assert any(line.startswith("differs: the last weights: ") for line in said)
+    assert any(line.startswith("differs: the momentum: ") for line in said)
+    assert len(said) < 9  # not a line a tensor
 
 
 def test_a_run_that_fails_is_said_in_a_line() -> None:
@@ -95,17 +96,26 @@ def test_a_run_that_dies_by_itself_was_not_killed(finished: FinishedRun, monkeyp
 
 def test_each_kind_of_difference_is_named(finished: FinishedRun, tmp_path: Path) -> None:
     content = read_checkpoint(finished.folder)[0].model_dump()
-    metrics = (finished.folder / "metrics.csv").read_text()
-    assert list(compare(finished.folder, finished.folder)) == []
-    content["model"]["fc.bias"][0] += 1e-6
+    other = shutil.copytree(finished.folder, tmp_path / "other")
+    assert list(compare(finished.folder, other)) == []
+    content["model"]["fc.bias"][0] += 1e-3
     content["best"]["weights"]["fc.weight"] = content["best"]["weights"]["fc.weight"] + 1e-6
     content["optimizer"]["state"][0]["momentum_buffer"] += 1e-6
-    torch.save(content, tmp_path / "checkpoint.pt")
-    (tmp_path / "metrics.csv").write_text(metrics.replace("1,", "1,0", 1))
-    found = " | ".join(compare(finished.folder, tmp_path))
-    for what in ("the weight fc.bias, by up to", "the momentum of parameter 0", "the best epoch's weight fc.weight",
-                 "metrics.csv: 3 and 3 epochs, or other values"):
-        assert what in found
+    content["optimizer"]["state"][7]["momentum_buffer"] += 1e-2
+    torch.save(content, other / "checkpoint.pt")
+    torch.save({**torch.load(other / "model.pth"), "fc.bias": torch.zeros(2)}, other / "model.pth")
+    for name in ("metrics.csv", "predictions.csv"):
+        (other / name).write_text((other / name).read_text().replace("1,", "1,0", 1))
+    found = list(compare(finished.folder, other))
+    weights = len(content["model"])
+    for what in (f"the last weights: 1 of {weights} tensors, fc.bias the most, by up to 0.001",
+                 f"the momentum: 2 of {len(content['optimizer']['state'])} tensors, parameter 7 the most, by up to 0.01",
+                 f"the best epoch's weights: 1 of {weights} tensors, fc.weight the most, by up to ",
+                 f"model.pth: 1 of {weights} tensors, fc.bias the most, by up to ",
+                 "metrics.csv: 3 and 3 epochs, or other values",
+                 "predictions.csv, the answers on the validation images"):
+        assert sum(sentence.startswith(what) for sentence in found) == 1, (what, found)
+    assert len(found) == 6
 
 
 def test_how_long_an_epoch_may_be_waited_into_is_that_of_the_quickest(tmp_path: Path) -> None:

@@ -75,6 +75,15 @@ def check_room(folder: Path, needed: int, option: str = "save-dir") -> int:
     return free
 
 
+def check_temporary_room(needed: int) -> None:
+    """NoodleError where the temporary folder has fewer free bytes than a command will need there for a while."""
+    place = Path(tempfile.gettempdir())
+    free = shutil.disk_usage(place).free
+    if free < needed:
+        raise NoodleError(f"{place}: {free / MIB:.0f} MiB are free there, and up to {needed / MIB:.0f} are needed for a while: "
+                          "make room, or set TMPDIR to a folder on another disk")
+
+
 def _take(folder: Path, n_bytes: int) -> None:
     """Have the file system set `n_bytes` aside and give them back, in files as large as a run's. OSError if it refuses."""
     with ExitStack() as files:

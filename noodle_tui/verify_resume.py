@@ -20,6 +20,7 @@ from torch import Tensor
 
 from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.demo import draw_stimuli
+from noodle_tui.disk import RUN_BYTES, check_temporary_room
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunStarted, Saved
 from noodle_tui.run_folder import METRICS, MODEL, Follower, list_runs
@@ -34,6 +35,7 @@ PATIENCE = 600  # seconds that one process may take
 def verify_resume(device: str, precision: str, kills: int, seed: int, say: Callable[[str], None]) -> bool:
     """Run the comparison; True if nothing differs. NoodleError if a run fails for another reason, or is always done before it
     can be killed."""
+    check_temporary_room(2 * RUN_BYTES)
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory(prefix="noodle-verify-") as name:
         place = Path(name)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ from noodle_tui.bench.options import MAX_SEEDS, bench_options, parity_options
 from noodle_tui.bench.parity import FAST, ParityResult, Score, fast_arm, interval_of_mean, pil_images, plain_arm
 from noodle_tui.bench.parity import PLAIN as PLAIN_ARM
 from noodle_tui.bench.parity import verdict as parity_verdict
-from noodle_tui.bench.photos import draw_photos, link_some
+from noodle_tui.bench.photos import DRAWN_BYTES, draw_photos, link_some
 from noodle_tui.bench.plain import PlainLoop
 from noodle_tui.bench.table import batch_that_pays, verdict
 from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
@@ -109,13 +110,21 @@ def test_a_batch_larger_than_the_training_split_is_refused():
         check_batches(bench_options({"batch_size": ["64"]}), 36)
 
 
+def test_a_temporary_folder_without_room_is_told_before_anything_is_measured(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000 * 2**20))
+    said: list[str] = []
+    with pytest.raises(NoodleError, match=r"1000 MiB are free there, and up to 1194 are needed for a while: .*TMPDIR"):
+        compare.bench(bench_options({}), said.append)
+    assert not said
+
+
 def test_drawn_photos_are_jpegs_as_large_as_a_photo_of_a_face(tmp_path: Path):
     draw_photos(tmp_path, 24, 562, 762)
     photos = sorted(tmp_path.rglob("*.jpg"))
     assert len(photos) == 24
     assert all(len(list((tmp_path / split / name).iterdir())) == number
                for split, number in (("train", 10), ("val", 2)) for name in ("happy", "sad"))
-    assert 90_000 < statistics.mean(path.stat().st_size for path in photos) < 130_000
+    assert 90_000 < statistics.mean(path.stat().st_size for path in photos) < 562 * 762 * DRAWN_BYTES
     with Image.open(photos[0]) as one, Image.open(photos[1]) as other:
         assert (one.format, one.size) == ("JPEG", (562, 762))
         assert not np.array_equal(np.asarray(one), np.asarray(other))

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -77,6 +78,12 @@ def test_a_run_that_fails_is_said_in_a_line() -> None:
     with pytest.raises(NoodleError, match=r"^a run failed \(exit code 2\): noodle: --device cuda:99") as raised:
         verify_resume("cuda:99", "fp32", 1, 5, lambda line: None)
     assert "\n" not in str(raised.value)
+
+
+def test_a_temporary_folder_without_room_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=800 * 2**20))  # less than two run folders
+    with pytest.raises(NoodleError, match=r"800 MiB are free there, and up to 900 are needed for a while: .*TMPDIR"):
+        verify_resume("cpu", "fp32", 1, 2, lambda line: None)
 
 
 def test_a_run_that_dies_by_itself_was_not_killed(finished: FinishedRun, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,14 @@ import torchvision
 
 from noodle_tui.bench.ceiling import ceilings
 from noodle_tui.bench.options import BenchOptions
-from noodle_tui.bench.photos import draw_photos, link_some
+from noodle_tui.bench.photos import DRAWN_BYTES, draw_photos, link_some
 from noodle_tui.bench.plain import PlainLoop
 from noodle_tui.bench.start_up import start_up
 from noodle_tui.bench.trainer import TRAIN, VALIDATED, Trainer
 from noodle_tui.config import DEFAULT_PERSON
 from noodle_tui.dataset import Dataset, load_dataset
 from noodle_tui.device import Device, available_cpus, computes_bf16, pick_device, release_memory, set_up
+from noodle_tui.disk import RUN_BYTES, check_temporary_room
 from noodle_tui.errors import UsageError
 from noodle_tui.samples import Sample, find_samples
 from noodle_tui.step import check_compiler
@@ -90,6 +91,8 @@ class BenchResult:
 
 def bench(options: BenchOptions, say: Say) -> BenchResult:
     """Measure everything; `say` is told what is under way. UsageError where the photos are fewer than a batch."""
+    drawn = 0 if options.data_dir else options.count * options.width * options.height * DRAWN_BYTES
+    check_temporary_room(int(drawn) + 2 * RUN_BYTES)  # the start-up's two runs come last: all before would be lost
     threads = torch.get_num_threads()  # torch's own choice
     device = pick_device(options.run.device, options.run.precision)
     set_up(device)

@@ -13,6 +13,7 @@ from noodle_tui.samples import Sample
 CLASSES = ("happy", "sad")
 VAL_EVERY = 10  # one photo in so many is for validation
 QUALITY = 90
+DRAWN_BYTES = 0.3  # a pixel, in a file, or a little less
 GRAIN = 6.0  # standard deviation of the sensor's noise, in grey levels: it decides the file's size
 
 

@@ -387,6 +387,14 @@ def test_the_cost_grows_with_the_work(tmp_path: Path, stimuli: Path) -> None:
     assert not few.measured
 
 
+def test_large_photos_take_long_to_decode(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("noodle_tui.device.available_cpus", lambda: 2)
+    card = estimate.Machine("cuda:0", "NVIDIA H100 80GB HBM3", "bf16", 132)
+    small, of_a_phone = (estimate.cost_of(RunConfig(), card, 5, 2000, 250, 3 * width * height).seconds
+                         for width, height in ((562, 762), (3024, 4032)))
+    assert of_a_phone - small == pytest.approx(2250 / (18 * 2), rel=0.1)  # measured: 12 to 18 a second on one processor
+
+
 def test_a_past_run_on_this_device_says_how_fast_it_is(finished: FinishedRun) -> None:
     result = preflight(finished.config.model_copy(update={"n_epochs": 1000}))
     assert result.cost is not None

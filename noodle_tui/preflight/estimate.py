@@ -18,7 +18,7 @@ from noodle_tui.run_folder import EVENTS, MAX_LINE, METRICS, list_runs, open_pla
 MIB, GIB = 2**20, 2**30
 ACTIVATION_BYTES = 22 * MIB  # of one 224 x 224 image in fp32, kept for the backward pass: 5.8 million numbers
 START_SECONDS = 6.0  # importing torch, building the network
-DECODED_PER_SECOND = 500  # photos of 562 x 762, one processor
+DECODED_PER_SECOND = 500 * 3 * 562 * 762  # bytes of pixels by one processor: 500 photos of 562 x 762, 18 of 12 megapixels
 MEASURED_RUNS = 5  # how many past runs are asked for their speed
 MOST_METRICS = 64 * MIB  # bytes
 HEADERS = 32  # photos whose size is looked up, of all
@@ -65,7 +65,7 @@ def cost_of(config: RunConfig, machine: Machine, epochs: int, train: int, val: i
     validations = ceil(epochs / config.test_every)
     # validation has no backward pass: a third of the work, which a measured rate has in it
     work = epochs * train + validations * val * (1 if speed.measured else 1 / 3)
-    decoding = (train + val) / (DECODED_PER_SECOND * available_cpus())
+    decoding = (train + val) * bytes_each / (DECODED_PER_SECOND * available_cpus())
     pixels = train * bytes_each + val * 3 * config.input_size**2  # photos as they are, validation images at the input size
     scale = (config.input_size / 224) ** 2 * (0.5 if machine.precision == "bf16" else 1.0)
     training = 4 * MODEL_BYTES + min(config.batch_size, train) * ACTIVATION_BYTES * scale

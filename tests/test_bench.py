@@ -327,6 +327,8 @@ def test_a_disturbed_measurement_is_no_verdict_and_ratios_are_of_the_same_round(
     slowed.rates[CEILING]["CUDA graph"][1] = 1000.0  # one turn that nothing slowed
     assert slowed.busy == pytest.approx(0.95)
     assert "Not to be relied on: the rounds of one contender differ by 8.0 times" in verdict(result_of(steady, slowed))
+    above = batch(64, 1500, 1400, 1000)  # of one round
+    assert "Not to be relied on: this trainer comes to 150% of the ceiling" in verdict(result_of(steady, above))
 
 
 def test_the_table_shows_every_rate_and_ratio(capsys: pytest.CaptureFixture[str]):

@@ -13,6 +13,7 @@ from noodle_tui.text import number_of
 
 BUSY, MOSTLY_BUSY = 0.9, 0.75  # shares of the ceiling
 DISTURBED = 1.5  # a contender's fastest round against its slowest
+IMPOSSIBLE = 1.1  # share of the ceiling, which nothing passes by more than chance
 PAYS = 1.1  # a larger batch pays where it is so many times as fast as the next smaller one that does
 
 
@@ -81,6 +82,10 @@ def verdict(result: BenchResult) -> str:
     if unsteadiness > DISTURBED:
         return (f"Not to be relied on: the rounds of one contender differ by {unsteadiness:.1f} times, so something else used "
                 "the machine; run it again when it is quiet, or with more --rounds.")
+    busiest = max(batch.busy for batch in result.batches)
+    if busiest > IMPOSSIBLE:  # of a single round nothing else tells it
+        return (f"Not to be relied on: this trainer comes to {busiest:.0%} of the ceiling, which can't be, so something else "
+                "used the machine; run it again when it is quiet, or with more --rounds.")
     pays = batch_that_pays(result.batches)
     share = f"{pays.busy:.0%} of what it can do at batch {pays.batch_size}"
     if pays.busy >= BUSY:

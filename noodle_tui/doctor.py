@@ -100,7 +100,12 @@ def _weights() -> list[Finding]:
         return [Finding("warning", "ImageNet weights", f"not here yet: the first run downloads {imagenet_url()}; for a node "
                         f"without internet put that file at {place} (its SHA-256 begins with {file.stem.rsplit('-', 1)[1]}), "
                         "or use --weights FILE or --weights none")]
-    if not checksum_ok(file):
+    try:
+        whole = checksum_ok(file)
+    except OSError as error:
+        return [Finding("error", "ImageNet weights", f"{place} can't be read ({error.strerror}): give yourself the right to, "
+                        "or remove it, and the next run downloads it anew")]
+    if not whole:
         return [Finding("warning", "ImageNet weights", f"{place} is damaged (wrong checksum): the next run downloads it anew")]
     return [Finding("ok", "ImageNet weights", f"{place}, checksum right")]
 

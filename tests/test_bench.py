@@ -19,6 +19,7 @@ import torch
 from conftest import load_folder
 from PIL import Image
 from scipy import stats
+from test_cli import noodle_here
 
 from noodle_tui.bench import compare
 from noodle_tui.bench.compare import CEILING, PLAIN, TRAINER, BatchResult, BenchResult, check_batches, take_turns
@@ -42,19 +43,9 @@ from noodle_tui.samples import Sample, find_samples
 from noodle_tui.session import Session, new_session
 
 
-def noodle(*arguments: str) -> int:
-    """The command line in this process: its exit code."""
-    from noodle_tui.cli import call
-
-    with pytest.raises(SystemExit) as leave:
-        call(list(arguments))
-    assert isinstance(leave.value.code, int)
-    return leave.value.code
-
-
 def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]):
-    code = noodle("bench", "--count", "40", "--size", "48x64", "--input-size", "32", "--batch-size", "12,18", "--rounds", "1",
-                  "--seconds", "0.01", "--workers", "1", "--device", "cpu", "--precision", "fp32", "--json")
+    code = noodle_here("bench", "--count", "40", "--size", "48x64", "--input-size", "32", "--batch-size", "12,18",
+                       "--rounds", "1", "--seconds", "0.01", "--workers", "1", "--device", "cpu", "--precision", "fp32", "--json")
     output = capsys.readouterr()
     assert code == 0, output.err
     result = json.loads(output.out)
@@ -90,7 +81,7 @@ def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]
     (["--precision", "fp8"], "--precision: 'fp8' is none of"),
 ])
 def test_a_wrong_option_is_named_at_once(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]):
-    assert noodle("bench", *arguments) == 2
+    assert noodle_here("bench", *arguments) == 2
     assert complaint in capsys.readouterr().err
 
 
@@ -394,7 +385,7 @@ def test_both_arms_start_from_the_given_weights(colours: Path, tmp_path: Path):
 
 
 def test_weights_that_are_not_there_are_told_before_anything_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    assert noodle("bench", "--parity", "--weights", str(tmp_path / "missing.pth")) != 0
+    assert noodle_here("bench", "--parity", "--weights", str(tmp_path / "missing.pth")) != 0
     said = capsys.readouterr().err
     assert "missing.pth" in said and "drawing" not in said and len(said.splitlines()) == 1
 
@@ -402,7 +393,7 @@ def test_weights_that_are_not_there_are_told_before_anything_is_drawn(tmp_path: 
 def test_parity_as_json_on_a_folder(data_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     made_current: list[str] = []
     monkeypatch.setattr("noodle_tui.bench.parity.set_up", lambda device: made_current.append(str(device.torch_device)))
-    code = noodle("bench", "--parity", "--data-dir", str(data_dir), "--seeds", "2", "--epochs", "1", "--input-size", "32",
+    code = noodle_here("bench", "--parity", "--data-dir", str(data_dir), "--seeds", "2", "--epochs", "1", "--input-size", "32",
                   "--device", "cpu", "--batch-size", "10", "--json")
     output = capsys.readouterr()
     assert code == 0, output.err

@@ -16,6 +16,7 @@ from conftest import FinishedRun
 from fake_runs import fake_events
 from fake_stimuli import draw_seed_like
 
+from noodle_tui.cli import call
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunMoved, RunStopped, SaveRefused, to_json
 from noodle_tui.run_folder import Follower, list_runs, locked, read_state
@@ -26,6 +27,14 @@ SMALL = ["--weights", "none", "--input-size", "32", "--lr", "0.01", "--device", 
 def noodle(*arguments: str, cwd: Path | None = None, **more) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-m", "noodle_tui", *arguments], cwd=cwd, capture_output=True, text=True,
                           timeout=240, **more)
+
+
+def noodle_here(*arguments: str) -> int:
+    """The same in this process, which has torch already, and in its folder: the exit code."""
+    with pytest.raises(SystemExit) as leave:
+        call(list(arguments))
+    assert isinstance(leave.value.code, int)
+    return leave.value.code
 
 
 def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
@@ -55,7 +64,7 @@ def test_help_and_version_do_not_import_torch_or_comet():
     assert "noodle-tui 0." in done.stdout and "--n-epochs" in done.stdout
 
 
-def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path):
+def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path, monkeypatch, capfd):
     """rejig and train in one command; again, and the photos stay where they are."""
     draw_seed_like(tmp_path / "Resources" / "stimuli")
     (tmp_path / "Resources" / "stimuli" / "99M_Ha_C01.JPG").write_text("no photo")
@@ -70,9 +79,9 @@ def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path):
     assert "\x1b" not in first.stdout and "\r" not in first.stdout
     [folder] = list_runs(tmp_path / "W")
     assert folder.name.startswith("x-")
-    again = noodle(*command, cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    for out in (first.stdout, again.stdout):
+    monkeypatch.chdir(tmp_path)
+    assert noodle_here(*command) == 0
+    for out in (first.stdout, capfd.readouterr().out):
         assert re.search(r"left out: 1 file, unreadable.*: 99M_Ha_C01\.JPG", out), out
     one, other = (f / "metrics.csv" for f in list_runs(tmp_path / "W"))
     assert [row.split(",")[:5] for row in one.read_text().splitlines()] == \
@@ -240,7 +249,7 @@ def test_broken_settings_are_said_before_anything_is_made(data_dir, tmp_path):
     assert not (tmp_path / "weights").exists()
 
 
-def test_a_signal_stops_and_saves_and_the_run_is_picked_up(data_dir, tmp_path):
+def test_a_signal_stops_and_saves_and_the_run_is_picked_up(data_dir, tmp_path, monkeypatch):
     """As Slurm's requeue does it. The other signals: test_signals.py"""
     process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", "--batch-size", "8",
                     "--namestr", "two words", *SMALL, cwd=tmp_path)
@@ -254,8 +263,8 @@ def test_a_signal_stops_and_saves_and_the_run_is_picked_up(data_dir, tmp_path):
     state = read_state(folder)
     assert state.status == "stopped" and isinstance(state.ended, RunStopped)
     assert (folder / "model.pth").is_file()
-    more = noodle(*shlex.split(command), "--n-epochs", str(state.epoch + 1), cwd=tmp_path)
-    assert more.returncode == 0, more.stderr
+    monkeypatch.chdir(tmp_path)
+    assert noodle_here(*shlex.split(command), "--n-epochs", str(state.epoch + 1)) == 0
     assert [e.epoch for e in read_state(folder).epochs] == list(range(1, state.epoch + 2))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_cli import SMALL
 
-from noodle_tui.imports import uncollected
+from noodle_tui.imports import keep_compiled_code_at_home, uncollected
 from noodle_tui.terminal import ended_at_interrupt
 
 # a run that counts how often the collector goes over what is there from torch's import on, until the loop is imported as well
@@ -86,26 +86,32 @@ print(os.environ.get("TORCHINDUCTOR_CACHE_DIR"))
 """
 
 
-@pytest.mark.parametrize(("prepared", "at_home"), [("nothing", True), ("open to all", False), ("told", False)])
-def test_compiled_code_lies_where_nobody_else_can_put_any(prepared: str, at_home: bool, tmp_path: Path) -> None:
+def test_compiled_code_lies_where_nobody_else_can_put_any(tmp_path: Path) -> None:
     """In the temporary folder somebody has taken torch's name for it."""
     own = tmp_path / "cache" / "noodle-tui" / "inductor"
     temporary = tmp_path / "tmp"
     temporary.mkdir()
+    (temporary / f"torchinductor_{getpass.getuser()}").write_text("taken")
     env = {"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
-    if at_home:
-        (temporary / f"torchinductor_{getpass.getuser()}").write_text("taken")
-    elif prepared == "told":
-        env["TORCHINDUCTOR_CACHE_DIR"] = str(tmp_path / "told")
-    else:
-        own.mkdir(parents=True)
-        own.chmod(0o777)
     done = subprocess.run([sys.executable, "-c", HOME], env=env, capture_output=True, text=True, timeout=100)
-    assert done.returncode == 0, done.stderr
-    assert (done.stdout.strip() == str(own)) == at_home
-    if at_home:
-        assert own.stat().st_mode & 0o777 == 0o700 and [file.name for file in temporary.iterdir()] == [
-            f"torchinductor_{getpass.getuser()}"]
+    assert (done.returncode, done.stdout.strip()) == (0, str(own)), done.stderr
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert [file.name for file in temporary.iterdir()] == [f"torchinductor_{getpass.getuser()}"]
+
+
+@pytest.mark.parametrize("told", [None, "elsewhere"])
+def test_a_folder_open_to_all_is_not_taken_for_it_nor_is_who_has_one_told_another(
+    told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    if told:
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", told)
+    else:
+        (tmp_path / "noodle-tui" / "inductor").mkdir(parents=True)
+        (tmp_path / "noodle-tui" / "inductor").chmod(0o777)
+    keep_compiled_code_at_home()
+    assert os.environ.get("TORCHINDUCTOR_CACHE_DIR") == told
 
 
 def test_the_commands_see_to_it(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_cli import SMALL, noodle
+from test_cli import SMALL, noodle_here
 
 from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.run_folder import is_alive, list_runs, read_state
@@ -76,7 +76,7 @@ STAGES: dict[str, tuple[str, Callable[[Path, Path], list[str]]]] = {  # the stag
 @pytest.mark.parametrize(("kind", "number"), zip(STAGES, [
     signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], strict=True))
 def test_a_signal_is_seen_in_every_stage(
-    kind: str, number: signal.Signals, data_dir: Path, tmp_path: Path, silent_proxy: str
+    kind: str, number: signal.Signals, data_dir: Path, tmp_path: Path, silent_proxy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage, prepare = STAGES[kind]
     command = [sys.executable, "-m", "noodle_tui", "run", "--headless", "--json", *prepare(data_dir, tmp_path)]
@@ -113,6 +113,6 @@ def test_a_signal_is_seen_in_every_stage(
         assert (folder / "model.pth").exists() == (kind == "judging" or bool(stored.best))
     if kind == "judging":
         assert "report.json" not in os.listdir(folder)
-        again = noodle("run", "--headless", "--load-dir", str(folder), cwd=tmp_path)
-        assert again.returncode == 0, again.stderr
+        monkeypatch.chdir(tmp_path)
+        assert noodle_here("run", "--headless", "--load-dir", str(folder)) == 0
         assert read_state(folder).status == "done" and "report.json" in os.listdir(folder)

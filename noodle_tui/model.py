@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from noodle_tui.errors import NoodleError
@@ -60,8 +60,17 @@ def load_backbone(model: nn.Module, state: dict[str, Any], source: str, keep_hea
     for problem, names in (("lacks", missing), ("has the unknown", foreign), ("has another shape in", misfit)):
         if names:
             raise NoodleError(f"{source}: not a ResNet18 state dict: it {problem} {min(names)} (and {len(names) - 1} more)")
+    if useless := [name for name in wanted & state.keys() if not _has_numbers(state[name])]:
+        raise NoodleError(f"{source}: of no use: {min(useless)} (and {len(useless) - 1} more) holds what is no number, as "
+                          "after training has diverged; take other weights")
     model.load_state_dict({name: state[name] for name in wanted & state.keys()}, strict=False)
     return "kept" if same_head else "new"
+
+
+def _has_numbers(tensor: Tensor) -> bool:
+    """Whether all its elements are there, real and finite."""
+    plain = tensor.layout == torch.strided and not (tensor.is_meta or tensor.is_nested or tensor.is_quantized)
+    return plain and not tensor.is_complex() and bool(tensor.float().isfinite().all())
 
 
 def synchronised(model: nn.Module) -> nn.Module:

@@ -80,3 +80,15 @@ def test_what_is_no_resnet18_is_refused(
     with pytest.raises(NoodleError, match=f"weights.pth: not a ResNet18 state dict: it {sentence}") as raised:
         build_model(save(state), 1000, 0)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("change", [
+    lambda t: t.index_fill(0, torch.tensor([0]), float("nan")), torch.Tensor.to_sparse, lambda t: t.to("meta"),
+    lambda t: t.to(torch.complex64),
+])
+def test_weights_that_are_no_numbers_are_refused(
+    change: Callable[[torch.Tensor], torch.Tensor], imagenet_like: State, save: Callable[[State], str]
+) -> None:
+    state = {**imagenet_like, "conv1.weight": change(imagenet_like["conv1.weight"])}
+    with pytest.raises(NoodleError, match=r"weights\.pth: of no use: conv1\.weight \(and 0 more\) holds what is no number"):
+        build_model(save(state), 2, 0)

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import errno
 import hashlib
 import http.client
 import os
@@ -26,6 +27,7 @@ LARGEST = 2**29  # bytes: ten times what is asked for; whoever sends more sends 
 DEAD_AFTER = 10  # times TIMEOUT without a byte, and the process that wrote a .part file is gone
 ZIP, PICKLE = b"PK\x03\x04", b"\x80"  # how a file of torch.save begins, and one of before torch 1.6
 LOOK_EVERY = 0.1  # seconds between two looks for a request to stop
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # said of an open file, whose name such an error lacks
 
 
 def imagenet_url() -> str:
@@ -68,6 +70,8 @@ def fetch_imagenet(progress: Progress = nothing, check: Check = nothing) -> Path
         if not (there and checksum_ok(file)):
             _download(imagenet_url(), file, progress, check)
     except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        if trouble := _of_the_disk(error):
+            raise NoodleError(no_place_for_imagenet(file, trouble)) from None
         try:
             way = f"{_by_proxy(imagenet_url())} ({getattr(error, 'reason', None) or error})"
         except ValueError as no_address:  # then the first error may repeat a piece of it, perhaps of its password
@@ -80,10 +84,23 @@ def fetch_imagenet(progress: Progress = nothing, check: Check = nothing) -> Path
     return file
 
 
+def no_place_for_imagenet(file: Path, trouble: str) -> str:
+    """What to say where the disk, and not the network, keeps the ImageNet weights from us."""
+    return (f"the ImageNet weights can't be read or kept as {file} ({trouble}): make room or rights there, set TORCH_HOME to "
+            "another folder, or use --weights FILE or --weights none")
+
+
+def _of_the_disk(error: Exception) -> str:
+    """What the disk refused, if that is what an error of `fetch_imagenet` says; else ""."""
+    if isinstance(error, urllib.error.URLError) or not isinstance(error, OSError):
+        return ""
+    return (error.strerror or "") if error.filename is not None or error.errno in DISK_FULL else ""
+
+
 def remove_dead_parts(file: Path) -> None:
     """Remove what downloads of `file` left that were killed: a living one writes, or is cut, every TIMEOUT seconds."""
     for part in file.parent.glob(f"{file.name}.*.part"):
-        with contextlib.suppress(FileNotFoundError):  # another process was quicker
+        with contextlib.suppress(OSError):  # another process was quicker; or it is another user's to remove
             if time.time() - part.stat().st_mtime > DEAD_AFTER * TIMEOUT:
                 part.unlink()
 

@@ -300,6 +300,15 @@ def test_damaged_imagenet_weights_are_fetched_anew(tmp_path: Path, monkeypatch: 
         preflight_weights.look_for_imagenet()
 
 
+def test_imagenet_weights_that_could_not_be_kept_are_not_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight_weights, "imagenet_file", lambda: tmp_path / "hub" / "resnet18-00000000.pth")
+    monkeypatch.setattr(preflight_weights, "connection_problem", lambda url: "")
+    assert "to be downloaded" in preflight_weights.look_for_imagenet()
+    monkeypatch.setattr("os.access", lambda path, mode: path != tmp_path)
+    with pytest.raises(NoodleError, match=r"can't be read or kept as .*pth \(no right to write in .*TORCH_HOME"):
+        preflight_weights.look_for_imagenet()
+
+
 # -- device, disk, loggers --------------------------------------------------------------------------------------------
 
 

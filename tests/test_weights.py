@@ -1,6 +1,7 @@
 """ImageNet's weights over real sockets, whole and in every broken way; weights files that are none."""
 
 import contextlib
+import errno
 import hashlib
 import http.server
 import os
@@ -234,6 +235,44 @@ def test_what_a_killed_download_left_goes_with_the_next_and_a_living_one_stays(s
     os.utime(dead, (0, 0))
     fetch_imagenet()
     assert files_below(tmp_path) == [file]
+
+
+def test_a_dead_part_that_is_not_ours_to_remove_keeps_nobody_from_good_weights(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a folder that somebody shares with others to read."""
+    file = fetch_imagenet()
+    dead = file.with_name(f"{file.name}.0.part")
+    dead.touch()
+    os.utime(dead, (0, 0))
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert fetch_imagenet() == file
+    assert server.requests == 1
+
+
+def refuse_to_sync(handle: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(("make", "reason"), [
+    (lambda file, patch: file.parents[2].joinpath("hub").touch(), "Not a directory"),
+    (lambda file, patch: file.mkdir(parents=True), "Is a directory"),
+    (lambda file, patch: patch.setattr(os, "fsync", refuse_to_sync), "No space left on device"),
+])
+def test_what_the_disk_refuses_is_not_put_down_to_the_network(
+    make: Any, reason: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = imagenet_file()
+    make(file, monkeypatch)
+    with pytest.raises(NoodleError) as raised:
+        fetch_imagenet()
+    assert str(raised.value) == (
+        f"the ImageNet weights can't be read or kept as {file} ({reason}): make room or rights there, set TORCH_HOME to "
+        "another folder, or use --weights FILE or --weights none")
 
 
 def test_the_proxy_in_between_is_named_without_its_password(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

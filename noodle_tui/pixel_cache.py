@@ -7,6 +7,7 @@ that nobody holds are removed when the folder passes its limit or the disk is sh
 a killed builder's part is taken over by the next one.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -82,10 +83,19 @@ class CachedPixels:
 def cached_pixels(key: str, size: int, build: Callable[[Writer], None], check: Check) -> CachedPixels:
     """The cache file `key`, made by `build` where there is none; about `size` bytes. Blocks while another run builds it.
 
-    `check` is called meanwhile and may raise. NoodleError where the disk has no room.
+    `check` is called meanwhile and may raise. NoodleError where the disk has no room, or refuses.
     """
     folder = cache_folder()
-    whole, part = folder / f"{key}.pixels", folder / f"{key}.part"
+    try:
+        return _found_or_built(folder / f"{key}.pixels", folder / f"{key}.part", size, build, check)
+    except OSError as error:
+        if error.errno == errno.ENOMEM:  # it is the memory that refuses to map the file
+            raise
+        raise NoodleError(f"the decoded photos can't be kept in {folder} ({error.strerror}): make room or rights there, or set "
+                          "XDG_CACHE_HOME to another disk") from error
+
+
+def _found_or_built(whole: Path, part: Path, size: int, build: Callable[[Writer], None], check: Check) -> CachedPixels:
     while True:
         found = _open_whole(whole, check)
         if found is not None:
@@ -199,10 +209,6 @@ def _build(file: BinaryIO, part: Path, whole: Path, size: int, build: Callable[[
         write_all(file, memoryview(footer + len(footer).to_bytes(8, "little") + hashlib.sha256(footer).digest()))
         os.fsync(file.fileno())
         os.replace(part, whole)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise NoodleError(f"the decoded photos can't be written to {part.parent} ({error.strerror}): make room there, or set "
-                          "XDG_CACHE_HOME to a larger disk") from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -225,7 +231,8 @@ def _open_whole(path: Path, check: Check) -> CachedPixels | None:
         except Damaged:
             path.unlink(missing_ok=True)
             return None
-        os.utime(path)  # used now
+        with suppress(OSError):  # a disk that is read-only: nothing is removed there, either
+            os.utime(path)  # used now
         return pixels
 
 

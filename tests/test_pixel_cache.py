@@ -1,5 +1,6 @@
 """The cache of decoded pixels: built once, shared, verified, and removed when nobody uses it and room is short."""
 
+import errno
 import fcntl
 import io
 import multiprocessing
@@ -253,9 +254,25 @@ def test_a_disk_that_fills_up_while_building_is_told_in_one_line(folder: Path) -
     process.start()
     sentence = told.get(timeout=60)
     process.join()
-    assert sentence == (f"the decoded photos can't be written to {folder} (File too large): make room there, or set "
-                        "XDG_CACHE_HOME to a larger disk")
+    assert sentence == (f"the decoded photos can't be kept in {folder} (File too large): make room or rights there, or set "
+                        "XDG_CACHE_HOME to another disk")
     assert names(folder) == []
+
+
+def refuse(*arguments: object) -> None:
+    raise OSError(errno.EROFS, "Read-only file system")
+
+
+def test_a_cache_on_a_disk_that_became_read_only_is_used(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    get()
+    monkeypatch.setattr(os, "utime", refuse)
+    assert get().reused
+
+
+def test_a_disk_that_takes_no_file_is_told_in_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(NoodleError, match=r"can't be kept in .*pixels \(Read-only file system\): make room or rights there"):
+        get()
 
 
 def test_a_cache_folder_that_can_not_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -195,6 +195,7 @@ def _keep_as_previous(current: Path) -> None:
     try:
         os.link(current, spare)
         os.replace(spare, current.with_name(PREVIOUS))
+        spare.unlink(missing_ok=True)  # a rename leaves it where both were one file, as after a save that the disk refused
     except OSError:
         # a file system without hard links says so in many ways (EPERM, ENOTSUP, ENOSYS). Nothing is lost: the write that
         # follows replaces the file with one rename, and speaks up itself where the disk is full or read-only

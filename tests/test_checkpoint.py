@@ -317,8 +317,9 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 def test_a_disk_that_refuses_leaves_the_old_one_whole(tmp_path: Path) -> None:
     save_session(tmp_path, session_content(trained(1), {}))
-    with files_of_at_most(1000), pytest.raises(OSError):
-        save_session(tmp_path, session_content(trained(2), {}))
+    for _ in range(2):
+        with files_of_at_most(1000), pytest.raises(OSError):
+            save_session(tmp_path, session_content(trained(2), {}))
     content, warning = read_checkpoint(tmp_path)
     assert (content.step, warning) == (1, "")
     assert set(os.listdir(tmp_path)) <= {CHECKPOINT, PREVIOUS}  # nothing half is left

@@ -10,7 +10,7 @@ device has said its first word before.
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -65,7 +65,12 @@ def run(
         # a run that is picked up stays what it was until it is known that it can go on
         recorder = Recorder(folder, job.emit, before.stored.history if before else (), held=before is not None)
         job.emit.add(recorder)
-        with loggers(job, outcome) as comet_key, saying_how_it_ends(job, folder), ending_together(world):
+        with (
+            closing(recorder),
+            loggers(job, outcome) as comet_key,
+            saying_how_it_ends(job, folder),
+            ending_together(world),
+        ):
             world.broadcast((folder, config, before))
             steps(job, outcome, recorder, comet_key)
         return outcome

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, StageProgress, from_json
+from noodle_tui.events import EpochDone, Event, Message, RunDone, RunMoved, RunStarted, StageProgress, from_json
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import COLUMNS, Recorder
 from noodle_tui.run_folder import Follower, read_config, read_state
@@ -185,6 +185,32 @@ def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     emit(epoch(2))
     assert epochs_in(folder) == ["1", "2"]
     assert len([e for e in said if isinstance(e, Message)]) == 1
+
+
+def test_what_a_disk_refuses_to_the_end_is_said_then(tmp_path: Path) -> None:
+    said: list[Event] = []
+    recorder = Recorder(tmp_path, said.append)
+    recorder(started())
+    (tmp_path / "metrics.csv").rename(tmp_path / "aside")
+    (tmp_path / "metrics.csv").mkdir()
+    recorder(epoch(1))
+    recorder.close()
+    assert [e.text for e in said[1:] if isinstance(e, Message)] == [
+        "metrics.csv could not be written to the end (Is a directory): once that is mended, picking the run up brings the "
+        "epochs back that its checkpoint knows"]
+    (tmp_path / "metrics.csv").rmdir()
+    (tmp_path / "aside").rename(tmp_path / "metrics.csv")
+    recorder.close()
+    assert epochs_in(tmp_path) == ["1"] and len(said) == 2, "the last try did it"
+
+
+def test_of_a_run_that_is_elsewhere_the_old_record_is_not_missed(tmp_path: Path) -> None:
+    said: list[Event] = []
+    recorder = Recorder(tmp_path / "gone", said.append)
+    recorder(started())
+    recorder(RunMoved(folder=str(tmp_path)))
+    recorder.close()
+    assert len(said) == 1
 
 
 def test_half_a_line_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

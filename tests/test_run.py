@@ -750,6 +750,21 @@ def test_a_disk_that_takes_no_model_does_not_stop_training_but_is_no_success(
                                        "report.md", "run.lock"}  # nothing half
 
 
+def test_a_record_that_lacks_the_end_is_said_after_it(config_for: MakeConfig, runs_dir: Path) -> None:
+    events: list[Event] = []
+
+    def listen(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, EpochDone):
+            file = list_runs(runs_dir)[0] / "events.jsonl"
+            file.unlink()
+            file.mkdir()
+
+    assert run(config_for(runs_dir, n_epochs=1), [listen]).status == "done"
+    assert isinstance(events[-2], RunDone) and isinstance(events[-1], Message)
+    assert events[-1].text.startswith("events.jsonl could not be written to the end (Is a directory): once that is mended, ")
+
+
 def test_a_logger_that_cant_be_opened_closes_the_other(
     config_for: MakeConfig, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 """Writes a run's events into its folder: events.jsonl, metrics.csv and, as it starts, config.json.
 
 A disk that is full or gone does not stop training: what couldn't be written is kept, said once, and tried again with the
-next event.
+next event. What it refuses to the end is said then.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.events import Emit, EpochDone, Event, Message, RunStarted, StageProgress, to_json
+from noodle_tui.events import Emit, EpochDone, Event, Message, RunMoved, RunStarted, StageProgress, to_json
 from noodle_tui.progress import at_most_every
 from noodle_tui.run_folder import CONFIG, EVENTS, METRICS, Follower, open_plain
 from noodle_tui.run_state import RunState
@@ -38,7 +38,7 @@ class Recorder:
         self._metrics = AppendFile(folder / METRICS, on_trouble=self._trouble)
         self._config = AppendFile(folder / CONFIG, on_trouble=self._trouble)
         self._progress_is_due = at_most_every(PROGRESS_EVERY)
-        self._said = False
+        self._said = self._moved = False
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, StageProgress) and not self._progress_is_due():
@@ -46,6 +46,7 @@ class Recorder:
         if self._held is not None:
             self._held.append(event)
             return
+        self._moved = self._moved or isinstance(event, RunMoved)
         lost = self._lost_epochs() if isinstance(event, RunStarted) else []
         self._events.append(to_json(event) + "\n")
         if isinstance(event, RunStarted):
@@ -60,6 +61,20 @@ class Recorder:
         held, self._held = self._held or [], None
         for event in held:
             self(event)
+
+    def close(self) -> None:
+        """Nothing more comes: try once more what the disk refused, and say what it still does, unless all is elsewhere."""
+        if self._held is not None or self._moved:
+            return
+        refused: dict[str, str] = {}
+        for file in (self._events, self._metrics, self._config):
+            file.append("")
+            if file.trouble is not None:
+                refused[file.path.name] = file.trouble.strerror or str(file.trouble)
+        if refused:
+            self._emit(Message(level="error", text=f"{' and '.join(refused)} could not be written to the end "
+                               f"({', '.join(dict.fromkeys(refused.values()))}): once that is mended, picking the run up "
+                               "brings the epochs back that its checkpoint knows"))
 
     def _lost_epochs(self) -> Sequence[EpochDone]:
         """The remembered epochs at the end of the history that events.jsonl has not got."""
@@ -97,7 +112,8 @@ class AppendFile:
     kept in memory and tried again."""
 
     def __init__(self, path: Path, on_trouble: Callable[[Path, OSError], None]):
-        self._path, self._on_trouble = path, on_trouble
+        self.path, self._on_trouble = path, on_trouble
+        self.trouble: OSError | None = None  # why the last try failed
         self._pending = "" if not self._ends_torn() else "\n"
         self._whole: str | None = None  # content that replaces the file's, when it could not be replaced yet
 
@@ -117,22 +133,23 @@ class AppendFile:
         size = None
         try:
             if self._whole is not None:
-                write_atomic(self._path, data)  # the rows that are kept must outlive a kill at this moment
+                write_atomic(self.path, data)  # the rows that are kept must outlive a kill at this moment
             else:
-                with _open_to_append(self._path) as file:
+                with _open_to_append(self.path) as file:
                     size = file.tell()
                     file.write(data)
         except OSError as error:
             if size is not None:  # part of it may be there: take it back, so that the next try doesn't double it
                 with contextlib.suppress(OSError):
-                    os.truncate(self._path, size)
-            self._on_trouble(self._path, error)
+                    os.truncate(self.path, size)
+            self.trouble = error
+            self._on_trouble(self.path, error)
             return
-        self._whole, self._pending = None, ""
+        self._whole, self._pending, self.trouble = None, "", None
 
     def _ends_torn(self) -> bool:
         try:
-            with open_plain(self._path) as file:
+            with open_plain(self.path) as file:
                 file.seek(-1, os.SEEK_END)
                 return file.read(1) != b"\n"
         except (OSError, ValueError):  # it is empty; or what is wrong with it is said when it is written

@@ -69,6 +69,7 @@ class Saver:
         self._trouble: Exception | None = None
         self._card: ModelCard | None = None  # what model.json holds, of the weights in model.pth
         self._refused: dict[str, str] = {}  # files whose newest content the disk did not take, and why, as it was said
+        self._moving = False  # what refuses then is said all at once
         self._last: Save | None = None  # stays in memory until the end: the disk may go at any time
         # a plain thread and no executor: those refuse work while the process waits for a run without an app to end
         self._thread = threading.Thread(target=self._work, name="save")
@@ -115,11 +116,13 @@ class Saver:
         NoodleError if no place takes it.
         """
         self.wait()  # what is being written belongs to the old folder
-        refusing = self._folder
+        refusing, lost = self._folder, " and ".join(self._refused) or "report"
+        self._moving, refusals = True, list[str]()
         for place in rescue_places():
             try:
                 self._folder = make_rescue_folder(place, refusing.name)
-            except OSError:
+            except OSError as error:
+                refusals.append(f"{place} ({error.strerror})")
                 continue  # the next place may take it
             self._card, self._refused = None, {}
             if self._last is not None:
@@ -129,10 +132,11 @@ class Saver:
                 self._emit(Message(level="error", text=f"{refusing} takes no files: the run is saved in "
                                    f"{self._folder} instead"))
                 return self._folder
+            refusals.append(f"{place} ({', '.join(dict.fromkeys(self._refused.values()))})")
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder, self._refused = refusing, {}  # it is said now, once
-        raise NoodleError(f"{refusing} takes no files, nor do {' and '.join(map(str, rescue_places()))}: what was learnt since "
-                          "the last save is lost; make room or rights there, then start again")
+        raise NoodleError(f"{refusing} takes no {lost}, nor do {' and '.join(refusals)}: what would have been there is lost; "
+                          "make room or rights there, then start again")
 
     def _hand_over(self, session: Session, content: dict[str, Any] | None, judged: Count | None = None) -> None:
         best, card = None, None
@@ -200,6 +204,8 @@ class Saver:
         if self._refused.get(name) == reason:
             return  # the same as at the save point before
         self._refused[name] = reason
+        if self._moving:
+            return
         self._emit(SaveRefused(file=name, reason=reason))
         self._emit(Message(level="error", text=f"{self._folder / name} could not be saved ({reason}): make room or "
                            "rights there; it stays in memory, is tried again at each save point, and elsewhere at the end"))

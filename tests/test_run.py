@@ -735,7 +735,8 @@ def test_a_disk_that_takes_no_model_does_not_stop_training_but_is_no_success(
             resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, before[1]))
 
     try:
-        with pytest.raises(NoodleError, match=r"takes no files, nor do .*state/noodle-tui/rescued and .*make room"):
+        with pytest.raises(NoodleError, match=r"takes no checkpoint\.pt and model\.pth, nor do .*state/noodle-tui/"
+                                              r"rescued \(File too large\) and .*make room"):
             run(config_for(runs_dir, n_epochs=1), [listen])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -263,12 +263,19 @@ def test_a_run_that_no_place_takes_leaves_no_half_folder_and_is_said_once(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(saving, "save_session", refuse)
-    with Saver(tmp_path / "run", CONFIG, FACTS, lambda event: None) as saver:
+    said: list[Event] = []
+    (tmp_path / "run").mkdir()
+    places[0].touch()
+    with Saver(tmp_path / "run", CONFIG, FACTS, said.append) as saver:
         saver.save(trained())
-        with pytest.raises(NoodleError, match="takes no files, nor do"):
+        with pytest.raises(NoodleError) as raised:
             saver.finish()
         assert saver.finish() == tmp_path / "run"
-    assert [list(place.iterdir()) for place in places] == [[], []]
+    assert str(raised.value) == (
+        f"{tmp_path / 'run'} takes no checkpoint.pt, nor do {places[0]} (File exists) and {places[1]} (No space left on "
+        "device): what would have been there is lost; make room or rights there, then start again")
+    assert errors_in(said) == [f"{tmp_path / 'run' / CHECKPOINT} could not be saved"], "of the other places it is not said"
+    assert list(places[1].iterdir()) == []
 
 
 def test_the_time_of_an_epoch_that_was_stopped_counts() -> None:

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -182,6 +183,18 @@ def test_a_stopped_drawing_is_taken_up_again(stimuli: Path, tmp_path: Path) -> N
     draw_stimuli(tmp_path, people=2)
     assert contents(tmp_path) == contents(stimuli)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_picture_leaves_whole_ones_only(stimuli: Path, tmp_path: Path) -> None:
+    [first] = stimuli.glob("01/*_Ne_to_Ha_C00.JPG")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (first.stat().st_size - 4, before[1]))
+    try:
+        with pytest.raises(NoodleError, match=r"can't draw .*C00\.JPG: File too large; choose another folder"):
+            draw_stimuli(tmp_path, people=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert contents(tmp_path) == {}
 
 
 def test_a_killed_drawing_leaves_whole_pictures_only(stimuli: Path, tmp_path: Path) -> None:

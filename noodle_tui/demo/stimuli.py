@@ -5,6 +5,7 @@ to sad, in 20 steps. Every random choice comes from a generator seeded by (seed,
 seed draws the same pixels, whatever the order.
 """
 
+import io
 import itertools
 import os
 import random
@@ -183,10 +184,11 @@ def is_drawn(path: Path, comment: bytes) -> bool:
 
 def save(image: Image.Image, path: Path, comment: bytes) -> None:
     """A JPEG of quality 90, whole or not at all: written beside its place, then renamed."""
-    part = path.with_name(path.name + PART)
+    part, content = path.with_name(path.name + PART), io.BytesIO()
+    image.save(content, "JPEG", quality=90, comment=comment)  # into a file Pillow would not notice that the disk takes a part
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        image.save(part, "JPEG", quality=90, comment=comment)
+        part.write_bytes(content.getbuffer())
         os.replace(part, path)
     except OSError as error:
         raise NoodleError(f"can't draw {path}: {error.strerror or error}; choose another folder") from None

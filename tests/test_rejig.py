@@ -1,6 +1,7 @@
 """Rejig: apply and undo on real files. The plan, hostile manifests and kills have test files of their own."""
 
 import csv
+import errno
 import fcntl
 import itertools
 import os
@@ -648,6 +649,19 @@ def test_a_lock_that_its_holder_removed_meanwhile_is_taken_anew(tmp_path, monkey
     monkeypatch.setattr(fcntl, "flock", late)
     with locked(tmp_path / "classify"):
         assert lock.exists()
+
+
+def test_a_lock_on_a_full_disk_is_held_without_a_name_and_let_go(tmp_path, monkeypatch):
+    """Kept by an app, it would refuse each later rejig there: another were at work."""
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", refuse)
+    data, another_is_at_work = tmp_path / "classify", pytest.raises(NoodleError, match="another noodle rejig is at work")
+    for _ in range(2):
+        with locked(data), another_is_at_work, locked(data):
+            pass
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_lock_is_removed_while_it_is_held(tmp_path, monkeypatch):

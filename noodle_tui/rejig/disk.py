@@ -60,7 +60,8 @@ def _take_lock(path: Path, data_dir: Path) -> int:
             raise
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock), os.lstat(path)):
-                os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+                with suppress(OSError):  # a full disk: the lock is held all the same, only its holder isn't named
+                    os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
                 return lock
         os.close(lock)  # its last holder removed it between our open and our lock: try the new one
 

@@ -1,5 +1,6 @@
 """Errors meant for people: one line that says what is wrong, with which value or file, and what to do."""
 
+import resource
 from typing import TYPE_CHECKING
 
 from noodle_tui.text import printable
@@ -62,7 +63,18 @@ def full_memory(error: BaseException) -> str:
 def full_memory_in_words(error: BaseException) -> str:
     """A line for people where an error says that memory is full; "" where it was something else."""
     whose = {"gpu": "the GPU's memory", "host": "this machine's memory", "": ""}[full_memory(error)]
-    return whose and f"{whose} is full: try a smaller --batch-size or --input-size, or wait until others leave room"
+    smaller = "try a smaller --batch-size or --input-size"
+    if whose == "this machine's memory" and (limit := memory_limit()):
+        return f"this process gets no more memory, {limit}: raise that, or {smaller}"
+    return whose and f"{whose} is full: {smaller}, or wait until others leave room"
+
+
+def memory_limit() -> str:
+    """The limit on this process's memory that a shell or a batch system has set: "`ulimit -v` is 4.3 GiB"; "" without one."""
+    for flag, kind in (("v", resource.RLIMIT_AS), ("d", resource.RLIMIT_DATA)):
+        if (allowed := resource.getrlimit(kind)[0]) != resource.RLIM_INFINITY:
+            return f"`ulimit -{flag}` is {allowed / 2**30:.1f} GiB"
+    return ""
 
 
 def first_problem(error: "ValidationError") -> str:

@@ -1,6 +1,7 @@
 """What is said of an error, and where its details go."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -26,6 +27,18 @@ def test_the_details_of_an_error_are_written_in_any_locale(tmp_path: Path) -> No
 
 def test_without_a_run_folder_an_error_is_a_line_only() -> None:
     assert failure_in_words(ValueError("no"), None) == "ValueError: no"
+
+
+def test_memory_that_a_limit_withholds_is_not_put_down_to_the_machine() -> None:
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (2**50, before[1]))
+        assert failure_in_words(MemoryError(), None) == (
+            "this process gets no more memory, `ulimit -v` is 1048576.0 GiB: raise that, or try a smaller --batch-size or "
+            "--input-size")
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert failure_in_words(MemoryError(), None).startswith("this machine's memory is full: try a smaller")
 
 
 def test_a_rank_that_fails_before_it_knows_the_run_folder_leaves_nothing(

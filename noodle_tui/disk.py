@@ -120,10 +120,13 @@ def state_folder() -> Path:
 
 
 def rescue_places() -> list[Path]:
-    """Where a run that its own folder refuses may go, best first: this user's state folder, the temporary folder."""
-    places = [Path(tempfile.gettempdir())]
+    """Where a run that its own folder refuses may go, best first: this user's state folder, the temporary folder. Who has no
+    home lacks the one, a container that is read-only, or a machine whose disk is full, the other."""
+    places: list[Path] = []
     with suppress(FileNotFoundError):
-        places.insert(0, state_folder() / "rescued")
+        places.append(state_folder() / "rescued")
+    with suppress(FileNotFoundError):
+        places.append(Path(tempfile.gettempdir()))
     return places
 
 

@@ -135,8 +135,9 @@ class Saver:
             refusals.append(f"{place} ({', '.join(dict.fromkeys(self._refused.values()))})")
             shutil.rmtree(self._folder, ignore_errors=True)
         self._folder, self._refused = refusing, {}  # it is said now, once
-        raise NoodleError(f"{refusing} takes no {lost}, nor do {' and '.join(refusals)}: what would have been there is lost; "
-                          "make room or rights there, then start again")
+        nowhere = f"nor do {' and '.join(refusals)}" if refusals else "and there is neither a home nor a temporary folder"
+        raise NoodleError(f"{refusing} takes no {lost}, {nowhere}: what would have been there is lost; make room or rights "
+                          "there, then start again")
 
     def _hand_over(self, session: Session, content: dict[str, Any] | None, judged: Count | None = None) -> None:
         best, card = None, None

@@ -1,12 +1,14 @@
 """A disk that is too small or read-only, has a quota, fills up in mid-run, makes room again, or goes away: real file systems,
 real processes."""
 
+import errno
 import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from conftest import MakeConfig
 from test_cli import SMALL, noodle, noodle_here, start, wait_for_epoch
 
 from noodle_tui.checkpoint import read_checkpoint
-from noodle_tui.disk import RUN_BYTES, check_room, free_room
+from noodle_tui.disk import RUN_BYTES, check_room, free_room, rescue_places
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, Message, Saved
 from noodle_tui.report import read_report
@@ -182,6 +184,16 @@ def test_what_is_free(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(NoodleError, match="file is not a folder; choose another"):
         check_room(tmp_path / "file" / "runs", 1)
+
+
+def test_a_run_may_be_saved_elsewhere_where_no_temporary_folder_takes_a_file(
+    state_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none_is_usable() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp', '/var/tmp', '/usr/tmp', '/']")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_is_usable)
+    assert rescue_places() == [state_home]
 
 
 def test_a_disk_that_makes_room_again_gets_everything_at_the_next_save_point(

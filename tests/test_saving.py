@@ -278,6 +278,14 @@ def test_a_run_that_no_place_takes_leaves_no_half_folder_and_is_said_once(
     assert list(places[1].iterdir()) == []
 
 
+def test_a_run_that_has_no_other_place_is_said_to_have_none(tmp_path: Path, places: list[Path]) -> None:
+    places.clear()
+    with Saver(tmp_path / "run", CONFIG, FACTS, lambda event: None) as saver:
+        saver.save(trained())
+        with pytest.raises(NoodleError, match=r"model\.pth, and there is neither a home nor a temporary folder: what would"):
+            saver.finish()
+
+
 def test_the_time_of_an_epoch_that_was_stopped_counts() -> None:
     session = trained()
     session.seconds = 0.5

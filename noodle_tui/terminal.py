@@ -1,6 +1,7 @@
 """The terminal may go away at any time; a run must not."""
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -55,8 +56,9 @@ class LastingStream:
 
 
 class UnblockedStream:
-    """A text stream whose writer never waits: for a reader that has stopped reading (a pager, Ctrl-S, a stuck pipe), text is
-    kept until it reads again. OSError from `write` and `flush` where nobody ever will (a closed pipe, a dead terminal)."""
+    """A text stream whose writer never waits: for a reader that has stopped reading (a pager, Ctrl-S, a stuck pipe), and for a
+    file on a disk that is full, text is kept until it is taken again. OSError from `write` and `flush` where it never will be
+    (a closed pipe, a dead terminal)."""
 
     def __init__(self, stream: TextIO):
         stream.flush()  # what was printed before comes before
@@ -74,16 +76,16 @@ class UnblockedStream:
 
     def flush(self) -> None:
         """Write as much as the reader takes now."""
-        while self._waiting and self._is_writable(0):
-            self._write_some()
+        while self._waiting and self._is_writable(0) and self._write_some():
+            pass
 
     def drain(self) -> bool:
-        """Write all that is left; False if the reader has taken nothing for PATIENCE seconds, and the rest is left out."""
+        """Write all that is left; False if the reader has taken nothing for PATIENCE seconds, or the disk is full, and the rest
+        is left out."""
         while self._waiting:
-            if not self._is_writable(PATIENCE):
+            if not (self._is_writable(PATIENCE) and self._write_some()):
                 self._waiting.clear()
                 return False
-            self._write_some()
         return True
 
     def reader_is_gone(self) -> bool:
@@ -103,8 +105,15 @@ class UnblockedStream:
         poll.register(self.fileno(), select.POLLOUT)
         return bool(poll.poll(1000 * seconds))
 
-    def _write_some(self) -> None:
-        del self._waiting[: os.write(self.fileno(), self._waiting[:CHUNK])]
+    def _write_some(self) -> bool:
+        """Whether it could: a disk that is full takes nothing now, and may have room later."""
+        try:
+            del self._waiting[: os.write(self.fileno(), self._waiting[:CHUNK])]
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            return False
+        return True
 
 
 def columns_of(stream: TextIO) -> int | None:

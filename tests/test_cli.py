@@ -1,5 +1,7 @@
 """The command line as a script sees it: real processes, their exit codes, one line of error."""
 
+import errno
+import io
 import json
 import os
 import re
@@ -17,6 +19,7 @@ from fake_runs import fake_events
 from fake_stimuli import draw_seed_like
 
 from noodle_tui.cli import call
+from noodle_tui.cli.endings import complain
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunMoved, RunStopped, SaveRefused, to_json
 from noodle_tui.run_folder import Follower, list_runs, locked, read_state
@@ -411,3 +414,12 @@ def test_debug_opens_the_debugger_where_it_broke(tmp_path):
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 1
+
+
+def test_an_error_that_nobody_can_be_told_leaves_its_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("sys.stderr", Full())
+    assert complain("noodle", "no", 2) == 2

@@ -1,6 +1,7 @@
 """A clock that runs backwards, terminals that can do nothing, closed outputs, and readers that stop reading."""
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -203,6 +204,25 @@ def test_the_backlog_has_an_end_and_what_was_kept_arrives_in_order(full_pipe, mo
     assert set(filled) == {ord("x")}
     assert stream.drain()
     assert os.read(reads, 100) == b"\\U0001f600\n"
+
+
+def test_what_a_full_disk_refuses_comes_when_it_has_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with (tmp_path / "log").open("w") as log:
+        stream = UnblockedStream(log)
+        with monkeypatch.context() as full:
+            full.setattr(os, "write", refuse)
+            stream.write("one\n")
+            stream.flush()
+            stream.write("two\n")
+            stream.flush()
+        stream.flush()
+        assert (tmp_path / "log").read_text() == "one\ntwo\n"
+        monkeypatch.setattr(os, "write", refuse)
+        stream.write("three\n")
+        assert not stream.drain()
 
 
 def test_a_reader_that_is_gone_is_an_error(full_pipe) -> None:

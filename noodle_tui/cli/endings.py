@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import typer
 
@@ -50,7 +51,8 @@ def refusal(error: OSError) -> str:
 
 
 def complain(name: str, text: str, code: int) -> int:
-    print(folded(f"{name}: {printable(text)}", sys.stderr), file=sys.stderr)
+    with suppress(OSError):  # stderr leads to a full disk: the code tells all the same
+        print(folded(f"{name}: {printable(text)}", sys.stderr), file=sys.stderr)
     return code
 
 

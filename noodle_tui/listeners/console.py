@@ -81,8 +81,8 @@ class ConsoleListener:
             return
         try:
             if not self._stdout.drain() or self._stdout.left_out:
-                print(folded("noodle: what nobody read in time is left out here; it is all in the run folder", sys.stderr),
-                      file=sys.stderr)
+                left_out = "noodle: what nobody read in time, or no disk took, is left out here; it is all in the run folder"
+                print(folded(left_out, sys.stderr), file=sys.stderr)
         except OSError:
             self._fall_silent()
 

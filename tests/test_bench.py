@@ -45,7 +45,8 @@ from noodle_tui.session import Session, new_session
 
 def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]):
     code = noodle_here("bench", "--count", "40", "--size", "48x64", "--input-size", "32", "--batch-size", "12,18",
-                       "--rounds", "1", "--seconds", "0.01", "--workers", "1", "--device", "cpu", "--precision", "fp32", "--json")
+                       "--rounds", "1", "--seconds", "0.01", "--workers", "1", "--device", "cpu", "--precision", "fp32",
+                       "--json")
     output = capsys.readouterr()
     assert code == 0, output.err
     result = json.loads(output.out)

@@ -1,6 +1,8 @@
 """Where the commands begin: `noodle` (also `python -m noodle_tui`) and `noodle-tui`. What they do takes a moment to import."""
 
-import gc
+import atexit
+import contextlib
+import os
 import sys
 from typing import NoReturn
 
@@ -12,12 +14,25 @@ def main() -> NoReturn:
     """`noodle`"""
     end_at_interrupt()
     keep_compiled_code_at_home()
+    code = 1
+
+    def leave() -> None:
+        if "torch" in sys.modules:
+            for stream in (sys.stdout, sys.stderr):
+                with contextlib.suppress(OSError):
+                    stream.flush()
+            os._exit(code)
+
+    # what is registered first comes last, when threads and all other hooks are done. Python would go on to take all of torch to
+    # pieces, for a second, and what it is bound with may fill the screen with what is left of it then
+    atexit.register(leave)
     from noodle_tui.cli import call
 
     try:
         call(sys.argv[1:])
-    finally:
-        gc.freeze()  # else Python, on its way out, looks for garbage in all of torch: the prompt would stay away for a second
+    except SystemExit as ending:
+        code = int(ending.code or 0)
+        raise
 
 
 def main_tui() -> NoReturn:

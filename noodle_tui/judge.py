@@ -64,7 +64,11 @@ def judge(job: Job, loaded: Loaded, facts: RunFacts, saver: "Saver", folder: Pat
             job.emit(Message(level="error", text=f"the report could not be written to {folder} ({error.strerror or error})"))
             home = saver.move()
         if home != folder:
-            write_report(home, facts, evaluation, predictions)
+            try:
+                write_report(home, facts, evaluation, predictions)
+            except OSError as error:
+                raise NoodleError(f"the report could not be written to {home} either ({error.strerror or error}): checkpoint "
+                                  "and model are there; make room, and pick the run up for its report") from None
     return facts, evaluation
 
 

@@ -16,7 +16,7 @@ from noodle_tui.job import Job
 from noodle_tui.judge import judge, known_facts, predict_validation
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
-from noodle_tui.session import new_session
+from noodle_tui.session import Best, new_session
 
 
 def job_and_data(**made: Any) -> tuple[Job, Loaded]:
@@ -37,6 +37,16 @@ def test_the_report_has_the_options_by_which_the_photos_were_sorted_before() -> 
     job, loaded = job_and_data(val_fraction=0.3, split_by="person")
     facts = known_facts(job, replace(loaded, data=replace(loaded.data, by_hand=2)), None)
     assert (facts.config["val_fraction"], facts.config["split_by"], facts.by_hand) == (0.3, "person", 2)
+
+
+def test_a_report_that_the_rescue_folder_refuses_too_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job, loaded = job_and_data()
+    loaded.session.best = Best(1, 2, 4, 0.5, dict(loaded.session.model.state_dict()))
+    (tmp_path / "report.md").mkdir(parents=True)
+    (tmp_path / "rescued" / "report.md").mkdir(parents=True)
+    saver = Mock(move=lambda: tmp_path / "rescued", finish=lambda: tmp_path)
+    with pytest.raises(NoodleError, match=r"the report could not be written to .*rescued either .*pick the run up"):
+        judge(job, loaded, known_facts(job, loaded, None), saver, tmp_path)
 
 
 def test_where_no_epoch_was_validated_that_is_said(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def _levels_by_class(predictions: Sequence[Prediction], classes: Sequence[str]) 
 
 def log_loss(predictions: Sequence[Prediction]) -> float:
     """Mean of -ln(probability given to the true class); a probability of 0 counts as 2.2e-16, as in scikit-learn."""
-    return -sum(math.log(max(p.probabilities[p.true], 2.0**-52)) for p in predictions) / len(predictions)
+    return sum(-math.log(max(p.probabilities[p.true], 2.0**-52)) for p in predictions) / len(predictions)
 
 
 def brier_score(predictions: Sequence[Prediction]) -> float:

@@ -166,6 +166,13 @@ def test_environment_names_what_computes_on_an_nvidia_gpu(monkeypatch: pytest.Mo
 
 # predictions.csv ------------------------------------------------------------------------------------------------------
 
+def test_a_small_loss_is_no_zero():
+    sure = [Prediction(f"val/{i}.jpg", None, None, i % 2, i % 2, (1 - i % 2, i % 2)) for i in range(8)]
+    assert "| log loss (natural logarithm) | 0.000 |" in report_markdown(facts_of(), evaluation_of(sure))
+    nearly = [replace(p, probabilities=(0.9999, 0.0001) if p.true == 0 else (0.0001, 0.9999)) for p in sure]
+    assert "| log loss (natural logarithm) | 1.0e-04 |" in report_markdown(facts_of(), evaluation_of(nearly))
+
+
 def evil_predictions() -> list[Prediction]:
     return [Prediction(f"val/sad/{name}.JPG", name, i if i % 2 else None, i % 2, 0, (2 / 3, 1 / 3))
             for i, name in enumerate(EVIL)]

@@ -47,7 +47,10 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "undefined" if value is None or math.isnan(value) else f"{value:.3f}"
+    """'0.412'; '3.0e-04' where three digits would show none. What is below the rounding of the answers is 0.000."""
+    if value is None or math.isnan(value):
+        return "undefined"
+    return f"{value:.1e}" if 1e-7 < value < 0.0005 else f"{value:.3f}"
 
 
 def _share(value: float | None) -> str:

@@ -32,13 +32,22 @@ def move_to_trash(save_dir: Path, folders: Sequence[Path]) -> Path:
         try:
             place = _new_deletion(trash)
             for folder in folders:
-                os.rename(folder, place / folder.name)
+                _move(folder, place / folder.name, locks)
                 moved += 1
         except OSError as error:
             _tidy_up(place, trash)
             deleted = f"{moved} of {len(folders)} runs are in it" if moved else "nothing was deleted"
             raise NoodleError(f"{folders[moved]}: can't be moved to {trash} ({error.strerror}); {deleted}") from None
     return place
+
+
+def _move(folder: Path, place: Path, locks: ExitStack) -> None:
+    try:
+        os.rename(folder, place)
+    except OSError:
+        # Windows moves no folder with an open file in it, as our lock is one; nor does it where a run has taken the lock since
+        locks.close()
+        os.rename(folder, place)
 
 
 def deletions(save_dir: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """Deleting a run: into the trash and back, never a live one, never through a link."""
 
+import errno
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from fake_folders import fake_folder
 
 from noodle_tui.errors import NoodleError
-from noodle_tui.run_folder import list_runs, locked
+from noodle_tui.run_folder import is_alive, list_runs, locked
 from noodle_tui.trash import deletions, empty_trash, move_to_trash, restore_last, runs_in, size_of
 
 
@@ -149,3 +150,19 @@ def test_what_somebody_else_deleted_is_theirs(tmp_path: Path, monkeypatch: pytes
     assert deletions(tmp_path) == [] == restore_last(tmp_path)
     monkeypatch.undo()
     assert len(deletions(tmp_path)) == 1
+
+
+def test_a_disk_that_moves_no_folder_with_an_open_file_in_it_gets_the_lock_back_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a share of Windows does."""
+    folder, rename = fake_folder(tmp_path, "run"), os.rename
+
+    def move(old: Path, new: Path) -> None:
+        if is_alive(folder):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        rename(old, new)
+
+    monkeypatch.setattr(os, "rename", move)
+    assert runs_in(move_to_trash(tmp_path, [folder]))
+    assert restore_last(tmp_path) == [folder]

@@ -182,10 +182,21 @@ def _remove_if_unused(path: Path) -> bool:
 def _lock(file: BinaryIO, kind: int) -> bool:
     """Whether the lock (LOCK_EX or LOCK_SH) could be taken at once."""
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        _flock(file, kind | fcntl.LOCK_NB)
         return True
     except BlockingIOError:
         return False
+
+
+def _flock(file: BinaryIO, kind: int) -> None:
+    """BlockingIOError where another holds the lock. NoodleError on a disk without locks: some clusters' home folders."""
+    try:
+        fcntl.flock(file, kind)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise NoodleError(f"files can't be locked in {cache_folder()} ({error.strerror}), where decoded photos go that memory "
+                          "can't hold: set XDG_CACHE_HOME to a folder on another disk") from None
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
@@ -222,7 +233,7 @@ def _open_whole(path: Path, check: Check) -> CachedPixels | None:
     except FileNotFoundError:
         return None
     with file:
-        fcntl.flock(file, fcntl.LOCK_SH)  # whoever removes it holds it for an instant only
+        _flock(file, fcntl.LOCK_SH)  # whoever removes it holds it for an instant only
         if not _is_at(file, path):
             return None
         try:
@@ -231,7 +242,7 @@ def _open_whole(path: Path, check: Check) -> CachedPixels | None:
         except Damaged:
             path.unlink(missing_ok=True)
             return None
-        with suppress(OSError):  # a disk that is read-only: nothing is removed there, either
+        with suppress(OSError):  # a disk that is read-only or takes no times: it is the first to go then, and that is all
             os.utime(path)  # used now
         return pixels
 

@@ -299,6 +299,20 @@ def test_a_cache_folder_of_somebody_else_is_not_used(folder: Path, monkeypatch: 
         pixel_cache.cache_folder()
 
 
+def test_a_disk_without_locks_is_named_and_one_that_takes_no_times_is_used(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert not get().reused and get().reused
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    for key in ("a", "new"):
+        with pytest.raises(NoodleError, match=r"can't be locked in .*pixels \(No locks available\), .* set XDG_CACHE_HOME"):
+            get(key)
+
+
 def test_what_a_killed_builder_left_goes_with_the_next_build(folder: Path) -> None:
     (folder / "killed.part").write_bytes(b"faces")
     with open(folder / "building.part", "w+b") as building:

@@ -17,10 +17,12 @@ from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import (
+    copy_photo,
     errors_in_words,
     link_or_copy,
     locked,
     make_symbolic_link,
+    names_in_words,
     refuse_others_folder,
     refuse_standing_in,
     same_photo,
@@ -102,10 +104,12 @@ def _stage(plan: RejigPlan, progress: Progress, check: Check) -> Path:
     folders = sorted({f"{staging}/{file.split}/{file.label}" for file in plan.files})
     try:
         for folder in folders:
-            os.makedirs(folder)
+            with names_in_words(os.path.basename(folder), "class"):
+                os.makedirs(folder)
         for done, file in enumerate(plan.files, start=1):
             check()
-            _bring(plan, file.source, f"{staging}/{file.target}")
+            with names_in_words(os.path.basename(file.target), "photo"):
+                _bring(plan, file.source, f"{staging}/{file.target}")
             if done % 100 == 0 or done == len(plan.files):
                 progress(done, len(plan.files))
         write_manifest(staging, plan.data_dir, plan.stimuli, plan.rows, plan.options)
@@ -125,7 +129,7 @@ def _bring(plan: RejigPlan, source: str, target: str) -> None:
         elif plan.mode == "move" or _stays_on_disk(plan, source):
             link_or_copy(origin, target)
         else:
-            shutil.copy2(origin, target)
+            copy_photo(origin, target)
     except FileNotFoundError:
         if os.path.lexists(origin):
             raise

@@ -18,8 +18,10 @@ from noodle_tui.atomic import sync
 from noodle_tui.errors import NoodleError
 from noodle_tui.text import printable
 
-# Two places are on different filesystems, or this one (exFAT, some network disks) has no links: then a copy has to do.
-NO_LINK = {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+NO_SYMBOLIC_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}  # how exFAT and network disks say so
+
+# how disks refuse a name that others take: its letters, its length, its encoding; or, where capitals don't count, a second one
+BAD_NAME = {errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ, errno.EEXIST}
 
 
 @contextmanager
@@ -33,6 +35,18 @@ def errors_in_words(what: str) -> Iterator[None]:
 
 
 @contextmanager
+def names_in_words(name: str, what: str) -> Iterator[None]:
+    """NoodleError where the disk of the data folder doesn't take a `name`, which is that of a `what`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in BAD_NAME:
+            raise
+        raise NoodleError(f"the disk of the data folder takes no {printable(name)!r} ({error.strerror}): give the {what} "
+                          "another name, or choose another --data-dir") from None
+
+
+@contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
     """Hold the lock of a data folder: a hidden file next to it. NoodleError, at once, if another process holds it."""
     path = data_dir.parent / f".{data_dir.name}.rejig-lock"
@@ -40,7 +54,8 @@ def locked(data_dir: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)  # while we hold it: nobody else's can stand there
+        with suppress(OSError):  # a disk that removes no open file keeps it: without a holder it is in nobody's way
+            path.unlink()  # while we hold it: nobody else's can stand there
         os.close(lock)
 
 
@@ -55,9 +70,10 @@ def _take_lock(path: Path, data_dir: Path) -> int:
             who = f" ({holder[0].decode()})" if holder else ""
             raise NoodleError(f"another noodle rejig{who} is at work on {printable(str(data_dir))}: "
                               "wait until it is done") from None
-        except OSError:
+        except OSError as error:
             os.close(lock)
-            raise
+            raise NoodleError(f"files can't be locked in {printable(str(path.parent))} ({error.strerror}), which keeps two "
+                              "rejigs apart: choose a --data-dir on another disk") from None
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock), os.lstat(path)):
                 with suppress(OSError):  # a full disk: the lock is held all the same, only its holder isn't named
@@ -97,13 +113,33 @@ def refuse_standing_in(data_dir: Path) -> None:
 
 def link_or_copy(source: str, target: str) -> None:
     """Make `target` (which mustn't exist) the same photo as `source`: a hard link, or else a synced copy."""
+    if not _link(source, target):
+        copy_photo(source, target)
+        sync(target)
+
+
+def _link(source: str, target: str) -> bool:
+    """Whether `target` could be made a hard link to `source`. Another file system, or one without links, says no in many ways;
+    the copy that has to do then speaks up itself where it is the disk that is full or gone. FileExistsError where something
+    stands at `target`."""
     try:
         os.link(source, target)
-    except OSError as error:
-        if error.errno not in NO_LINK:
-            raise
-        shutil.copy2(source, target)
-        sync(target)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def copy_photo(source: str, target: str) -> None:
+    """Copy a photo with its time and its rights, as far as the disk takes them: one that is mounted as another user's, as SMB
+    and FAT may be, takes neither, and the photo is whole all the same."""
+    shutil.copyfile(source, target)
+    try:
+        shutil.copystat(source, target)
+    except OSError:
+        with suppress(OSError):
+            shutil.copymode(source, target)  # where it was only the time
 
 
 def make_symbolic_link(source: str, target: str) -> None:
@@ -111,7 +147,7 @@ def make_symbolic_link(source: str, target: str) -> None:
     try:
         os.symlink(source, target)
     except OSError as error:
-        if error.errno not in NO_LINK:
+        if error.errno not in NO_SYMBOLIC_LINKS:
             raise
         raise NoodleError(f"--mode link: the disk of the data folder has no symbolic links ({error.strerror}); use --mode copy "
                           "or move") from None
@@ -119,13 +155,9 @@ def make_symbolic_link(source: str, target: str) -> None:
 
 def move_back(photo: str, place: str) -> None:
     """Move a photo to a place where nothing stands. A kill leaves it whole in one place or in both, never half."""
-    try:
-        os.link(photo, place)
-    except OSError as error:
-        if error.errno not in NO_LINK:
-            raise
+    if not _link(photo, place):
         half = os.path.join(os.path.dirname(place), f".rejig-{crc32(os.fsencode(place)):08x}.part")
-        shutil.copy2(photo, half)
+        copy_photo(photo, half)
         sync(half)
         os.rename(half, place)
     os.unlink(photo)

@@ -27,7 +27,7 @@ from noodle_tui.rejig.manifest import (
 )
 from noodle_tui.rejig.scan import SkippedFile, by_reason, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people
-from noodle_tui.rejig.spoiled import is_fresh, refuse_spoiled_sources
+from noodle_tui.rejig.spoiled import refuse_spoiled_sources, will_do
 from noodle_tui.rejig.target_names import target_names
 from noodle_tui.rejig.undo import recover
 from noodle_tui.text import are, number_of, printable
@@ -299,7 +299,7 @@ def _standing_at(data_dir: Path, made: Manifest, mode: str, photos: Sequence[Pho
     for path, _, _ in photos:
         if path in standing:
             source, here = standing[path].source, f"{data_dir}/{standing[path].target}"
-            will_do = made.mode == mode and (mode != "copy" or is_fresh(here, source))
-            if will_do or path not in scanned:
+            stays = made.mode == mode and (mode != "copy" or will_do(here, source))
+            if stays or path not in scanned:
                 places[source] = here
     return places

@@ -7,9 +7,13 @@ from pathlib import Path
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
+from noodle_tui.rejig.disk import same_photo
 from noodle_tui.rejig.manifest import Manifest
 from noodle_tui.rejig.scan import unreadable
 from noodle_tui.text import number_of, printable
+
+# nanoseconds: to what file systems round times: ext4; SMB and NTFS; some network disks; exFAT; HFS+; FAT
+ROUNDED_TO = (1, 100, 10**3, 10**6, 10**7, 10**9, 2 * 10**9)
 
 
 def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothing, progress: Progress = nothing, *,
@@ -49,10 +53,10 @@ def refuse_spoiled_sources(data_dir: Path, made: Manifest, check: Check = nothin
 def _has_changed(source: str, copy: str, whole: bool) -> bool:
     """Whether the source holds something else than its copy; a new time alone doesn't say so. `whole`: nor does the same one
     say that it doesn't, after a disk's fault."""
+    if not whole and is_fresh(copy, source):  # first: on a network disk each look at a file takes its time
+        return False
     if not os.path.isfile(copy) or os.path.islink(copy) or not os.path.lexists(source):
         return False  # no longer what rejig made, or all that there is
-    if is_fresh(copy, source) and not whole:
-        return False
     try:
         return not filecmp.cmp(source, copy, shallow=False)
     except OSError:
@@ -85,4 +89,20 @@ def is_fresh(copy: str, source: str) -> bool:
         return True
     except OSError:  # links that go round in a circle
         return False
-    return (then.st_size, then.st_mtime_ns) == (now.st_size, now.st_mtime_ns)
+    return then.st_size == now.st_size and _is_the_time_of(then.st_mtime_ns, now.st_mtime_ns)
+
+
+def will_do(copy: str, source: str) -> bool:
+    """Whether a copy needn't be made anew: it is fresh, or later than its source, as where the disk takes no times, and of the
+    same bytes."""
+    if is_fresh(copy, source):
+        return True
+    try:
+        return os.stat(copy).st_mtime_ns > os.stat(source).st_mtime_ns and same_photo(source, copy)
+    except OSError:  # links that go round in a circle
+        return False
+
+
+def _is_the_time_of(copy: int, source: int) -> bool:
+    """Whether a copy's time is its source's, by the rounding of the disk that it is on."""
+    return any(copy % unit == 0 and abs(copy - source) < unit for unit in ROUNDED_TO)

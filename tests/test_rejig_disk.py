@@ -74,3 +74,34 @@ def test_a_name_that_the_disk_does_not_take_is_told(stimuli, data, monkeypatch, 
     refuse(monkeypatch, shutil, "copyfile", number, "C03.JPG")
     assert said in error_of(rejig, stimuli, data, classes=classes, mode="copy")
     assert tree(stimuli) == before and os.listdir(data.parent) == ["stimuli"]
+
+
+def test_an_arrangement_that_can_not_be_published_leaves_no_second_one(stimuli, data, monkeypatch):
+    """A network disk moves no folder in which a file is open."""
+    rejig(stimuli, data, mode="copy")
+    before, there = tree(data), sorted(os.listdir(data.parent))
+    with monkeypatch.context() as patch:
+        refuse(patch, os, "rename", errno.EACCES, "rejig-new")
+        assert "Permission denied" in error_of(rejig, stimuli, data, mode="copy", val_fraction=0.5)
+    assert tree(data) == before and sorted(os.listdir(data.parent)) == there
+
+
+def test_anothers_folder_among_those_that_only_owners_remove_is_told_before_anything_is_copied(stimuli, data, monkeypatch):
+    rejig(stimuli, data, mode="copy")
+    os.chmod(data.parent, 0o1777)
+    before = tree(data)
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    said = error_of(rejig, stimuli, data, mode="copy", val_fraction=0.5)
+    assert "can't be replaced: it belongs to " in said and "choose another --data-dir" in said
+    assert tree(data) == before
+    refuse(monkeypatch, Path, "rmdir", errno.EPERM, str(data))
+    assert undo_rejig(data) == (60, ())  # its folder stays, empty
+
+
+def test_an_undo_in_anothers_folders_is_told_before_anything_is_moved(stimuli, data, monkeypatch):
+    rejig(stimuli, data)
+    before, real = tree(data), os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: real(path, mode) and not str(path).endswith("val/sad"))
+    for dry_run in (True, False):
+        assert "who alone can undo its rejig" in error_of(undo_rejig, data, dry_run=dry_run)
+    assert tree(data) == before and not tree(stimuli)

@@ -25,6 +25,7 @@ from noodle_tui.rejig.disk import (
     names_in_words,
     refuse_others_folder,
     refuse_standing_in,
+    refuse_stuck_folder,
     same_photo,
 )
 from noodle_tui.rejig.manifest import load_manifest, manifest_stamp, record_options, write_manifest
@@ -55,7 +56,8 @@ def apply_rejig(plan: RejigPlan, *, progress: Progress = nothing, check: Check =
                                   "call noodle rejig again")
             if not plan.arranged:
                 refuse_standing_in(plan.data_dir)
-                refuse_others_folder(plan.data_dir)
+                refuse_others_folder(plan.data_dir, "sort these photos anew; choose another --data-dir")
+                refuse_stuck_folder(plan.data_dir)
                 if plan.before_mode == "copy" and (plan.mode != "copy" or plan.leaving):
                     _refuse_lost_copies(plan, progress, check)
                 _refuse_full_disk(plan)
@@ -141,9 +143,13 @@ def _publish(plan: RejigPlan, staging: Path) -> None:
     data_dir, aside = plan.data_dir, aside_folder(plan.data_dir)
     with suppress(OSError):  # a file system without rights of its own
         os.chmod(staging, _openness(plan, staging))
-    if data_dir.is_dir() and any(data_dir.iterdir()):
-        os.rename(data_dir, aside)
-    os.rename(staging, data_dir)
+    try:
+        if data_dir.is_dir() and any(data_dir.iterdir()):
+            os.rename(data_dir, aside)
+        os.rename(staging, data_dir)
+    except OSError:  # as of a network disk where a file in the folder is open
+        recover_locked(data_dir)
+        raise
     sync(str(data_dir.parent))
     if os.path.lexists(aside):
         clear_aside(data_dir)

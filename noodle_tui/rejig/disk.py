@@ -82,14 +82,23 @@ def _take_lock(path: Path, data_dir: Path) -> int:
         os.close(lock)  # its last holder removed it between our open and our lock: try the new one
 
 
-def refuse_others_folder(data_dir: Path) -> None:
-    """NoodleError where a folder that is to be taken apart may not be changed: found out halfway, it would stay halfway."""
+def refuse_others_folder(data_dir: Path, what: str) -> None:
+    """NoodleError where a folder that is to be taken apart may not be changed: found out halfway, it would stay halfway.
+    `what`: its owner alone can do, as words."""
     for folder, folders, _ in os.walk(data_dir):
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise NoodleError(f"{printable(folder)} can't be changed: it belongs to {_owner(folder)}, who alone can sort these "
-                              "photos anew; choose another --data-dir")
+            raise NoodleError(f"{printable(folder)} can't be changed: it belongs to {_owner(folder)}, who alone can {what}")
         if len(Path(folder).relative_to(data_dir).parts) == 2:  # of a class: it is deep enough
             folders.clear()
+
+
+def refuse_stuck_folder(data_dir: Path) -> None:
+    """NoodleError where a data folder can't be replaced: it is another's, and stands where each may remove only their own."""
+    if not data_dir.is_dir() or os.geteuid() in (0, data_dir.stat().st_uid, data_dir.parent.stat().st_uid):
+        return
+    if data_dir.parent.stat().st_mode & stat.S_ISVTX:
+        raise NoodleError(f"{printable(str(data_dir))} can't be replaced: it belongs to {_owner(str(data_dir))}, and in "
+                          f"{printable(str(data_dir.parent))} all can remove only what is theirs; choose another --data-dir")
 
 
 def _owner(folder: str) -> str:

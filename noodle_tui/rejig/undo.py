@@ -9,13 +9,14 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.by_hand import places_by_hand
-from noodle_tui.rejig.disk import errors_in_words, locked, move_back, refuse_standing_in, same_photo
+from noodle_tui.rejig.disk import errors_in_words, locked, move_back, refuse_others_folder, refuse_standing_in, same_photo
 from noodle_tui.rejig.manifest import CSV_NAME, JSON_NAME, SPLITS, Manifest, PlannedFile, load_manifest, manifest_stamp
 from noodle_tui.rejig.spoiled import refuse_spoiled_sources
 from noodle_tui.text import as_argument, printable
@@ -100,6 +101,7 @@ def undo_rejig(data_dir: Path, *, stimuli: Path | None = None, progress: Progres
             there, here = (as_argument(folder) for folder in (made.stimuli, data_dir))
             raise NoodleError(f"the photos in {printable(str(data_dir))} came from {printable(made.stimuli)}; to put them back "
                               f"there: noodle rejig --undo --stimuli {there} --data-dir {here}")
+        refuse_others_folder(data_dir, "undo its rejig")
         _refuse_conflicts(data_dir, made)
         refuse_spoiled_sources(data_dir, made, check, progress, removed={file.source for file in made.files})
         away = _missing_photos(data_dir, made)
@@ -127,7 +129,8 @@ def _missing_photos(data_dir: Path, made: Manifest) -> list[PlannedFile]:
 def _forget(data_dir: Path) -> None:
     (data_dir / CSV_NAME).unlink(missing_ok=True)
     os.unlink(data_dir / UNDONE)
-    _remove_if_empty(data_dir)
+    with suppress(PermissionError):  # another's, among folders that only their owners may remove
+        _remove_if_empty(data_dir)
 
 
 def _nothing_to_undo(data_dir: Path) -> str:

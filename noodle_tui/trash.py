@@ -4,6 +4,7 @@ can be had back until the trash is emptied."""
 import os
 import re
 import shutil
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -55,7 +56,17 @@ def deletions(save_dir: Path) -> list[Path]:
     link, OSError if it can't be listed."""
     trash = _trash_of(save_dir)
     found = [trash / name for name in os.listdir(trash)] if trash.is_dir() else []
-    return sorted(place for place in found if os.lstat(place).st_uid == os.geteuid() and runs_in(place))
+    owner = _owner_of_ours(trash) if found else None
+    return sorted(place for place in found if os.lstat(place).st_uid == owner and runs_in(place))
+
+
+def _owner_of_ours(folder: Path) -> int:
+    """Whose the files are that this user makes in a folder: another's on a disk that is mounted so (SMB, exFAT)."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_uid
+    except OSError:  # read-only
+        return os.geteuid()
 
 
 def runs_in(deletion: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from fake_folders import fake_folder
 
+from noodle_tui import trash
 from noodle_tui.errors import NoodleError
 from noodle_tui.run_folder import is_alive, list_runs, locked
 from noodle_tui.trash import deletions, empty_trash, move_to_trash, restore_last, runs_in, size_of
@@ -146,10 +147,19 @@ def test_what_somebody_else_deleted_is_theirs(tmp_path: Path, monkeypatch: pytes
     tmp_path.chmod(0o2770)
     move_to_trash(tmp_path, [fake_folder(tmp_path, "theirs")])
     assert (tmp_path / ".trash").stat().st_mode & 0o7777 == 0o2770, "who may delete in the save folder may do it here"
-    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(trash, "_owner_of_ours", lambda folder: os.getuid() + 1)
     assert deletions(tmp_path) == [] == restore_last(tmp_path)
     monkeypatch.undo()
     assert len(deletions(tmp_path)) == 1
+
+
+def test_what_one_deleted_is_found_on_a_disk_that_gives_all_files_to_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = fake_folder(tmp_path, "mine")
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+    move_to_trash(tmp_path, [run])
+    assert restore_last(tmp_path) == [run]
 
 
 def test_a_disk_that_moves_no_folder_with_an_open_file_in_it_gets_the_lock_back_first(

@@ -147,9 +147,10 @@ def _publish(plan: RejigPlan, staging: Path) -> None:
         if data_dir.is_dir() and any(data_dir.iterdir()):
             os.rename(data_dir, aside)
         os.rename(staging, data_dir)
-    except OSError:  # as of a network disk where a file in the folder is open
+    except OSError as error:
         recover_locked(data_dir)
-        raise
+        raise NoodleError(f"{printable(str(data_dir))} can't be replaced ({error.strerror}): close what is open in it; where "
+                          "it is in a container's image, noodle rejig --undo first, or choose another --data-dir") from None
     sync(str(data_dir.parent))
     if os.path.lexists(aside):
         clear_aside(data_dir)

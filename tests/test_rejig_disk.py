@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fake_stimuli import draw, error_of, make_plan, rejig, tree
 
-from noodle_tui.rejig import undo_rejig
+from noodle_tui.rejig import apply_rejig, undo_rejig
 
 
 def refuse(monkeypatch: pytest.MonkeyPatch, module: object, name: str, number: int, where: str = "") -> None:
@@ -105,3 +105,12 @@ def test_an_undo_in_anothers_folders_is_told_before_anything_is_moved(stimuli, d
     for dry_run in (True, False):
         assert "who alone can undo its rejig" in error_of(undo_rejig, data, dry_run=dry_run)
     assert tree(data) == before and not tree(stimuli)
+
+
+def test_anothers_lock_is_told_as_such(stimuli, data, monkeypatch):
+    plan, lock = make_plan(stimuli, data), data.parent / f".{data.name}.rejig-lock"
+    refuse(monkeypatch, os, "open", errno.EACCES, lock.name)
+    assert "Permission denied" in error_of(apply_rejig, plan)  # it is the folder that refuses
+    lock.write_text("")
+    said = error_of(apply_rejig, plan)
+    assert "a noodle rejig of " in said and f"or was killed: wait until it is done, or have {lock} removed" in said

@@ -61,7 +61,13 @@ def locked(data_dir: Path) -> Iterator[None]:
 
 def _take_lock(path: Path, data_dir: Path) -> int:
     while True:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except PermissionError:
+            if not os.path.lexists(path):  # it is the folder that may not be written to
+                raise
+            raise NoodleError(f"a noodle rejig of {_owner(str(path))} is at work on {printable(str(data_dir))}, or was killed: "
+                              f"wait until it is done, or have {printable(str(path))} removed") from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -102,7 +108,7 @@ def refuse_stuck_folder(data_dir: Path) -> None:
 
 
 def _owner(folder: str) -> str:
-    uid = os.stat(folder).st_uid
+    uid = os.lstat(folder).st_uid
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:

@@ -64,7 +64,7 @@ def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]
     assert max(start["photos_decoded"], start["network_ready"]) < start["first_epoch_done"]
     assert start["whole_job"] > 0 and start["imports"] > 0
     assert any("with 0 workers, fp32 are over a sample: 24 of 36 photos" in note for note in result["notes"])
-    assert "batch" in result["verdict"]
+    assert "batch" in result["verdict"] or "Not to be relied on" in result["verdict"]  # of one short round
     assert "round 1 of 1: trainer, train only" in output.err  # progress
 
 

@@ -6,9 +6,10 @@ the line), a key code that it didn't ask for, a window of no size. And stopped b
 
 import codecs
 import os
+import re
 import select
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from textual._xterm_parser import XTermParser
@@ -16,6 +17,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.message import Message
 
 MOST_AT_ONCE = 4096  # bytes
+CODES = re.compile(r"(?=\x1b)")  # where each begins
 PAUSE = 0.1  # seconds at most between two looks: a lone escape, for one, is known by nothing that follows
 
 
@@ -53,11 +55,15 @@ class PatientDriver(LinuxDriver):
                 self.process_message(message)
 
     def _messages(self, text: str) -> Iterator[Message]:
-        """What the terminal said; of a code that can't be read, nothing, and what came with it is left out, too."""
+        """What the terminal said; of a code that can't be read, nothing. Codes are read one by one: a slow line brings several
+        at once, and the size that follows a bad one must not be lost with it."""
+        for code in filter(None, CODES.split(text)):
+            yield from self._read(self._parser.feed(code))
+        yield from self._read(self._parser.tick())
+
+    def _read(self, messages: Iterable[Message]) -> Iterator[Message]:
         try:
-            if text:  # none would mean the end
-                yield from self._parser.feed(text)
-            yield from self._parser.tick()
+            yield from messages
         except Exception:  # noqa: BLE001 - it fails in several ways, and then reads no more: another goes on
             before, self._parser = self._parser, XTermParser(self._debug)
             self._parser.mouse_pixels = before.mouse_pixels

@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-import warnings
 from typing import TYPE_CHECKING
 
 from noodle_tui.errors import UsageError
@@ -35,9 +34,7 @@ def person_pattern(person: str) -> "Pattern[str]":
     import regex
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what a later version may read otherwise, on stderr
-            return regex.compile(one_form(person))
+        return regex.compile(one_form(person))
     except (regex.error, RecursionError, OverflowError, MemoryError) as error:
         raise ValueError(f"is not a regular expression: {error}") from None
 

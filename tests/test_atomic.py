@@ -75,6 +75,22 @@ def test_a_refusing_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path):
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_the_reason_of_a_refusal_is_told_and_no_file_stays_open(tmp_path: Path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    def next_handle() -> int:
+        os.close(handle := os.dup(1))
+        return handle
+
+    before = next_handle()
+    write_atomic(tmp_path / "a", b"1")
+    monkeypatch.setattr("builtins.open", refuse)  # a folder that may not be written to, also to root
+    with pytest.raises(PermissionError):
+        write_atomic(tmp_path / "a", b"2")
+    assert next_handle() == before
+
+
 def test_no_temporary_file_stays_when_the_name_can_not_be_taken(tmp_path: Path):
     (tmp_path / "a").mkdir()
     with pytest.raises(OSError):

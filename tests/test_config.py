@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from noodle_tui.config import RunConfig, class_tokens, make_config, options
 from noodle_tui.errors import UsageError
@@ -59,6 +60,12 @@ def test_each_bad_value_is_one_sentence_that_names_it(name, value, says):
     assert says in str(error.value)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == 2
+
+
+def test_options_can_not_be_changed():
+    """Threads share them."""
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig().lr = 1.0
 
 
 def test_an_unset_option_is_known_to_be_unset():

@@ -68,6 +68,12 @@ def test_scores_are_those_of_scikit_learn(k: int, ties: bool):
         assert result.roc_auc is None
 
 
+def test_an_answer_to_all_scores_one():
+    result = evaluate(answers({"a": (6, 6), "b": (2, 2)}), CLASSES)
+    assert [(one.recall.accuracy, one.precision, one.f1) for one in result.per_class] == [(1, 1, 1)] * 2
+    assert (result.balanced_accuracy, result.roc_auc, result.worst) == (1, 1, [])
+
+
 def test_calibration_error_by_its_definition():
     predictions = predictions_of(500, 2, seed=3)
     result = evaluate(predictions, CLASSES)

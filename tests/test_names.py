@@ -24,6 +24,7 @@ def test_the_person_is_the_names_part_before_the_first_underscore(path, person):
 def test_a_pattern_of_ones_own_sees_the_folders():
     assert person_in("anna/01.jpg", person_pattern(r"^([^/]+)/")) == "anna"
     assert person_in("anna/01.jpg", person_pattern("an")) == "an"
+    assert person_in("anna/01.jpg", person_pattern("^(b?)")) is None  # finds nothing: nobody, and no person of that name
 
 
 def test_an_expression_that_can_match_in_very_many_ways_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

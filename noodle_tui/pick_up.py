@@ -166,7 +166,7 @@ def _same(name: str, one: Any, other: Any) -> bool:
     order, since they are sorted by name."""
     if name == "classes":
         return set(one) == set(other)
-    if (isinstance(one, Path) and isinstance(other, Path)) or name == "weights":  # a name or a path, as text
+    if isinstance(one, Path) or name == "weights":  # a name or a path, as text
         here = working_folder()
         return os.path.normpath(os.path.join(here, one)) == os.path.normpath(os.path.join(here, other))
     return one == other

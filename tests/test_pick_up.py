@@ -48,6 +48,19 @@ def test_links_are_made_anew_where_they_lead_to_a_place_from_which_all_was_moved
     assert not sorts_first(options("there"), is_picked_up=True)
 
 
+def test_photos_are_sorted_again_where_they_are_not_as_the_run_had_them(tmp_path: Path) -> None:
+    mine = RunConfig(stimuli=tmp_path / "photos", data_dir=tmp_path / "sorted", rejig_data=True, mode="copy")
+    draw_seed_like(mine.stimuli)
+    assert sorts_first(mine, is_picked_up=True), "it was undone"
+    apply_rejig(plan_rejig(mine))
+    assert sorts_first(mine, is_picked_up=False) and not sorts_first(mine, is_picked_up=True)
+    others: list[dict[str, Any]] = [{"stimuli": tmp_path}, {"classes": ("sad=_Sa_", "glad=_Ha_")}, {"val_fraction": 0.3},
+                                    {"split_by": "person"}, {"person": "^(..)"}, {"seed": 1}]
+    assert all(sorts_first(mine.model_copy(update=other), is_picked_up=True) for other in others)
+    same: list[dict[str, Any]] = [{"classes": mine.classes[::-1]}, {"mode": "move"}, {"rejig_data": False, "seed": 1}]
+    assert not any(sorts_first(mine.model_copy(update=one), is_picked_up=True) for one in same)
+
+
 def test_the_options_are_the_stored_ones(folder: Path) -> None:
     before = pick_up(folder, given(load_dir=folder))
     assert (before.config.n_epochs, before.config.batch_size, before.config.lr, before.config.namestr) == (10, 7, 0.02, "happy")
@@ -59,6 +72,14 @@ def test_the_options_are_the_stored_ones(folder: Path) -> None:
 def test_what_was_given_the_same_again_is_no_change(folder: Path) -> None:
     assert pick_up(folder, given(load_dir=folder, batch_size=7, namestr="happy", n_epochs=10)).warnings == []
     assert pick_up(folder, given(load_dir=folder, classes=("b=_B_", "a=_A_", "c=_C_"))).warnings == []
+    assert pick_up(folder, given(load_dir=folder, save_dir=folder.parent)).warnings == []
+
+
+def test_a_run_of_more_epochs_than_the_default_is_picked_up_without_a_word_about_it(folder: Path) -> None:
+    content = read_checkpoint(folder)[0].model_dump()
+    save_session(folder, {**content, "epoch": 50, "config": {**content["config"], "n_epochs": 60}})
+    before = pick_up(folder, given(load_dir=folder))
+    assert (before.stored.epoch, before.config.n_epochs, before.warnings) == (50, 60, [])
 
 
 @pytest.mark.parametrize(("name", "value", "flag", "stored"), [

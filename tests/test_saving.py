@@ -217,7 +217,8 @@ def test_a_session_that_has_diverged_does_not_take_the_place_of_one_that_has_not
     with pytest.raises(NoodleError, match=r"no numbers after batch 3 of epoch 3, .*lower --lr \(it is 0.5\); .*--load-dir"), \
             saver:
         raise StopRun("who stops a run is told")
-    assert read_checkpoint(tmp_path)[0].epoch == 1
+    stored, warning = read_checkpoint(tmp_path)
+    assert (stored.epoch, warning) == (1, ""), "of the newest file, not of the one that it would give way to"
     assert session.best is not None
     assert_same(read_model(tmp_path), session.best.weights)
 
@@ -248,7 +249,8 @@ def test_where_one_place_takes_no_folder_the_next_one_gets_all_of_the_run(tmp_pa
     folder.mkdir()
     places[0].touch()  # a file stands there
     with Saver(folder, CONFIG, FACTS, lambda event: None) as saver:
-        saver.save(trained())
+        saver.save(session := trained())
+        saver.save_model(session)  # once it was judged
         saver.wait()
         shutil.rmtree(folder)  # with the model in it
         home = saver.move()
@@ -286,7 +288,9 @@ def test_a_run_that_has_no_other_place_is_said_to_have_none(tmp_path: Path, plac
             saver.finish()
 
 
-def test_the_time_of_an_epoch_that_was_stopped_counts() -> None:
+def test_the_facts_are_those_of_now_and_the_time_of_an_epoch_that_was_stopped_counts() -> None:
     session = trained()
     session.seconds = 0.5
-    assert facts_now(FACTS, session).seconds == 2.5
+    facts = facts_now(FACTS, session)
+    assert (facts.seconds, facts.best_epoch, facts.finished) == (2.5, 1, session.history[-1].time)
+    assert facts.epochs == session.history

@@ -120,7 +120,7 @@ def check_start(session: Session, n: int, config: RunConfig, world: World) -> No
 
 def check_shares(n: int, batch_size: int, world: World) -> None:
     """NoodleError where a rank gets a single one of a batch's images. For inputs so small that batch norm can't have that."""
-    for count in {min(batch_size, n), n % batch_size or batch_size}:
+    for count in {min(batch_size, n), n % batch_size}:  # of a last batch of none each gets none
         shares = [World(rank, world.size).share(count) for rank in range(world.size)]
         if any(own.stop - own.start == 1 for own in shares):
             raise NoodleError(f"--batch-size {batch_size}: of a batch of {count} photos one of {world.size} processes gets a "

@@ -11,15 +11,12 @@ from PIL import Image, ImageOps
 from scipy.stats import ks_2samp
 from torchvision import transforms
 from torchvision.io import ImageReadMode, decode_image
+from torchvision.models import ResNet18_Weights
 from torchvision.transforms import functional as tv
 from torchvision.transforms.v2.functional import to_dtype
 
 from noodle_tui.augment import (
-    CROP_AREA,
-    CROP_RATIO,
     GREY,
-    IMAGENET_MEAN,
-    IMAGENET_STD,
     central_crop,
     central_square,
     crop_batch,
@@ -30,6 +27,9 @@ from noodle_tui.augment import (
     random_resized_crops,
 )
 from noodle_tui.decode import decode_file
+
+DEFAULT: Any = transforms.RandomResizedCrop(1)  # has torchvision's areas and ratios
+PRETRAINED: Any = ResNet18_Weights.IMAGENET1K_V1.transforms()  # what the weights were trained with
 
 
 def noise(height: int, width: int, channels: int, seed: int = 0) -> np.ndarray:
@@ -168,7 +168,7 @@ def test_crops_in_half_precision_of_large_noise_are_torchvisions(size: int) -> N
 @pytest.mark.parametrize("grey", [0, GREY])
 def test_normalise_is_torchvisions(grey: int) -> None:
     pixels = torch.from_numpy(noise(8, 8, 3)).permute(2, 0, 1)[None]
-    wanted = transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD)(pixels / 255)
+    wanted = transforms.Normalize(PRETRAINED.mean, PRETRAINED.std)(pixels / 255)
     result = normalise(pixels.half() - grey if grey else pixels, grey)
     assert result.dtype == torch.float32
     assert torch.equal(normalise(pixels, dtype=torch.bfloat16), normalise(pixels).bfloat16())
@@ -182,7 +182,7 @@ def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
     ours = random_resized_crops(np.random.default_rng(1), np.array([[height, width]] * n))
     torch.manual_seed(1)
     image = torch.empty(3, height, width)
-    theirs = np.array([transforms.RandomResizedCrop.get_params(image, list(CROP_AREA), list(CROP_RATIO)) for _ in range(n)])
+    theirs = np.array([transforms.RandomResizedCrop.get_params(image, DEFAULT.scale, DEFAULT.ratio) for _ in range(n)])
 
     def described(boxes: np.ndarray) -> dict[str, np.ndarray]:
         top, left, h, w = boxes.T.astype(float)
@@ -196,7 +196,7 @@ def test_crops_are_distributed_as_torchvisions(height: int, width: int) -> None:
 @pytest.mark.parametrize(("height", "width"), [(100, 10), (10, 100), (100, 100), (3, 1), (1, 3), (1, 1)])
 def test_fallback_is_torchvisions(height: int, width: int) -> None:
     # an area of many times the image's never fits, so that torchvision falls back, too
-    theirs = transforms.RandomResizedCrop.get_params(torch.empty(3, height, width), [50.0, 60.0], list(CROP_RATIO))
+    theirs = transforms.RandomResizedCrop.get_params(torch.empty(3, height, width), [50.0, 60.0], DEFAULT.ratio)
     assert central_crop(height, width) == theirs
 
 
@@ -219,6 +219,14 @@ def test_plan_is_a_function_of_seed_and_epoch() -> None:
         assert (getattr(plan, name) == getattr(same, name)).all()
         for other in (plan_epoch(42, 4, sizes), plan_epoch(43, 3, sizes)):
             assert (getattr(plan, name) != getattr(other, name)).any()
+
+
+def test_a_later_version_picks_a_run_up_with_the_same_crops() -> None:
+    """Numbers of the first version: whoever changes them changes what a run learns that is picked up."""
+    plan = plan_epoch(42, 3, np.array([[762, 562], [100, 10], [40, 160], [224, 224], [650, 506]]))
+    assert plan.order.tolist() == [3, 2, 0, 1, 4]
+    assert plan.boxes.tolist() == [[21, 3, 157, 202], [0, 53, 40, 53], [55, 141, 236, 277], [3, 0, 9, 10], [135, 89, 278, 236]]
+    assert plan.flips.tolist() == [True, True, False, True, False]
 
 
 def test_each_image_is_taken_once_an_epoch() -> None:

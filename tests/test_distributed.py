@@ -391,6 +391,8 @@ def test_a_share_of_one_is_too_small_for_tiny_inputs() -> None:
     check_shares(24, 10, World(0, 2))
     with pytest.raises(NoodleError, match="of a batch of 3 photos one of 2 processes gets"):
         check_shares(13, 10, World(0, 2))
+    with pytest.raises(NoodleError, match="of a batch of 3 photos one of 2 processes gets"):
+        check_shares(24, 3, World(0, 2))  # no batch is smaller
 
 
 @pytest.mark.parametrize("size", [1, 2])

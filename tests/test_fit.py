@@ -152,7 +152,9 @@ def test_ties_keep_the_earlier_epoch() -> None:
 
 
 def test_when_is_validated_and_saved() -> None:
-    result = fitted(CONFIG.model_copy(update={"n_epochs": 7, "test_every": 3, "save_every": 3}))
+    counting = StopAt(0)
+    result = fitted(CONFIG.model_copy(update={"n_epochs": 7, "test_every": 3, "save_every": 3}), control=counting)
+    assert counting.looks == 7 * 3 + 4 * 2, "an epoch without validation doesn't take its time"
     assert [e.epoch for e in result.epochs] == [1, 2, 3, 4, 5, 6, 7]
     assert [e.epoch for e in result.epochs if e.val_loss is not None] == [1, 3, 6, 7]
     assert [e.val_count for e in result.epochs] == [10, 0, 10, 0, 0, 10, 10]
@@ -241,6 +243,10 @@ def test_a_batch_of_one_at_the_smallest_input_is_said_before_the_first_step() ->
     session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
     with pytest.raises(NoodleError, match=r"--batch-size 3: .* one of 2 processes gets a single one"):
         check_start(session, N_TRAIN, config.model_copy(update={"batch_size": 3}), World(0, 2))
+    check_start(session, N_TRAIN, config.model_copy(update={"batch_size": 8}), World())
+    larger = config.model_copy(update={"input_size": 33})  # leaves more than a pixel
+    check_start(session, N_TRAIN, larger, World())
+    check_start(session, N_TRAIN, larger.model_copy(update={"batch_size": 3}), World(0, 2))
 
 
 # stop, pause, resume ----------------------------------------------------------------------------------------------------
@@ -321,7 +327,7 @@ def test_a_pause_is_said_and_ends(tmp_path: Path) -> None:
     result = fitted(control=control, listeners=[go_on])
     assert [type(e) for e in result.events if isinstance(e, Paused | Resumed)] == [Paused, Resumed]
     assert len(result.epochs) == 3
-    assert all(e.seconds < 0.9 for e in result.epochs)  # the pause is no time of training
+    assert all(0 < e.seconds < 0.9 for e in result.epochs)  # the pause is no time of training
 
 
 def test_a_session_that_has_had_its_epochs_is_left_alone() -> None:

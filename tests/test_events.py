@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from noodle_tui.events import (
     KINDS,
+    LAST_TIME,
     DataReady,
     EpochDone,
     Event,
@@ -92,11 +94,26 @@ def test_a_key_that_is_no_text_is_refused():
         from_json('{"event": "Paused", "epoch": 1, "\\ud800": 1}')
 
 
-@pytest.mark.parametrize("change", [{"epoch": "1"}, {"epoch": True}, {"is_best": 1}, {"train_loss": "x"}, {"val_correct": 1.5}])
-def test_a_mistyped_value_is_refused(change):
+@pytest.mark.parametrize("change", [{"epoch": "1"}, {"epoch": True}, {"is_best": 1}, {"train_loss": "x"}, {"val_correct": 1.5},
+                                    {"time": -1.0}, {"time": LAST_TIME + 1}, {"seconds": -1e12}, {"epoch": 0}, {"lr": 1e101}])
+def test_a_mistyped_value_or_one_that_can_not_be_shown_is_refused(change):
     values = json.loads(to_json(epoch(1))) | change
     with pytest.raises(ValueError, match=next(iter(change))):
         from_json(json.dumps(values))
+
+
+def test_the_last_time_has_a_date_in_every_time_zone():
+    assert from_json(to_json(Paused(epoch=1, time=LAST_TIME))).time == LAST_TIME
+    assert datetime.fromtimestamp(LAST_TIME, timezone(timedelta(hours=24) - timedelta.resolution)).year == 9999
+
+
+def test_what_earlier_versions_did_not_say_is_nothing():
+    first = json.loads(to_json(started(resumed_at=7)))
+    del first["resumed_at"], first["cwd"]
+    assert vars(from_json(json.dumps(first))).items() >= {"resumed_at": 0, "cwd": ""}.items()
+    data = json.loads(to_json(EXAMPLES[5]))
+    del data["twins"], data["val_people"]
+    assert vars(from_json(json.dumps(data))).items() >= {"twins": 0, "val_people": 0}.items()
 
 
 def test_a_whole_run_folds_into_its_state():

@@ -270,12 +270,13 @@ def run_folder(save_dir: Path, name: str) -> Path:
 
 def test_runs_are_listed_newest_first(tmp_path: Path) -> None:
     names = ["b-20260101-120000", "a-20260102-120000", "a-b-20251231-235959", "a-20260101-120000-2"]
-    for name in names:
+    without_date = ["renamed-by-her", "renamed", "a-20260101-5"]
+    for name in names + without_date:
         run_folder(tmp_path, name)
     (tmp_path / "no run").mkdir()
     run_folder(tmp_path, ".trash")
     (tmp_path / "link-20270101-000000").symlink_to(tmp_path / names[0])
-    assert [f.name for f in list_runs(tmp_path)] == [names[1], names[0], names[3], names[2]]
+    assert [f.name for f in list_runs(tmp_path)] == [names[1], names[0], names[3], names[2], *without_date]
     assert list_runs(tmp_path / "nowhere") == []
 
 

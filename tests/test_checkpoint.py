@@ -80,6 +80,14 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert [f.name for f in tmp_path.iterdir()] == [CHECKPOINT]
 
 
+def test_the_learning_rate_that_an_earlier_version_did_not_keep_is_the_one_of_its_options(tmp_path: Path) -> None:
+    content, after = session_content(trained(), {"lr": 0.02}), fresh()
+    del content["lr"]
+    save_session(tmp_path, content)
+    restore(after, read_checkpoint(tmp_path)[0])
+    assert after.lr == 0.02
+
+
 def test_a_momentum_that_is_not_used_any_more_is_not_kept_for_later(tmp_path: Path) -> None:
     """Else a run picked up with --momentum 0, and later with 0.9, would move by a velocity from long ago."""
     save_session(tmp_path, session_content(trained(), {}))

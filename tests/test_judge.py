@@ -13,7 +13,7 @@ from noodle_tui.control import Control
 from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.job import Job
-from noodle_tui.judge import judge, known_facts, predict_validation
+from noodle_tui.judge import judge, known_facts, predict_validation, why_otherwise
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
 from noodle_tui.session import Best, new_session
@@ -47,6 +47,18 @@ def test_a_report_that_the_rescue_folder_refuses_too_is_one_line(tmp_path: Path,
     saver = Mock(move=lambda: tmp_path / "rescued", finish=lambda: tmp_path)
     with pytest.raises(NoodleError, match=r"the report could not be written to .*rescued either .*pick the run up"):
         judge(job, loaded, known_facts(job, loaded, None), saver, tmp_path)
+
+
+def test_why_weights_are_judged_otherwise_than_they_were_counted() -> None:
+    job, loaded = job_and_data()
+    terms = {"precision": "bf16", "processes": "2"}
+    told = "judged with precision fp32, processes 1, counted with precision bf16, processes 2, which rounds otherwise"
+    unknown = "this device does not compute the same thing twice"
+    assert why_otherwise(job, loaded, 3) == unknown
+    picked_up = replace(job, before=Mock(stored=Mock(epoch=3, terms=terms)))
+    assert (why_otherwise(picked_up, loaded, 3), why_otherwise(picked_up, loaded, 4)) == (told, unknown)
+    loaded.session.terms = terms
+    assert why_otherwise(job, loaded, 3) == told
 
 
 def test_where_no_epoch_was_validated_that_is_said(tmp_path: Path) -> None:

@@ -637,6 +637,15 @@ def test_a_data_folder_that_is_ones_own_stays_closed_to_others(stimuli, data):
     assert data.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_disk_that_knows_no_rights_takes_photos_all_the_same(stimuli, data, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chmod", refuse)
+    plan = rejig(stimuli, data)
+    assert files_in(data) == plan.files
+
+
 def test_a_lock_that_its_holder_removed_meanwhile_is_taken_anew(tmp_path, monkeypatch):
     lock, flock = tmp_path / ".classify.rejig-lock", fcntl.flock
     lock.touch()

@@ -295,6 +295,7 @@ def test_a_mark_of_an_undo_that_was_killed_takes_nothing_from_an_arrangement_tha
     rejig(stimuli, data)
     (data / ".rejig-undone.json").write_text("{}")
     make_plan(stimuli, data)
+    assert not (data / ".rejig-undone.json").exists(), "it would take rejig.csv along where rejig.json is away for a while"
     assert undo_rejig(data) == (60, ())
 
 
@@ -456,6 +457,16 @@ def test_a_lock_that_is_held_is_said_and_a_stale_one_doesnt_block(stimuli, data)
     assert not data.exists()
     apply_rejig(plan)
     assert not lock.exists()
+
+
+def test_a_plan_does_not_clear_up_what_another_is_at_work_on(stimuli, data):
+    staging = data.parent / ".classify.rejig-new"
+    staging.mkdir()
+    with locked(data):
+        assert "another noodle rejig" in error_of(make_plan, stimuli, data)
+    assert staging.exists()
+    make_plan(stimuli, data)
+    assert not staging.exists()
 
 
 def test_a_plan_that_was_overtaken_is_refused(stimuli, data):

@@ -18,7 +18,7 @@ from PIL import Image
 
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.rejig import apply_rejig, plan_in_words, rejig_options, undo_rejig, undone_in_words
-from noodle_tui.rejig.disk import locked, same_photo
+from noodle_tui.rejig.disk import errors_in_words, locked, same_photo
 
 
 def test_move_gives_the_seeds_folders_and_a_manifest(stimuli, data):
@@ -549,6 +549,16 @@ def test_a_disk_that_fills_up_leaves_nothing_half_done(stimuli, data):
     assert sorted(p.name for p in data.parent.iterdir()) == ["stimuli"]
 
 
+@pytest.mark.parametrize(("error", "says"), [
+    (OSError(28, "No space left on device", "a\nb"), r"can't rejig x: No space left on device: a\nb"),
+    (OSError(28, "No space left on device"), "can't rejig x: No space left on device"), (OSError("odd"), "can't rejig x: odd"),
+])
+def test_what_a_disk_refuses_is_one_line_with_the_file_where_it_is_known(error, says):
+    with pytest.raises(NoodleError) as raised, errors_in_words("rejig x"):
+        raise error
+    assert str(raised.value) == says
+
+
 def test_how_a_data_folder_was_made_is_known_afterwards(stimuli, data):
     assert rejig_options(data) is None
     rejig(stimuli, data, mode="copy", split_by="person", val_fraction=0.3)
@@ -591,7 +601,7 @@ def test_an_undo_keeps_the_only_copy_where_its_source_became_a_link_to_it(stimul
     content = photo.read_bytes()
     source.unlink()
     source.symlink_to(photo)
-    undo_rejig(data)
+    assert undo_rejig(data) == (59, ())
     assert photo.read_bytes() == content
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import FinishedRun
+from conftest import PEOPLE, FinishedRun
 from fake_stimuli import draw
 from PIL import Image
 from powerless import powerless
@@ -43,9 +43,9 @@ def test_photos_that_tell_their_class_give_a_score(finished: FinishedRun, data_d
     outcome = predict(finished.folder, [tmp_path], device="cpu")
     assert outcome.score is not None
     assert (outcome.score.overall.correct, outcome.score.overall.count) == (result.overall.correct, result.overall.count)
-    assert (outcome.score.people_interval is None) == (result.people_interval is None)
-    if result.people_interval:
-        assert outcome.score.people_interval == (result.people_interval.low, result.people_interval.high)
+    for ours, theirs in ((outcome.score.per_person, result.per_person), (outcome.score.per_level, result.per_level)):
+        assert [(one.name, one.correct, one.count) for one in ours] == [(one.name, one.correct, one.count) for one in theirs]
+    assert [person.name for person in result.per_person] == sorted(PEOPLE)
     assert {answer.true for answer in outcome.answers} == {"happy", "sad", None}
     line = score_in_words(outcome)[0]
     assert f" of the {result.overall.count} images whose class is told by the name or folder (" in line
@@ -122,6 +122,15 @@ def test_a_person_is_told_by_the_path_below_the_given_folder(finished: FinishedR
             draw(tmp_path / "aside" / person / "sad" / f"a{level}.jpg")
     score = predict(finished.folder, [tmp_path / "aside"], device="cpu", person="^([^/]+)/").score
     assert score is not None and [person.name for person in score.per_person] == ["1", "2"]
+
+
+def test_a_folder_that_is_a_token_is_part_of_the_path_as_it_was_in_the_run(finished: FinishedRun, tmp_path: Path) -> None:
+    card = json.loads((finished.folder / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**card, "tokens": {"happy": "happy/", "sad": "sad/"}}))
+    (tmp_path / "model.pth").symlink_to(finished.folder / "model.pth")
+    draw(tmp_path / "aside" / "sad" / "anna" / "1.jpg")
+    score = predict(tmp_path, [tmp_path / "aside"], device="cpu", person="^[^/]+/([^/]+)/").score
+    assert score is not None and [person.name for person in score.per_person] == ["anna"]
 
 
 def test_people_are_told_as_in_the_run(finished: FinishedRun, tmp_path: Path) -> None:

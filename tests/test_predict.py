@@ -72,12 +72,15 @@ def test_the_class_is_told_by_tokens_and_else_by_folders() -> None:
 def test_of_sorted_photos_the_folder_tells_the_class_as_in_training(finished: FinishedRun, data_dir: Path,
                                                                     tmp_path: Path) -> None:
     """Where a label was put right by hand the name says another one."""
+    card = json.loads((finished.folder / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**card, "tokens": {"happy": "_Ha_", "sad": "_Sa_"}}))
+    (tmp_path / "model.pth").symlink_to(finished.folder / "model.pth")
     data = tmp_path / "train" / "sad" / "data"  # which is the innermost
     shutil.copytree(data_dir, data)
     photo = next((data / "val/sad").iterdir())
     photo = photo.rename(data / "val/happy" / photo.name)
     for place in (photo, data, data / "val/happy"):
-        answers = predict(finished.folder, [place], device="cpu").answers
+        answers = predict(tmp_path, [place], device="cpu").answers
         assert [one.true for one in answers if one.path == photo] == ["happy"]
 
 

@@ -4,6 +4,7 @@ import csv
 import errno
 import fcntl
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -561,14 +562,19 @@ def test_what_a_disk_refuses_is_one_line_with_the_file_where_it_is_known(error, 
 
 def test_how_a_data_folder_was_made_is_known_afterwards(stimuli, data):
     assert rejig_options(data) is None
+    (stimuli / "34" / "34M_Sa_.jpg").touch()
     rejig(stimuli, data, mode="copy", split_by="person", val_fraction=0.3)
     made = rejig_options(data)
     assert made is not None
     assert (made["mode"], made["split_by"], made["val_fraction"], made["seed"]) == ("copy", "person", 0.3, 42)
+    assert made["left_out"] == {"unreadable (the file is empty)": 1}
     assert sorted(made["classes"]) == ["happy=_Ha_", "sad=_Sa_"]
     file = data / "rejig.json"
     file.write_text(file.read_text().replace('"split_by": "person"', '"split_by": "moon"').replace('"seed": 42', '"seed": "x"'))
     assert not {"split_by", "seed"} & (rejig_options(data) or made).keys()
+    odd = {"true": True, "less than none": -1, "many": "many", "two": 2}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "left_out": odd}))
+    assert (rejig_options(data) or made)["left_out"] == {"two": 2}
 
 
 def its_photo(data: Path) -> tuple[Path, Path]:

@@ -206,10 +206,13 @@ def test_photos_that_lie_in_a_folder_a_class(tmp_path, data):
     assert "8 files have it in other letters: capitals count" in error
 
 
-def test_photos_of_nobody_known_are_counted(stimuli, data):
+def test_photos_of_nobody_known_are_counted_and_take_no_part_where_people_are_held_out(stimuli, data):
     draw(stimuli / "x-_Sa_.jpg")
     words = "\n".join(plan_in_words(make_plan(stimuli, data, person=r"/(\d\d[MF])_")))
     assert "; 1 photo of nobody known" in words
+    plan = make_plan(stimuli, data, person=r"/(\d\d[MF])_", split_by="person")
+    assert [(one.path, one.reason) for one in plan.skipped] == [("x-_Sa_.jpg", "no person in its name")]
+    assert "x-_Sa_.jpg" not in splits(plan) and len(plan.files) == 60
 
 
 @pytest.mark.parametrize(("changes", "words"), [

@@ -1,4 +1,5 @@
-"""Whole runs on drawn faces: what they leave, that they repeat, and that stopping or killing them loses nothing."""
+"""Whole runs on drawn faces: what they leave, that they repeat, and that stopping them loses nothing (nor does killing them:
+test_verify_resume.py)."""
 
 import csv
 import hashlib
@@ -6,11 +7,7 @@ import json
 import os
 import resource
 import shutil
-import signal
-import subprocess
-import sys
 import threading
-import time
 import zipfile
 from dataclasses import replace
 from importlib.metadata import version
@@ -182,6 +179,7 @@ def test_a_run_stopped_within_an_epoch_and_picked_up(finished: FinishedRun, conf
     assert "predictions.csv" not in os.listdir(stopped.folder)
 
     (stopped.folder / "stop").touch()  # a request to the earlier process
+    (stopped.folder / ".0123456789abcdef.tmp").write_bytes(b"half a file")  # of one that was killed
     resumed = run(RunConfig(load_dir=stopped.folder))
     assert (resumed.status, resumed.folder) == ("done", stopped.folder)
     assert_same_result(stopped.folder, finished.folder)
@@ -198,13 +196,6 @@ def test_a_run_that_has_diverged_goes_on_from_its_last_checkpoint_with_a_lower_l
     assert read_state(copy_of_finished).status == "failed"
     epoch = read_checkpoint(copy_of_finished)[0].epoch + 1
     assert run(make_config({"load_dir": copy_of_finished, "n_epochs": epoch, "lr": 1e-5, "momentum": 0})).status == "done"
-
-
-def wait_for(what: Any, seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_what_a_run_started_from_is_known_after_it_changed(
@@ -227,37 +218,6 @@ def test_what_a_run_started_from_is_known_after_it_changed(
     assert not any("trained at --input-size" in m.text for m in events if isinstance(m, Message)), "it was said at the start"
     assert (training.weights_sha256, training.weights_run) == (digest, copy_of_finished.name)
     assert any(f"{copy_of_finished.name} itself started from the weights of a file" in one for one in report.distrust)
-
-
-def test_a_run_that_was_killed_and_picked_up(finished: FinishedRun, config_for: MakeConfig, runs_dir: Path) -> None:
-    config = config_for(runs_dir, save_every=1)
-    code = ("import sys, json, time; from noodle_tui.config import RunConfig; from noodle_tui.run import run\n"
-            "def slowly(event): time.sleep(4 * (type(event).__name__ == 'EpochDone'))\n"
-            "run(RunConfig(**json.loads(sys.argv[1])), [slowly])")
-    process = subprocess.Popen([sys.executable, "-c", code, config.model_dump_json()])
-    try:
-        wait_for(lambda: list_runs(runs_dir))
-        folder = list_runs(runs_dir)[0]
-        follower, events = Follower(folder), list[Event]()
-
-        def saved_once() -> bool:
-            events.extend(follower.read())
-            assert process.poll() is None
-            return any(isinstance(e, Saved) and e.what == "model" for e in events)
-
-        wait_for(saved_once)
-        assert read_state(folder).status == "running"
-        with pytest.raises(NoodleError, match=rf"already going on in it \(process {process.pid}"):
-            run(RunConfig(load_dir=folder))
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-    assert read_state(folder).status == "interrupted"
-    (folder / ".0123456789abcdef.tmp").write_bytes(b"half a file")
-
-    run(RunConfig(load_dir=folder))
-    assert_same_result(folder, finished.folder)
-    assert set(os.listdir(folder)) == FILES | {"checkpoint.prev.pt"}
 
 
 @pytest.fixture

@@ -310,6 +310,34 @@ def test_a_file_of_a_lost_photos_name_elsewhere_in_the_data_folder_is_not_taken_
     assert mine.read_text() == "mine"
 
 
+@pytest.mark.parametrize("what", ["a link", "twice"])
+def test_what_may_not_be_the_lost_photo_is_not_taken_for_it(stimuli, data, tmp_path, what):
+    lost = rejig(stimuli, data).files[7]
+    photo, places = data / lost.target, [data / split / "sadness" / Path(lost.target).name for split in ("train", "val")]
+    for place in places:
+        place.parent.mkdir(exist_ok=True)
+    if what == "twice":
+        shutil.copy(photo, places[0])
+        photo.rename(places[1])
+    else:
+        photo.rename(tmp_path / "elsewhere.jpg")
+        places[0].symlink_to(tmp_path / "elsewhere.jpg")
+    before = tree(data / "train" / "sadness")
+    assert undo_rejig(data) == (59, (lost,))
+    assert tree(data / "train" / "sadness") == before
+
+
+def test_a_copy_that_was_put_elsewhere_by_hand_is_none_of_rejigs_any_more(stimuli, data):
+    file = rejig(stimuli, data, mode="copy").files[7]
+    Path(file.source).unlink()
+    mine = data / "train" / "mine" / Path(file.target).name
+    mine.parent.mkdir()
+    (data / file.target).rename(mine)
+    plan = make_plan(stimuli, data, mode="copy")
+    assert not plan.by_hand and [one.reason for one in plan.skipped] == ["removed since the last rejig"]
+    assert undo_rejig(data) == (59, ()) and mine.exists()
+
+
 def test_a_manifest_of_which_one_file_is_away_for_a_while_is_left_alone(stimuli, data, tmp_path):
     rejig(stimuli, data)
     for name in ("rejig.csv", "rejig.json"):

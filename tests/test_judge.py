@@ -6,16 +6,19 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+import torch
 from test_fit import CPU, DATA, network
 
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, StopRun
+from noodle_tui.events import EpochDone, Event, Message
 from noodle_tui.job import Job
 from noodle_tui.judge import judge, known_facts, predict_validation, why_otherwise
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
+from noodle_tui.report import read_predictions
 from noodle_tui.session import Best, new_session
 
 
@@ -47,6 +50,26 @@ def test_a_report_that_the_rescue_folder_refuses_too_is_one_line(tmp_path: Path,
     saver = Mock(move=lambda: tmp_path / "rescued", finish=lambda: tmp_path)
     with pytest.raises(NoodleError, match=r"the report could not be written to .*rescued either .*pick the run up"):
         judge(job, loaded, known_facts(job, loaded, None), saver, tmp_path)
+
+
+def test_the_best_weights_are_judged_and_not_the_last_ones(tmp_path: Path) -> None:
+    job, loaded = job_and_data()
+    said: list[Event] = []
+    job.emit.add(said.append)
+    session = loaded.session
+    best, last = (({**network().state_dict(), "5.bias": torch.tensor(bias)}) for bias in ([99.0, 0.0], [0.0, 99.0]))
+    session.model.load_state_dict(last)
+    session.best = Best(1, 5, 10, 0.5, best)
+    session.history = [EpochDone(epoch=number, n_epochs=2, train_loss=1.0, train_correct=9, train_count=20, val_loss=0.5,
+                                 val_correct=5, val_count=10, lr=0.1, seconds=1.0, images_per_second=30.0, is_best=number == 1)
+                       for number in (1, 2)]
+    saver = Mock(finish=lambda: tmp_path)
+    facts, evaluation = judge(job, loaded, known_facts(job, loaded, None), saver, tmp_path)
+    assert {answer.predicted for answer in read_predictions(tmp_path)[1]} == {0}, "as the best ones answer"
+    assert evaluation.confusion == [[5, 0], [5, 0]]
+    assert (facts.best_epoch, facts.epochs) == (1, session.history)
+    saver.save_model.assert_called_once_with(session, evaluation.overall)
+    assert not any(isinstance(event, Message) for event in said), "the count is that of its epoch"
 
 
 def test_why_weights_are_judged_otherwise_than_they_were_counted() -> None:

@@ -58,6 +58,8 @@ def test_unknown_people():
     assert one.startswith("7 images have a name that doesn't tell who is on it")
     [one] = doubts(evaluation, about, unknown_people=7, train_people=set(), val_people=set())
     assert one.startswith("No image has a name that tells who is on it")
+    for side in ("train_people", "val_people"):
+        assert any(one.startswith("7 images have") for one in doubts(evaluation, about, unknown_people=7, **{side: set()}))
 
 
 def test_the_epoch_chosen_on_the_set_that_it_reports():
@@ -72,6 +74,7 @@ def test_still_improving():
     evaluation, about = trustworthy()
     found = doubts(evaluation, about, validated=[(1, 900), (5, evaluation.overall.correct)], best_epoch=5)
     assert found[-1] == "The best epoch is the last (5): it was still getting better; train longer."
+    assert "the best of 2 tried: expect less on new images." in found[0]
 
 
 def test_a_last_epoch_that_was_not_validated_is_not_spoken_of():
@@ -222,6 +225,8 @@ def test_a_person_on_each_image_is_doubted():
     evaluation, about = trustworthy()
     [one] = doubts(evaluation, about, train_people={f"p{i}" for i in range(6000)}, val_people=set())
     assert one.startswith("6000 people are told apart on ") and "--person takes something else" in one
+    fewer = {f"p{i}" for i in range(sum(about.train_counts))}
+    assert doubts(evaluation, about, train_people=fewer - about.val_people, val_counts=[400, 400]) == [], "of all images"
 
 
 @pytest.mark.parametrize(("people", "images", "doubted"), [(10, 10, True), (9, 9, False), (18, 20, True), (17, 20, False)])

@@ -11,6 +11,7 @@ from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.model_card import Origin
 from noodle_tui.report import RunFacts
 from noodle_tui.report.distrust import what_to_distrust
+from noodle_tui.report.markdown import report_markdown
 from noodle_tui.stats import interval_in_words
 
 
@@ -31,7 +32,10 @@ def doubts(evaluation: Evaluation, about: RunFacts, *, validated: list[tuple[int
 
 
 def test_a_sound_result_raises_no_doubt():
-    assert doubts(*trustworthy()) == []
+    evaluation, about = trustworthy()
+    assert doubts(evaluation, about) == []
+    trained = dataclasses.replace(epoch(1, 40, evaluation.overall.correct), train_correct=900, train_count=1000)
+    assert "Nothing that the numbers show." in report_markdown(dataclasses.replace(about, epochs=[trained]), evaluation)
 
 
 def test_people_on_both_sides():

@@ -88,6 +88,7 @@ def test_verdict():
     sparse = [epoch(i, 40, 23 if i == 30 else 20 if i % 10 == 0 or i == 1 else None) for i in range(1, 41)]
     assert verdict(facts_of(epochs=sparse, best_epoch=30), unknown).endswith(
         "best of 5 validated epochs (epoch 30 of 40).")
+    assert verdict(facts_of(epochs=sparse[:10], best_epoch=1), unknown).endswith("best of 2 validated epochs (epoch 1 of 10).")
     assert verdict(facts_of(epochs=sparse[:1], best_epoch=1), unknown).endswith("after epoch 1.")
 
 
@@ -465,6 +466,25 @@ def test_methods_say_what_changed_on_the_way_and_who_took_part():
     assert written.training.processes == 4 and written.data.left_out["unreadable (truncated)"] == 6
     whole = facts_of(terms={"processes": "2"}, config={**facts.config, "sync_bn": True})
     assert "batch normalisation over the whole batch" in report_markdown(whole, evaluation_of())
+
+
+def test_methods_tell_other_terms_but_no_learning_rate_that_its_epochs_tell():
+    changes = ["lr 0.1 up to epoch 3, then 0.2", "precision bf16 up to epoch 3, then fp32",
+               "lr 0.2 up to batch 2 of epoch 5, then 0.1"]
+    text = report_markdown(facts_of(changes=changes), evaluation_of())
+    assert f"Training was picked up on other terms: {'; '.join(changes[1:])}." in text
+    assert "picked up" not in report_markdown(facts_of(), evaluation_of())
+
+
+def test_people_who_were_held_out_are_on_one_side_alone_where_that_is_so():
+    apart = facts_of(split_by="person", train_people={"07F", "09F"}, val_people={"25M"})
+    assert "stratified by class as nearly as whole people allow." in report_markdown(apart, evaluation_of())
+
+
+def test_the_precision_of_a_class_that_is_never_answered_is_undefined():
+    never = evaluation_of([replace(p, predicted=0, probabilities=(0.75, 0.25)) for p in seed_predictions()])
+    [row] = [line for line in report_markdown(facts_of(), never).splitlines() if line.startswith("| `sad` | 0/")]
+    assert "| undefined |" in row
 
 
 def test_methods_say_whether_the_last_layer_was_kept():

@@ -289,6 +289,8 @@ def test_a_model_has_the_count_that_it_was_judged_by(copy_of_finished: Path) -> 
     counted = (before["best"]["correct"] + 1) % 8
     terms, best = {**before["terms"], "precision": "bf16"}, {**before["best"], "correct": counted}
     save_session(copy_of_finished, {**before, "terms": terms, "best": best})
+    card = json.loads((copy_of_finished / "model.json").read_text())
+    (copy_of_finished / "model.json").write_text(json.dumps({**card, "correct": counted}))
     events: list[Event] = []
     run(RunConfig(load_dir=copy_of_finished), [events.append])
     assert [(e.level, e.text) for e in events if isinstance(e, Message)] == [

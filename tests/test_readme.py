@@ -75,7 +75,7 @@ def test_the_models_own_answers_are_had_in_plain_torchvision(
 ) -> None:
     [code] = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
     answers = read_predictions(finished.folder)[1]
-    for answer in answers[:4]:
+    for answer in (answers[0], answers[-1]):  # of either class
         exec(code.replace("RUN/", f"{finished.folder}/").replace("PHOTO", str(data_dir / answer.path)), {})
         probabilities = list(ast.literal_eval(capsys.readouterr().out).values())
         assert probabilities == pytest.approx(answer.probabilities, abs=1e-3)

@@ -469,6 +469,8 @@ async def test_a_run_and_the_list_of_runs_are_there_once_however_often_one_goes_
         await until(pilot, lambda: isinstance(app.screen, LiveScreen) and app.screen.state.epoch > 0)
         live = app.screen
         assert isinstance(live, LiveScreen)
+        await pilot.press("p")  # it needs no processor meanwhile
+        await until(pilot, lambda: live.status == "paused")
         for _ in range(3):
             await pilot.press("f5")
             await until(pilot, lambda: isinstance(app.screen, RunsScreen) and bool(app.screen.selection.shown))

@@ -252,6 +252,26 @@ def test_report_of_holds_the_numbers(tmp_path: Path):
     assert report["environment"] == environment()
 
 
+def test_each_number_of_the_report_has_its_name():
+    facts = facts_of(train_counts=[7, 8], val_counts=[3, 4], train_people={"a"}, val_people={"a", "b"}, unknown_people=1,
+                     twins=2, two_classes=3, by_hand=4, resumed=5, left_out={"x": 6}, weights_digest="9a")
+    evaluation = evaluation_of(seed_predictions()[:23])  # no longer as many of either class
+    report = report_of(facts, evaluation)
+    for part, whole, names in (
+        (report.data, facts, "train_counts val_counts unknown_people twins two_classes by_hand split_by left_out"),
+        (report.training, facts, "architecture device best_epoch resumed changes processes seconds"),
+        (report.result, evaluation, "balanced_accuracy log_loss brier roc_auc calibration_error confusion"),
+        (report.result.overall, evaluation.overall, "name correct count accuracy"),
+        (report.result.majority, evaluation.majority, "name correct count accuracy"),
+    ):
+        assert {name: getattr(part, name) for name in names.split()} == {name: getattr(whole, name) for name in names.split()}
+    assert (report.data.train_people, report.data.val_people, report.data.people_in_both) == (1, 2, 1)
+    assert (report.training.epochs, report.training.weights_sha256) == (40, "9a")
+    assert report_of(facts_of(), evaluation).training.weights_sha256 is None
+    assert [(c.name, c.accuracy, c.precision, c.f1) for c in report.result.per_class] == [
+        (c.recall.name, c.recall.accuracy, c.precision, c.f1) for c in evaluation.per_class]
+
+
 def test_no_folder_of_the_user_gets_into_the_report(tmp_path: Path):
     home = Path("/home/jane.doe/faces")
     config = RunConfig(stimuli=home / "st", data_dir=home / "cl", save_dir=home / "w", load_dir=home / "r",

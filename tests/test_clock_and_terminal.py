@@ -5,7 +5,6 @@ import errno
 import fcntl
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -72,18 +71,6 @@ def test_a_dumb_terminal_without_a_locale_shows_every_name(own_data_dir: Path, t
     assert rb"\U0001f600.jpg" in out and b"caf" in out and b"[red]markup[bold].jpg" in out
     assert b"epoch 1/1" in out
     assert b"\x1b" not in out and b"Traceback" not in out
-
-
-def test_markup_and_control_codes_in_a_name_are_shown_in_a_terminal_and_do_nothing(own_data_dir: Path, tmp_path: Path) -> None:
-    for name in ("[red]markup[bold].jpg", "[link=file:x]y.jpg", "\033[31mred.jpg", "two\nlines.jpg"):
-        (own_data_dir / "train" / "sad" / name).write_text("no photo")
-    child = pexpect.spawn(NOODLE[0], [*NOODLE[1:], *run_options(own_data_dir, 1), "--skip-bad-images"], cwd=str(tmp_path),
-                          env={**os.environ, "TERM": "xterm-256color"}, timeout=120, dimensions=(50, 250))
-    out = re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", child.read())
-    for name in (b"[red]markup[bold].jpg", b"[link=file:x]y.jpg", rb"\x1b[31mred.jpg", rb"two\nlines.jpg"):
-        assert b"left out: train/sad/" + name in out
-    child.close()
-    assert child.exitstatus == 0
 
 
 def test_closed_outputs_do_not_end_a_run_or_spoil_its_files(data_dir: Path, tmp_path: Path) -> None:

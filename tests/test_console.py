@@ -74,12 +74,13 @@ def test_in_a_terminal_the_bar_follows_the_batches(tmp_path):
     assert terminal.ended() == 0
 
 
-def test_markup_in_a_folders_name_is_none_in_the_bar(tmp_path):
+def test_markup_in_a_name_is_none_in_a_terminal(tmp_path):
     code = ("import time; from noodle_tui.events import *\nfrom noodle_tui.listeners.console import ConsoleListener\n"
             "console = ConsoleListener()\n"
+            "console(Message(level='warning', text='left out: [red]x[bold].jpg [link=file:x]y.jpg \\x1b[31mred.jpg'))\n"
             "console(StageStarted(stage='decode', text='reading x[/b]y[old]')); time.sleep(1.5); console.close()")
     terminal = Terminal([sys.executable, "-c", code], Path(__file__).parent, 100, 24)
-    terminal.until("reading x[/b]y[old]")
+    assert r"left out: [red]x[bold].jpg [link=file:x]y.jpg \x1b[31mred.jpg" in terminal.until("reading x[/b]y[old]")
     assert terminal.ended() == 0
 
 

@@ -10,6 +10,7 @@ import os
 import warnings
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -192,14 +193,12 @@ def _keep_as_previous(current: Path) -> None:
     """Give the current file a second name, so that it outlives its replacement."""
     spare = current.with_name(PREVIOUS + ".new")
     spare.unlink(missing_ok=True)
-    try:
+    # a file system without hard links says so in many ways (EPERM, ENOTSUP, ENOSYS). Nothing is lost: the write that follows
+    # replaces the file with one rename, and speaks up itself where the disk is full or read-only
+    with suppress(OSError):
         os.link(current, spare)
         os.replace(spare, current.with_name(PREVIOUS))
         spare.unlink(missing_ok=True)  # a rename leaves it where both were one file, as after a save that the disk refused
-    except OSError:
-        # a file system without hard links says so in many ways (EPERM, ENOTSUP, ENOSYS). Nothing is lost: the write that
-        # follows replaces the file with one rename, and speaks up itself where the disk is full or read-only
-        return
 
 
 def read_checkpoint(folder: Path) -> tuple[Checkpoint, str]:

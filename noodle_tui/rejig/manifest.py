@@ -141,8 +141,7 @@ def write_manifest(folder: Path, data_dir: Path, stimuli: Path, files: Sequence[
     with open(table, "w", encoding="utf-8", errors="surrogateescape", newline="") as stream:
         rows = csv.writer(stream)  # its \r\n line ends see to it that a \r or \n in a name is quoted
         rows.writerow(COLUMNS)
-        rows.writerows((file.source, file.target, file.label, file.split, file.person or "",
-                        "" if file.level is None else file.level) for file in files)
+        rows.writerows((file.source, file.target, file.label, file.split, file.person, file.level) for file in files)
     made = {"version": 1, **options, "stimuli": str(stimuli), "stimuli_from_here": os.path.relpath(stimuli, data_dir),
             "files": len(files)}
     (folder / JSON_NAME).write_text(_as_json(made), encoding="utf-8")

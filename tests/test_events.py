@@ -119,13 +119,17 @@ def test_a_whole_run_folds_into_its_state():
     state = RunState.fold([started(), EXAMPLES[5], EXAMPLES[6], StageStarted(stage="train", text="training"),
                            epoch(1, 5, is_best=True, seconds=1.0), epoch(2, 5, seconds=3.0)])
     assert (state.status, state.epoch, state.n_epochs, state.stage) == ("running", 2, 3, "train")
+    assert (state.data, state.model) == (EXAMPLES[5], EXAMPLES[6])
     assert state.best is not None and state.best.epoch == 1
     assert state.seconds_left == pytest.approx(2.0)
-    state.apply(Paused(epoch=2))
+    state.apply(Paused(epoch=2, time=6.0))
     assert state.status == "paused"
     state.apply(Resumed(epoch=2, time=7.0))
-    assert [entry.text for entry in state.log[-2:] if isinstance(entry, Message)] == ["paused after epoch 2", "goes on"]
-    assert state.log[-1].time == 7, "and not when it is read"
+    assert state.status == "running"
+    state.apply(dataclasses.replace(started(resumed_at=2), time=8.0))
+    assert [(entry.text, entry.time) for entry in state.log[-3:] if isinstance(entry, Message)] == [
+        ("paused after epoch 2", 6), ("goes on", 7), ("picked up after epoch 2", 8)], "the times of then"
+    assert state.best is not None and state.best.epoch == 1
     state.apply(RunDone(best_epoch=1, best_correct=5, best_count=8, seconds=4.0))
     assert (state.status, state.seconds_left) == ("done", None)
 
@@ -192,7 +196,8 @@ def test_a_failure_keeps_its_line():
     assert (state.status, state.error) == ("running", ""), "until the run is picked up"
 
 
-def test_a_move_of_a_run_that_never_began_is_no_crash():
+def test_what_is_asked_of_a_run_that_never_began_is_no_crash():
+    assert RunState().n_epochs == 0
     assert RunState.fold([RunMoved(folder="x")]).started is None
 
 

@@ -27,6 +27,12 @@ def draw(path: Path, kind: str = "JPEG") -> Path:
     return path
 
 
+def have_pil_warn(photo: Path) -> None:
+    """Let a JPEG say of itself that it is a stereo photo, which it is not."""
+    content = photo.read_bytes()
+    photo.write_bytes(content[:2] + b"\xff\xe2\0\x0aMPF\0junk" + content[2:])
+
+
 def draw_seed_like(stimuli: Path, people: tuple[str, ...] = PEOPLE, steps: int = 5) -> None:
     for person, feeling, step in itertools.product(people, ("Ha", "Sa"), range(steps)):
         draw(stimuli / person[:2] / f"{person}_Ne_to_{feeling}_C{step:02d}.JPG")

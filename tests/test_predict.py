@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import PEOPLE, FinishedRun
-from fake_stimuli import draw
+from fake_stimuli import draw, have_pil_warn
 from PIL import Image
 from powerless import powerless
 
@@ -149,9 +149,12 @@ def test_people_are_told_as_in_the_run(finished: FinishedRun, tmp_path: Path) ->
     assert person_of(tmp_path) == DEFAULT_PERSON
 
 
-def test_a_bad_file_is_named_and_the_others_are_answered(finished: FinishedRun, data_dir: Path, tmp_path: Path) -> None:
+def test_a_bad_file_is_named_and_the_others_are_answered(
+    finished: FinishedRun, data_dir: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     good = next((data_dir / "val" / "sad").iterdir())
     shutil.copy(good, tmp_path / "b.jpg")
+    have_pil_warn(tmp_path / "b.jpg")
     (tmp_path / "a.jpg").write_text("hello")
     os.mkfifo(tmp_path / "c.jpg")
     (tmp_path / "notes.txt").write_text("not looked at")
@@ -162,6 +165,7 @@ def test_a_bad_file_is_named_and_the_others_are_answered(finished: FinishedRun, 
     assert [(path.name, reason) for path, reason in outcome.failures] == [
         ("a.jpg", "not an image, whatever its ending says"), ("c.jpg", "not a file"),
         ("notes.txt", "not an image, whatever its ending says")]
+    assert not recwarn.list
 
 
 def test_bad_files_alone_are_named_and_no_crash(finished: FinishedRun, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hashlib import sha1
 from pathlib import Path
 
 import pytest
-from fake_stimuli import ODD_NAMES, draw, draw_seed_like, error_of, make_plan, rejig, splits, stop_after, tree
+from fake_stimuli import ODD_NAMES, draw, draw_seed_like, error_of, have_pil_warn, make_plan, rejig, splits, stop_after, tree
 from PIL import Image
 from powerless import powerless
 
@@ -301,6 +301,7 @@ def test_broken_headers_are_found_in_threads_without_a_warning(stimuli, data, re
     for number, photo in enumerate(sorted(stimuli.rglob("*.JPG"))):
         if number % 3 == 0:
             photo.write_bytes(photo.read_bytes()[:number])
+    have_pil_warn(max(stimuli.rglob("*.JPG")))
     threads = threading.active_count()
     plan = make_plan(stimuli, data)
     assert len(plan.skipped) == 20

@@ -287,7 +287,9 @@ GOOD: dict[str, tuple[bytes, bytes]] = {  # odd but sound, and one without the o
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_an_odd_image_with_sound_pixels_is_taken_as_it_is(kind: str, own_data_dir: Path) -> None:
+def test_an_odd_image_with_sound_pixels_is_taken_as_it_is_and_nobody_warned(
+    kind: str, own_data_dir: Path, recwarn: pytest.WarningsRecorder
+) -> None:
     for place in ("train/sad", "val/happy"):
         for name, content in zip(("odd.jpg", "plain.jpg"), GOOD[kind], strict=True):
             (own_data_dir / place / name).write_bytes(content)
@@ -297,6 +299,7 @@ def test_an_odd_image_with_sound_pixels_is_taken_as_it_is(kind: str, own_data_di
         assert torch.equal(found["odd.jpg"], found["plain.jpg"])
     assert data.train.sizes[[s.path.name == "odd.jpg" for s in data.train.samples]].tolist() == [
         [40, 52] if kind.startswith("sideways") else [52, 40]]
+    assert not recwarn.list, "on stderr it would tear a screen"
 
 
 def test_many_bad_images_make_a_short_line(own_data_dir: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from conftest import FinishedRun, draw_face
+from fake_stimuli import draw, have_pil_warn
 from PIL import Image
 from small_app import SmallApp, burst, until
 from textual.containers import VerticalScroll
@@ -19,6 +20,7 @@ from textual.widgets import Button, Input, Static
 
 from noodle_tui.config import RunConfig, options
 from noodle_tui.preflight.checks import Preflight
+from noodle_tui.preflight.estimate import photo_bytes
 from noodle_tui.preflight.photos import Photos
 from noodle_tui.remember import recall, remember
 from noodle_tui.tui import setup, setup_paths, setup_text
@@ -1053,7 +1055,12 @@ def test_a_thumbnail_keeps_shape_colours_and_orientation(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", [b"", b"no photo", b"\xff\xd8\xff\xe0 half of it"])
-def test_a_broken_photo_is_said_to_be(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_photo_is_said_to_be_and_an_odd_one_is_none(
+    tmp_path: Path, content: bytes, recwarn: pytest.WarningsRecorder
+) -> None:
+    have_pil_warn(draw(tmp_path / "odd.jpg"))
+    assert thumbnail(tmp_path / "odd.jpg", 10, 10)[1] == "" and photo_bytes([tmp_path / "odd.jpg"]) == 3 * 8 * 10
+    assert not recwarn.list, "on stderr it would tear the screen"
     (tmp_path / "a.jpg").write_bytes(content)
     assert thumbnail(tmp_path / "a.jpg", 10, 10) == ([], "can't be read")
     assert thumbnail(tmp_path / "none.jpg", 10, 10) == ([], "isn't there")

@@ -44,6 +44,38 @@ def test_a_renamed_run_stays_where_its_start_puts_it_and_one_that_tells_none_whe
     assert [run.folder for run in RunWatch(tmp_path)._look(Summaries(), True, None)[0]] == listed
 
 
+def test_a_run_that_said_nothing_is_told_by_its_options(tmp_path: Path) -> None:
+    """It was killed at once."""
+    folder = tmp_path / "two-words-20261123-101500"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"namestr": "two words", "lr": 0.1}')
+    summary = summarise(folder)
+    assert (summary.name, summary.status, summary.epoch, summary.n_epochs) == ("two words", "interrupted", 0, 0)
+    assert (summary.config["lr"], summary.cwd, summary.folder_then, summary.resumable) == (0.1, "", "", False)
+    told = as_json(summary)
+    assert [told[name] for name in ("best_epoch", "correct", "count", "accuracy", "low")] == [None, None, 0, None, None]
+
+
+def test_of_a_run_that_ended_early_it_is_told_where_and_whether_it_can_go_on(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "stopped")
+    start = next(event for event in Follower(folder).read() if isinstance(event, RunStarted))
+    Recorder(folder, print)(replace(start, cwd="/home/ada", folder="weights/run", resumed_at=40))
+    summary = summarise(folder)
+    assert (summary.cwd, summary.folder_then, summary.resumable) == ("/home/ada", "weights/run", True)
+    for name in ("checkpoint.pt", "checkpoint.prev.pt"):
+        (folder / name).unlink(missing_ok=True)
+    assert not summarise(folder).resumable
+    assert not summarise(fake_folder(tmp_path, "whole", "done")).resumable
+
+
+def test_epochs_that_were_not_validated_are_none_of_the_curve(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "interrupted", n_epochs=4)
+    last = next(event for event in reversed(Follower(folder).read()) if isinstance(event, EpochDone))
+    before = summarise(folder).val_epochs
+    Recorder(folder, print)(replace(last, epoch=last.epoch + 1, val_loss=None, val_correct=None, val_count=0, is_best=False))
+    assert (summarise(folder).epoch, summarise(folder).val_epochs) == (last.epoch + 1, before)
+
+
 def test_work_after_the_last_epoch_counts_in_a_run_that_was_killed(tmp_path: Path) -> None:
     folder = fake_folder(tmp_path, "run", "interrupted")
     last = max(event.time for event in Follower(folder).read())

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,16 @@ def test_there_and_back(tmp_path: Path) -> None:
     assert restore_last(tmp_path) == [folder]
     assert {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "run.lock"} == before
     assert not (tmp_path / ".trash").exists() and restore_last(tmp_path) == []
+
+
+def test_what_can_not_be_removed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(place: Path) -> None:
+        raise PermissionError(13, "Permission denied", f"{place}/hers")
+
+    move_to_trash(tmp_path, [fake_folder(tmp_path, "run")])
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(NoodleError, match=r"/hers: can't be removed \(Permission denied\)$"):
+        empty_trash(tmp_path, deletions(tmp_path))
 
 
 def test_the_last_deletion_comes_back_whole_and_then_the_one_before(tmp_path: Path) -> None:

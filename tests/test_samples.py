@@ -91,6 +91,8 @@ def test_of_options_for_nothing_those_are_told_that_say_something_else_than_reji
     (tmp_path / "link").symlink_to(config.stimuli)
     assert unread_options(RunConfig(stimuli=tmp_path / "link", data_dir=config.data_dir, mode="copy")) == ""
     assert unread_options(RunConfig(data_dir=config.data_dir, mode="move")).startswith("--mode: not used, since")
+    assert unread_options(RunConfig(data_dir=config.data_dir, mode="move", rejig_data=True)) == "", "it is asked for"
+    assert unread_options(RunConfig(data_dir=config.data_dir, classes=config.classes[::-1])) == ""
     (config.data_dir / "rejig.json").write_text("broken")
     assert unread_options(RunConfig(data_dir=config.data_dir, mode="copy")).startswith("--mode: not used, since")
 
@@ -98,6 +100,7 @@ def test_of_options_for_nothing_those_are_told_that_say_something_else_than_reji
 def test_photos_that_came_into_a_sorted_folder_by_hand_are_counted(tmp_path: Path) -> None:
     config = sorted_photos(tmp_path)
     assert find_samples(config.data_dir, DEFAULT_PERSON).by_hand == 0
+    assert find_samples(draw_data_folder(tmp_path / "own"), DEFAULT_PERSON).by_hand == 0, "rejig has no part in it"
     draw_face(config.data_dir / "train" / "sad" / "later" / "09F_Sa_C03.JPG", "09F", "Sa", 3)
     assert find_samples(config.data_dir, DEFAULT_PERSON).by_hand == 1
     assert load_folder(config.data_dir, 32, CPU).by_hand == 1

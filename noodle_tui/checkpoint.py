@@ -148,13 +148,13 @@ def copied(tree: Any) -> Any:
     return tree
 
 
-def to_main_memory(tree: dict[Any, Any] | list[Any]) -> None:
-    """Put tensors in main memory in the place of those elsewhere, in nested dicts and lists. From a GPU by way of the current
-    stream; returns when they are there."""
-    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+def to_main_memory(tree: dict[Any, Any]) -> None:
+    """Put tensors in main memory in the place of those elsewhere, in nested dicts; the lists, a history of thousands of epochs
+    among them, hold none. From a GPU by way of the current stream; returns when they are there."""
+    for key, value in tree.items():
         if isinstance(value, Tensor):
             tree[key] = value.detach().cpu()
-        elif isinstance(value, dict | list):
+        elif isinstance(value, dict):
             to_main_memory(value)
 
 

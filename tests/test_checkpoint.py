@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
+from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content, to_main_memory
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone
 from noodle_tui.model_card import Origin
@@ -121,6 +121,17 @@ def test_weights_that_are_the_best_ones_are_written_once_and_come_back_as_two(tm
 
 def test_losses_are_summed_up_in_double_precision() -> None:
     assert fresh().totals.dtype == torch.float64
+
+
+def test_a_long_history_is_not_searched_for_tensors() -> None:
+    class Epochs(list[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            raise AssertionError("thousands of epochs at each save, in the thread that trains")
+
+    history, weight = Epochs([{"epoch": 1}]), torch.ones(2, requires_grad=True)
+    tree: dict[str, Any] = {"history": history, "model": {"weight": weight}}
+    to_main_memory(tree)
+    assert tree["history"] is history and not tree["model"]["weight"].requires_grad
 
 
 def test_the_previous_one_is_kept(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ class RunState:
     stages: dict[str, float] = field(default_factory=dict)  # seconds that each finished stage took
     epochs: list[EpochDone] = field(default_factory=list)
     best: EpochDone | None = None
-    log: list[Message | Saved | StageDone] = field(default_factory=list)
+    log: list[Message | Saved | StageDone] = field(default_factory=list)  # of the savings of a file the last alone
     model_epoch: int | None = None  # whose weights model.pth holds; None: there is none
     saved_epoch: int | None = None  # the last whole one in checkpoint.pt, 0 before the first; None: there is none
     not_saved: str = ""  # why the disk has taken nothing since the last save
@@ -120,7 +120,7 @@ class RunState:
                     self.saved_epoch = event.epoch
                 else:  # of the best epoch then, which isn't where a run goes on
                     self.model_epoch = event.epoch
-                self.log.append(event)
+                self._log_saved(event)
             case Message():
                 self.log.append(event)
             case Paused():
@@ -152,6 +152,14 @@ class RunState:
             self.stage_done = 0  # the batches of the next one
         if event.is_best:
             self.best = event
+
+    def _log_saved(self, event: Saved) -> None:
+        """Of the savings of one file the last alone: a long run has thousands, and each painting would go through them."""
+        earlier = (i for i in reversed(range(len(self.log)))
+                   if isinstance(entry := self.log[i], Saved) and entry.file == event.file)
+        if (last := next(earlier, None)) is not None:
+            del self.log[last]
+        self.log.append(event)
 
     def _end(self, event: RunDone | RunStopped | RunFailed) -> None:
         self.ended = event

@@ -115,6 +115,13 @@ def test_what_earlier_versions_did_not_say_is_nothing():
     assert vars(from_json(json.dumps(data))).items() >= {"twins": 0, "val_people": 0}.items()
 
 
+def test_the_log_has_the_last_saving_of_each_file_however_long_the_run():
+    savings = [Saved(what="checkpoint" if file.endswith("pt") else "model", file=file, epoch=n)
+               for n in range(1, 4) for file in ("checkpoint.pt", "model.pth")]
+    word = Message(level="info", text="between")
+    assert RunState.fold([started(), *savings[:2], word, *savings[2:]]).log == [word, *savings[-2:]]
+
+
 def test_a_whole_run_folds_into_its_state():
     state = RunState.fold([started(), EXAMPLES[5], EXAMPLES[6], StageStarted(stage="train", text="training"),
                            epoch(1, 5, is_best=True, seconds=1.0), epoch(2, 5, seconds=3.0)])

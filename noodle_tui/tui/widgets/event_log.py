@@ -35,9 +35,7 @@ class EventLog(Listing):
     _entries: Sequence[Entry] = ()
 
     def show(self, entries: Sequence[Entry]) -> None:
-        """Show these entries (in the order they came); of the savings of one file only the last."""
-        last_saved = {entry.file: entry for entry in entries if isinstance(entry, Saved)}
-        entries = [entry for entry in entries if not isinstance(entry, Saved) or entry is last_saved[entry.file]]
+        """Show these entries (in the order they came)."""
         self._entries = entries[-MAX_ENTRIES:]
         self._title = Content("log")
         parts: list[Content] = []

@@ -137,7 +137,7 @@ def test_keys_that_a_slow_line_brings_at_once_go_to_their_fields(app):
         terminal.read()
         form = [row[:45].split() for row in terminal.screen().splitlines()]
         names = (["n", "epochs"], ["batch", "size"], ["lr"], ["device"])
-        return [row[-1] for name in names for row in form if row[: len(name)] == name]
+        return [next((row[-1] for row in form if row[: len(name)] == name), "") for name in names]  # the hint names one, too
 
     wait_until(lambda: typed() == ["30", "16", "0.015", "cpu9"])
     terminal.press("ctrl+q")

@@ -4,6 +4,7 @@ Textual's driver (8.2) takes what it can't read for the end of the app: a byte t
 the line), a key code that it didn't ask for, a window of no size. And stopped by SIGTSTP, our app would hang.
 """
 
+import asyncio
 import codecs
 import os
 import re
@@ -29,6 +30,8 @@ class PatientDriver(LinuxDriver):
         # Textual tidies the terminal up and then stops; but by then the parent (launch.py) has stopped, the shell has the
         # terminal, and whoever touches it is stopped once more. Stopped as it stands, the app is drawn anew by `fg`.
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        # by way of the loop: a signal that another thread takes would not wake it, and nothing be drawn before the next key
+        asyncio.get_running_loop().add_signal_handler(signal.SIGCONT, self._sigcont_application)
 
     def _sigcont_application(self, *_: Any) -> None:
         """After `fg`: the terminal as an app needs it, one thread that reads it (Textual leaves two), all drawn."""

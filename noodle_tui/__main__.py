@@ -1,13 +1,11 @@
 """Where the commands begin: `noodle` (also `python -m noodle_tui`) and `noodle-tui`. What they do takes a moment to import."""
 
 import atexit
-import contextlib
-import os
 import sys
 from typing import NoReturn
 
 from noodle_tui.imports import keep_compiled_code_at_home
-from noodle_tui.terminal import end_at_interrupt
+from noodle_tui.terminal import end_at_interrupt, end_now
 
 
 def main() -> NoReturn:
@@ -18,10 +16,7 @@ def main() -> NoReturn:
 
     def leave() -> None:
         if "torch" in sys.modules:
-            for stream in (sys.stdout, sys.stderr):
-                with contextlib.suppress(OSError):
-                    stream.flush()
-            os._exit(code)
+            end_now(code)
 
     # what is registered first comes last, when threads and all other hooks are done. Python would go on to take all of torch to
     # pieces, for a second, and what it is bound with may fill the screen with what is left of it then

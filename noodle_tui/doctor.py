@@ -92,7 +92,7 @@ def _why_no_cuda() -> str:
 
 
 def _weights() -> list[Finding]:
-    from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url
+    from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url, no_place_for_imagenet
 
     file = imagenet_file()
     place = as_argument(file)
@@ -103,8 +103,7 @@ def _weights() -> list[Finding]:
     try:
         whole = checksum_ok(file)
     except OSError as error:
-        return [Finding("error", "ImageNet weights", f"{place} can't be read ({error.strerror}): give yourself the right to, "
-                        "or remove it, and the next run downloads it anew")]
+        return [Finding("error", "ImageNet weights", no_place_for_imagenet(file, error.strerror or str(error)))]
     if not whole:
         return [Finding("warning", "ImageNet weights", f"{place} is damaged (wrong checksum): the next run downloads it anew")]
     return [Finding("ok", "ImageNet weights", f"{place}, checksum right")]

@@ -11,7 +11,7 @@ import sys
 import termios
 import textwrap
 from collections.abc import Iterator
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from noodle_tui.imports import uncollected
 
@@ -158,6 +158,14 @@ def raise_at_interrupt() -> None:
     """From now on ctrl+c is a KeyboardInterrupt again."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def end_now(code: int) -> NoReturn:
+    """End this process with what it has printed, without what Python does on its way out."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 @contextlib.contextmanager

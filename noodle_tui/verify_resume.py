@@ -23,11 +23,11 @@ from noodle_tui.demo import draw_stimuli
 from noodle_tui.disk import RUN_BYTES, check_temporary_room
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunStarted, Saved
+from noodle_tui.report.predictions import PREDICTIONS
 from noodle_tui.run_folder import METRICS, MODEL, Follower, list_runs
 
 EPOCHS, GPU_EPOCHS = 7, 200  # a GPU does 7 before anybody can kill it
 PEOPLE = 3
-PREDICTIONS = "predictions.csv"
 TIMES = ("seconds", "images_per_second")  # the columns of metrics.csv that may differ
 PATIENCE = 600  # seconds that one process may take
 

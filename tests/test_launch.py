@@ -69,7 +69,8 @@ def test_from_setup_to_result(app, tmp_path):
     terminal.press("ctrl+r")
     terminal.until(*going_on(300))
     terminal.press("f5")  # the others, while it goes on
-    terminal.until("Runs")
+    terminal.until("─ Runs ")  # and not the key's name at the foot
+    terminal.until("neuro_ml")
     terminal.press("enter")
     terminal.until(*going_on(300))
     terminal.press("s")

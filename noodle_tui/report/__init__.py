@@ -15,14 +15,14 @@ from noodle_tui.events import Emit, EpochDone, Event
 from noodle_tui.report.as_json import Report, Result, Score, read_report, report_of
 from noodle_tui.report.facts import RunFacts, environment, model_card, verdict
 from noodle_tui.report.markdown import report_markdown
-from noodle_tui.report.predictions import predictions_csv, read_predictions
+from noodle_tui.report.predictions import PREDICTIONS, predictions_csv, read_predictions
 from noodle_tui.run_folder import MODEL
 from noodle_tui.text import printable
 
 __all__ = ["Report", "Result", "RunFacts", "Score", "closing_lines", "environment", "model_card", "read_predictions",
            "read_report", "set_aside_at_an_epoch", "verdict", "write_report"]
 
-FILES = ("predictions.csv", "report.json", "report.md")
+FILES = (PREDICTIONS, "report.json", "report.md")
 
 
 def write_report(folder: Path, facts: RunFacts, evaluation: Evaluation, predictions: Sequence[Prediction]) -> None:

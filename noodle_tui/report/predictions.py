@@ -10,6 +10,7 @@ from noodle_tui.evaluate import Prediction
 from noodle_tui.report.files import read_plain_file, stay_inside
 from noodle_tui.text import printable
 
+PREDICTIONS = "predictions.csv"
 MAX_PREDICTIONS_BYTES = 512 * 2**20
 COLUMNS = ["path", "person", "level", "true", "predicted"]  # then p_<class> for each class
 
@@ -27,7 +28,7 @@ def predictions_csv(classes: Sequence[str], predictions: Iterable[Prediction]) -
 
 def read_predictions(folder: Path) -> tuple[list[str], list[Prediction]]:
     """(classes, predictions) from a run folder's predictions.csv. NoodleError names the first line that is wrong."""
-    path = folder / "predictions.csv"
+    path = folder / PREDICTIONS
     text = read_plain_file(path, MAX_PREDICTIONS_BYTES).decode("utf-8", "surrogateescape")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:

@@ -26,6 +26,7 @@ from noodle_tui.terminal import (
     LastingStream,
     Modes,
     draw_in_utf8,
+    end_now,
     folded,
     leave_session,
     leave_terminal,
@@ -187,10 +188,7 @@ def _end(app: "NoodleApp", code: int) -> NoReturn:
     for thread in threading.enumerate():
         if thread.name.startswith(THREAD_NAME):
             thread.join(max(end - time.monotonic(), 0.0))
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
-            stream.flush()
-    os._exit(code)
+    end_now(code)
 
 
 def _farewell(run: "BackgroundRun") -> str:

@@ -830,6 +830,15 @@ async def test_photos_are_faces_and_hidden_until_asked_for() -> None:
         assert not screen.query(Photo)
 
 
+async def test_a_completion_that_comes_as_its_screen_is_left_breaks_nothing() -> None:
+    async with opened() as (pilot, screen, _):
+        completion = PathCompletion(editor(screen, "stimuli"), folders_only=True)
+        editor(screen, "stimuli").focus()
+        await pilot.pause()
+        screen.mount(completion)
+        await completion.remove()  # it is mounted without a list of names then
+
+
 async def test_paths_are_completed_as_they_are_typed(place: Path) -> None:
     async with opened() as (pilot, screen, _):
         await type_in(pilot, screen, "stimuli", "Res")

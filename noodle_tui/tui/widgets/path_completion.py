@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+from functools import cached_property
 from pathlib import Path
 
 from textual import events, work
+from textual.app import ComposeResult
 from textual.content import Content
 from textual.widgets import Input
-from textual_autocomplete import AutoComplete, DropdownItem, PathAutoComplete, TargetState
+from textual_autocomplete import AutoComplete, AutoCompleteList, DropdownItem, PathAutoComplete, TargetState
 
 from noodle_tui.tui.widgets.painting import CONTROLS
 from noodle_tui.tui.words import home_in_full
@@ -29,6 +31,16 @@ class PathCompletion(PathAutoComplete):
         self._folders_only = folders_only
         self._listing: tuple[str, list[str]] | None = None  # one folder and what is in it, folders with a slash
         self._typed: TargetState | None = None  # what the last key made of the field
+
+    def compose(self) -> ComposeResult:
+        yield self.option_list
+
+    @cached_property
+    def option_list(self) -> AutoCompleteList:
+        """Held rather than looked for: in a screen that is being left it is never mounted, yet asked for all the same."""
+        names = AutoCompleteList()
+        names.can_focus = False
+        return names
 
     def get_candidates(self, target_state: TargetState) -> list[DropdownItem]:
         typed = target_state.text[: target_state.cursor_position]

@@ -1,6 +1,7 @@
 """Every option of a run, once. The command line's flags, the app's form and the README's table are made from `RunConfig`.
 
-Adding an option is one line here: its name, type, default, bounds, help and group.
+Adding an option is one line here: its name, type, default, bounds, help and group, and whether a run that is picked up takes it
+anew.
 """
 
 import re
@@ -15,14 +16,22 @@ from noodle_tui.errors import UsageError
 from noodle_tui.names import person_pattern
 
 DATA, TRAINING, LOGGING = "Data", "Training", "Logging"
+
+# What a run that is picked up does with another value than the one it was started with.
+Anew = Literal["refused", "taken", "told", "of one start"]
+REFUSED: Anew = "refused"  # it decides what is learnt from which photos: with another value it would be another run
+TAKEN: Anew = "taken"  # what computes, and how, decides what is learnt, too: that is asked of the device (Session.terms)
+TOLD: Anew = "told"  # taken, and the report tells, since it decides what is learnt
+OF_ONE_START: Anew = "of one start"  # and not of the run: nothing is compared
+
 LAST_CARD = 127  # torch counts GPUs in a signed byte
 SORTING = ("classes", "val_fraction", "split_by", "mode")  # options of rejig alone, which its record keeps
 DEFAULT_PERSON = r"(?:^|/)([^_/]+)_[^/]*$"  # 34/34M_Ne_to_Sa_C08.JPG: 34M
 
 
-def option(default: Any, group: str, help: str, flag: str | None = None, **bounds: Any) -> Any:
+def option(default: Any, group: str, anew: Anew, help: str, flag: str | None = None, **bounds: Any) -> Any:
     """One line of `RunConfig`. `flag` is the command line's name where it isn't the field's own; bounds are pydantic's."""
-    return Field(default, description=help, json_schema_extra={"group": group, "flag": flag}, **bounds)
+    return Field(default, description=help, json_schema_extra={"group": group, "anew": anew, "flag": flag}, **bounds)
 
 
 class RunConfig(BaseModel):
@@ -31,49 +40,51 @@ class RunConfig(BaseModel):
     # built when the first one is checked, after the app's first paint
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    stimuli: Path = option(Path("Resources/stimuli"), DATA, "folder of face photos, at any depth, to be sorted by rejig")
-    data_dir: Path = option(Path("Resources/classify"), DATA, "folder with train/<class>/ and val/<class>/")
-    rejig_data: bool = option(False, DATA, "first sort the stimuli into the data folder; harmless when already done")
+    stimuli: Path = option(Path("Resources/stimuli"), DATA, TAKEN, "folder of face photos, at any depth, to be sorted by rejig")
+    data_dir: Path = option(Path("Resources/classify"), DATA, TAKEN, "folder with train/<class>/ and val/<class>/")
+    rejig_data: bool = option(False, DATA, TAKEN, "first sort the stimuli into the data folder; harmless when already done")
     classes: tuple[str, ...] = option(
-        ("sad=_Sa_", "happy=_Ha_"), DATA,
+        ("sad=_Sa_", "happy=_Ha_"), DATA, REFUSED,
         "a class and the token in its files' names, or their folder (happy=Happy/)", flag="class"
     )
-    val_fraction: float = option(0.1, DATA, "share of the images held out for validation", gt=0, lt=1)
+    val_fraction: float = option(0.1, DATA, REFUSED, "share of the images held out for validation", gt=0, lt=1)
     split_by: Literal["file", "person"] = option(
-        "file", DATA, "hold out single files, or whole people (what a claim about new faces needs)"
+        "file", DATA, REFUSED, "hold out single files, or whole people (what a claim about new faces needs)"
     )
     person: str = option(
-        DEFAULT_PERSON, DATA, "regex of a photo's path; its first group is the person: ([^/-]+)- finds F001 in F001-happy.jpg"
+        DEFAULT_PERSON, DATA, REFUSED,
+        "regex of a photo's path; its first group is the person: ([^/-]+)- finds F001 in F001-happy.jpg"
     )
-    mode: Literal["move", "copy", "link"] = option("move", DATA, "what rejig does with the photos")
-    skip_bad_images: bool = option(False, DATA, "go on without images that can't be read, and say so in the report")
+    mode: Literal["move", "copy", "link"] = option("move", DATA, TAKEN, "what rejig does with the photos")
+    skip_bad_images: bool = option(False, DATA, TAKEN, "go on without images that can't be read, and say so in the report")
 
-    load_dir: Path | None = option(None, TRAINING, "run folder to pick up, or model.pth (or its folder) to start from")
-    save_dir: Path = option(Path("weights"), TRAINING, "folder that run folders are made in")
-    n_epochs: int = option(40, TRAINING, "epochs to run", ge=1, le=1_000_000)
-    batch_size: int = option(24, TRAINING, "images a step", ge=1, le=65_536)
-    lr: float = option(0.001, TRAINING, "SGD's learning rate", gt=0, le=100)
-    momentum: float = option(0.9, TRAINING, "SGD's momentum", ge=0, lt=1)
-    seed: int = option(42, TRAINING, "decides what is random: split, batch order, augmentation, a new layer's weights",
+    load_dir: Path | None = option(None, TRAINING, OF_ONE_START,
+                                   "run folder to pick up, or model.pth (or its folder) to start from")
+    save_dir: Path = option(Path("weights"), TRAINING, OF_ONE_START, "folder that run folders are made in")
+    n_epochs: int = option(40, TRAINING, TAKEN, "epochs to run", ge=1, le=1_000_000)
+    batch_size: int = option(24, TRAINING, REFUSED, "images a step", ge=1, le=65_536)
+    lr: float = option(0.001, TRAINING, TOLD, "SGD's learning rate", gt=0, le=100)
+    momentum: float = option(0.9, TRAINING, TOLD, "SGD's momentum", ge=0, lt=1)
+    seed: int = option(42, TRAINING, REFUSED, "decides what is random: split, batch order, augmentation, a new layer's weights",
                        ge=0, le=2**32 - 1)
-    weights: str = option("imagenet", TRAINING, "imagenet, none, or a ResNet18 state-dict file")
-    input_size: int = option(224, TRAINING, "pixels a side that the network sees", ge=32, le=1024)
-    device: str = option("auto", TRAINING, "auto, cuda, cuda:N, mps or cpu")
+    weights: str = option("imagenet", TRAINING, REFUSED, "imagenet, none, or a ResNet18 state-dict file")
+    input_size: int = option(224, TRAINING, REFUSED, "pixels a side that the network sees", ge=32, le=1024)
+    device: str = option("auto", TRAINING, TAKEN, "auto, cuda, cuda:N, mps or cpu")
     precision: Literal["auto", "fp32", "bf16"] = option(
-        "auto", TRAINING, "auto: bf16 where the hardware has it; fp32 for exactness"
+        "auto", TRAINING, TAKEN, "auto: bf16 where the hardware has it; fp32 for exactness"
     )
-    sync_bn: bool = option(False, TRAINING, "batch norm over the whole batch, not a GPU's part of it (under torchrun on GPUs)")
-    compile: bool = option(False, TRAINING, "compile the training step: a wait of minutes, then quicker steps")
-    test_every: int = option(1, TRAINING, "validate every _ epochs; the first and the last always are", ge=1)
-    save_every: int = option(5, TRAINING, "save the session every _ epochs; the last always is", ge=1)
+    sync_bn: bool = option(False, TRAINING, TOLD,
+                           "batch norm over the whole batch, not a GPU's part of it (under torchrun on GPUs)")
+    compile: bool = option(False, TRAINING, TOLD, "compile the training step: a wait of minutes, then quicker steps")
+    test_every: int = option(1, TRAINING, TAKEN, "validate every _ epochs; the first and the last always are", ge=1)
+    save_every: int = option(5, TRAINING, TAKEN, "save the session every _ epochs; the last always is", ge=1)
 
-    namestr: str = option("neuro_ml", LOGGING, "name of run folder and Comet experiment")
-    log_every: int = option(1, LOGGING, "log every _ epochs; the first and the last always are", ge=1)
-    comet: bool = option(False, LOGGING, "log to Comet, with the keys in settings.json or COMET_API_KEY; not with debug")
-    comet_weights: bool = option(True, LOGGING, "with comet, also upload the trained weights")
-    tensorboard: bool = option(False, LOGGING, "also write TensorBoard files into the run folder")
-    debug: bool = option(False, LOGGING, "on an error open the interactive debugger")
-
+    namestr: str = option("neuro_ml", LOGGING, REFUSED, "name of run folder and Comet experiment")
+    log_every: int = option(1, LOGGING, TAKEN, "log every _ epochs; the first and the last always are", ge=1)
+    comet: bool = option(False, LOGGING, TAKEN, "log to Comet, with the keys in settings.json or COMET_API_KEY; not with debug")
+    comet_weights: bool = option(True, LOGGING, TAKEN, "with comet, also upload the trained weights")
+    tensorboard: bool = option(False, LOGGING, TAKEN, "also write TensorBoard files into the run folder")
+    debug: bool = option(False, LOGGING, OF_ONE_START, "on an error open the interactive debugger")
     @field_validator("stimuli", "data_dir", "load_dir", "save_dir", "weights", mode="before")
     @classmethod
     def _check_path(cls, path: Any) -> Any:
@@ -152,6 +163,7 @@ class Option:
     kind: Literal["bool", "int", "float", "choice", "path", "text", "list"]
     default: Any
     group: str
+    anew: Anew
     help: str
     choices: tuple[str, ...] = ()
     bounds: str = ""  # in words, e.g. "at least 1, at most 65536"
@@ -171,6 +183,7 @@ def _option(name: str, field: Any) -> Option:
         kind=kind,
         default=field.default,
         group=extra["group"],
+        anew=extra["anew"],
         help=field.description,
         choices=choices,
         bounds=_bounds_in_words(field.metadata),

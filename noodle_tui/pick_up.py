@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noodle_tui.config import RunConfig, make_config, options
+from noodle_tui.config import OF_ONE_START, REFUSED, TOLD, RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.rejig.manifest import links_lead_astray, rejig_options
 from noodle_tui.run_folder import CHECKPOINT, CONFIG, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
@@ -13,14 +13,6 @@ from noodle_tui.text import as_argument, number_of
 
 if TYPE_CHECKING:
     from noodle_tui.checkpoint import Checkpoint
-
-# Options that may be given anew when a run is picked up. The others decide what is learnt from which photos: with another
-# value it would be another run.
-CHANGEABLE = {"n_epochs", "test_every", "save_every", "log_every", "lr", "momentum", "device", "precision", "compile",
-              "sync_bn", "comet", "comet_weights", "tensorboard", "data_dir", "stimuli", "rejig_data", "mode",
-              "skip_bad_images"}
-LEARNS_OTHERWISE = {"lr", "momentum", "compile", "sync_bn"}  # of those; what computes, and how, is asked of the device
-NOT_COMPARED = {"load_dir", "save_dir", "debug"}  # of one start, and not of the run
 
 
 def sorts_first(config: RunConfig, is_picked_up: bool) -> bool:
@@ -127,31 +119,31 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     checkpoint, warning = read_checkpoint(folder)
     known = {option.name for option in options()}
     stored = {key: value for key, value in checkpoint.config.items() if key in known}
-    then = str(Path(str(stored.get("save_dir", "")), os.path.basename(os.path.join(working_folder(), folder))))
-    today = options_today(stored, checkpoint.cwd, then, folder)
+    folder_then = str(Path(str(stored.get("save_dir", "")), os.path.basename(os.path.join(working_folder(), folder))))
+    today = options_today(stored, checkpoint.cwd, folder_then, folder)
     stored |= {name: today[name] for name in ("data_dir", "stimuli", "weights") if name in stored}
     before = make_config(stored)
     if "n_epochs" in given.model_fields_set and given.n_epochs < checkpoint.epoch:
         raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {number_of(checkpoint.epoch, 'epoch')} "
                          "already; give more, or leave the option out")
     warnings = [warning] if warning else []
-    changed = {name: getattr(given, name) for name in sorted(given.model_fields_set - NOT_COMPARED)
-               if not _same(name, getattr(given, name), getattr(before, name))}
-    for option in options():
-        if option.name in changed and option.name not in CHANGEABLE:
+    changed = [option for option in options() if option.anew != OF_ONE_START and option.name in given.model_fields_set
+               and not _same(option.name, getattr(given, option.name), getattr(before, option.name))]
+    values, changes = dict(stored), list[str]()
+    for option in changed:
+        then, now = getattr(before, option.name), getattr(given, option.name)
+        if option.anew == REFUSED:
             raise UsageError(
-                f"--{option.flag} {_in_words(changed[option.name])}: the run in {folder} was started with "
-                f"{_in_words(getattr(before, option.name))}; leave the option out, or start a new run from its weights with "
-                f"--load-dir {as_argument(folder / MODEL)}"
+                f"--{option.flag} {_in_words(now)}: the run in {folder} was started with {_in_words(then)}; leave the option "
+                f"out, or start a new run from its weights with --load-dir {as_argument(folder / MODEL)}"
             )
-    warnings += [f"picked up with another {name}: {getattr(before, name)} before, {value} now"
-                 for name, value in changed.items()]
+        if option.anew == TOLD:
+            changes.append(f"{option.name} {then} up to {checkpoint.so_far}, then {now}")
+        warnings.append(f"picked up with another {option.name}: {then} before, {now} now")
+        values[option.name] = now
     if "save_dir" in given.model_fields_set and not _same("save_dir", given.save_dir, folder.parent):
         warnings.append(f"--save-dir {given.save_dir}: not used, the run goes on in its own folder")
-    changes = [f"{name} {getattr(before, name)} up to {checkpoint.so_far}, then {value}"
-               for name, value in changed.items() if name in LEARNS_OTHERWISE]
-    values = {**stored, **changed, "save_dir": folder.parent, "load_dir": None, "debug": given.debug}
-    config = make_config(values)
+    config = make_config({**values, "save_dir": folder.parent, "load_dir": None, "debug": given.debug})
     if config.n_epochs == checkpoint.epoch and checkpoint.history and checkpoint.history[-1].val_correct is None:
         warnings.append(f"epoch {checkpoint.epoch}, the last one now, was not validated: the best of those that were is judged")
     return PickedUp(config, checkpoint, warnings, changes)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from noodle_tui.config import RunConfig, class_tokens, make_config, options
+from noodle_tui.config import RunConfig, class_tokens, make_config, option, options
 from noodle_tui.errors import UsageError
 
 SEED = {"debug": False, "comet": False, "namestr": "neuro_ml", "data_dir": Path("Resources/classify"), "load_dir": None,
@@ -74,9 +74,9 @@ def test_an_unset_option_is_known_to_be_unset():
 
 
 def test_every_option_has_what_flag_form_and_table_need():
-    for option in options():
-        assert option.help and option.group in ("Data", "Training", "Logging"), option.name
-        assert RunConfig.model_fields[option.name].default == option.default
+    for o in options():
+        assert o.help and o.group in ("Data", "Training", "Logging"), o.name
+        assert RunConfig.model_fields[o.name].default == o.default
     assert {o.name: o.flag for o in options()}["classes"] == "class"
 
 
@@ -96,3 +96,10 @@ def test_a_giant_value_makes_no_giant_error():
 def test_a_pattern_of_doubtful_future_warns_nobody(recwarn):
     make_config({"person": "[[a]b"})
     assert not recwarn.list
+
+
+def test_whether_a_run_that_is_picked_up_takes_an_option_anew_must_be_said():
+    """It stands in the option's own line: a list elsewhere is forgotten."""
+    with pytest.raises(TypeError, match="anew"):
+        option(0.0, "Training", help="a new one")  # type: ignore[call-arg]
+    assert {o.anew for o in options()} == {"refused", "taken", "told", "of one start"}

@@ -95,7 +95,7 @@ def trial(model: nn.Module, data: Dataset, config: RunConfig, device: Device) ->
 
 def _rehearse(model: nn.Module, data: Dataset, config: RunConfig, device: Device) -> None:
     split, where = data.train, device.torch_device
-    session = new_session(model.train(), lr=0.0, momentum=0.9, device=where)
+    session = new_session(model.train(), config, where)
     batches = make_batches(split, config.batch_size, config.seed, config.input_size, device)
     try:
         val_pixels = to_device_where_it_fits(data.val.pixels.stacked(), where)

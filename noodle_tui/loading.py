@@ -157,7 +157,7 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
              "photos by nvJPEG": str(data.by_nvjpeg)}
     with stage("weights", "loading the network", job.emit) as progress:
         model, head = network.result(progress)
-        session = new_session(model, config.lr, config.momentum, device.torch_device)
+        session = new_session(model, config, device.torch_device)
         session.fingerprint, session.order = data.fingerprint, order_fingerprint(data.train.samples)
         session.place = data.place if device.torch_device.type == "cuda" else ""
         if before:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from noodle_tui.config import RunConfig
 from noodle_tui.events import EpochDone
 from noodle_tui.model_card import Origin
 
@@ -46,9 +47,14 @@ class Session:
     history: list[EpochDone] = field(default_factory=list)
 
 
-def new_session(model: nn.Module, lr: float, momentum: float, device: torch.device) -> Session:
-    """A session before its first batch: plain SGD on `device`."""
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, fused=device.type in ("cpu", "cuda"))
+def new_session(model: nn.Module, config: RunConfig, device: torch.device) -> Session:
+    """A session before its first batch, on `device`."""
+    optimizer = sgd(model, config, fused=device.type in ("cpu", "cuda"))
     # sums of thousands of losses want float64, which Apple's GPUs lack
     totals = torch.zeros(2, dtype=torch.float32 if device.type == "mps" else torch.float64, device=device)
     return Session(model, optimizer, totals)
+
+
+def sgd(model: nn.Module, config: RunConfig, fused: bool | None = None) -> torch.optim.SGD:
+    """Plain SGD with the options' hyperparameters. `fused` is torch's."""
+    return torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum, fused=fused)

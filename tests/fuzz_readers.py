@@ -161,7 +161,7 @@ def torch_files() -> list[bytes]:
 
 
 def tiny_session() -> Any:
-    return new_session(nn.Linear(3, 2), 0.1, 0.9, torch.device("cpu"))
+    return new_session(nn.Linear(3, 2), RunConfig(lr=0.1), torch.device("cpu"))
 
 
 def spoil_run(box: Box, folder: Path) -> None:

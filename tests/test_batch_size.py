@@ -69,7 +69,7 @@ def full_in_a_capture() -> RuntimeError:
 def test_what_is_tried_out_is_a_full_gpu_in_the_first_epoch(
     error: BaseException, epoch: int, size: int, where: str, answer: bool
 ) -> None:
-    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session = new_session(network(), CONFIG, CPU.torch_device)
     session.epoch = epoch
     card = Device(torch.device(where), "a card of the test", "fp32")
     assert is_too_large(error, session, first_whole=4, device=card, world=World(0, size)) == answer
@@ -180,7 +180,7 @@ def test_a_trial_has_each_size_of_validation_batch_and_room_for_what_is_saved(mo
 def test_after_a_pick_up_within_an_epoch_the_next_one_is_the_first_whole(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[int] = []
     monkeypatch.setattr(batch_size, "is_too_large", lambda error, session, first_whole, *_: bool(told.append(first_whole)))
-    session = new_session(Hungry(0), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session = new_session(Hungry(0), CONFIG, CPU.torch_device)
     session.step = step
     with pytest.raises(torch.OutOfMemoryError):
         train(Job(CONFIG, None, Fanout(), Control(), ALONE), Loaded(DATA, CPU, session), None)
@@ -205,7 +205,7 @@ def test_training_that_finds_no_room_says_what_has_room(room: int, said: str, mo
     monkeypatch.setattr(batch_size, "is_too_large", lambda error, *_: isinstance(error, torch.OutOfMemoryError))
     monkeypatch.setattr(batch_size, "too_large", watched)
     gc.collect()
-    session = new_session(Hungry(room), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session = new_session(Hungry(room), CONFIG, CPU.torch_device)
     with pytest.raises(NoodleError, match=said):
         train(Job(CONFIG, None, Fanout(), Control(), ALONE), Loaded(DATA, CPU, session), None)
     assert alive == [False]

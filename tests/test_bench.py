@@ -375,7 +375,7 @@ def test_both_arms_learn_what_is_easy(colours: Path):
 def test_both_arms_start_from_the_given_weights(colours: Path, tmp_path: Path):
     config = RunConfig(weights="none", batch_size=8, input_size=48, n_epochs=3, lr=0.003, seed=1)
     device = pick_device("cpu", "fp32")
-    session = new_session(build_model("none", 2, 1), config.lr, config.momentum, device.torch_device)
+    session = new_session(build_model("none", 2, 1), config, device.torch_device)
     fit(session, load_folder(colours, 48, device), config, device, emit=lambda event: None, control=Control(),
         save=lambda session: None)
     torch.save(session.model.state_dict(), tmp_path / "trained.pth")

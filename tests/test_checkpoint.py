@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content, to_main_memory
+from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone
 from noodle_tui.model_card import Origin
@@ -27,7 +28,7 @@ CPU = torch.device("cpu")
 def fresh() -> Session:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
-    return new_session(model.to(memory_format=torch.channels_last), 0.1, 0.9, CPU)  # type: ignore[call-overload]
+    return new_session(model.to(memory_format=torch.channels_last), RunConfig(lr=0.1), CPU)  # type: ignore[call-overload]
 
 
 def trained(steps: int = 3) -> Session:
@@ -254,7 +255,7 @@ def test_wrong_types_are_refused(change: dict[str, Any], tmp_path: Path) -> None
 
 def test_another_network_is_refused(tmp_path: Path) -> None:
     save_session(tmp_path, session_content(trained(), {}))
-    other = new_session(nn.Linear(3, 3), 0.1, 0.9, CPU)
+    other = new_session(nn.Linear(3, 3), RunConfig(lr=0.1), CPU)
     with pytest.raises(NoodleError, match="the checkpoint doesn't fit this model") as raised:
         restore(other, read_checkpoint(tmp_path)[0])
     assert "\n" not in str(raised.value)

@@ -1,10 +1,12 @@
 """RunConfig: defaults of the seed, bounds, and errors in words."""
 
+import re
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+import noodle_tui
 from noodle_tui.config import RunConfig, class_tokens, make_config, option, options
 from noodle_tui.errors import UsageError
 
@@ -78,6 +80,13 @@ def test_every_option_has_what_flag_form_and_table_need():
         assert o.help and o.group in ("Data", "Training", "Logging"), o.name
         assert RunConfig.model_fields[o.name].default == o.default
     assert {o.name: o.flag for o in options()}["classes"] == "class"
+
+
+def test_every_option_is_read_by_somebody():
+    """A flag that does nothing is worse than none."""
+    package = Path(noodle_tui.__file__).parent
+    code = "".join(file.read_text() for file in package.rglob("*.py") if file.name != "config.py")
+    assert [o.name for o in options() if not re.search(rf"\b(config|run|options|_config)\.{o.name}\b", code)] == []
 
 
 def test_json_round_trip():

@@ -93,7 +93,7 @@ def fitted(device: Device, data: Dataset, config: RunConfig = CONFIG, *, session
            control: Control | None = None, save: Callable[[Session], None] = lambda s: None,
            model: nn.Module | None = None) -> Session:
     where = device.torch_device
-    session = session or new_session((model or network()).to(where), config.lr, config.momentum, where)
+    session = session or new_session((model or network()).to(where), config, where)
     fit(session, data, config, device, emit=no_warning, control=control or Control(), save=save)
     return session
 
@@ -172,7 +172,7 @@ def test_crops_made_beside_training_are_those_made_alone(device: Device) -> None
             wanted += [value.clone() for value in alone.inputs(number)]
             torch.cuda.synchronize()
     model = resnet18(num_classes=2).to(device.torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    session = new_session(model, CONFIG.lr, CONFIG.momentum, device.torch_device)
+    session = new_session(model, CONFIG, device.torch_device)
     graphs = graphs_on(device.torch_device, no_warning)
     step = make_step(model, session.optimizer, session.totals, device, full=8, graphs=graphs)
     found: list[Tensor] = []
@@ -219,13 +219,13 @@ def test_graphs_compute_what_eager_code_computes(
 def test_a_run_picked_up_is_the_same_bit_for_bit(place: str, batches: int, device: Device, tmp_path: Path) -> None:
     data, where = PLACES[place](device), device.torch_device
     whole = fitted(device, data)
-    session = new_session(network().to(where), CONFIG.lr, CONFIG.momentum, where)
+    session = new_session(network().to(where), CONFIG, where)
     with pytest.raises(StopRun):
         fitted(device, data, session=session, control=StopAt(batches))
     content = session_content(session, {})
     torch.cuda.synchronize()
     save_session(tmp_path, content)
-    resumed = new_session(network().to(where), CONFIG.lr, CONFIG.momentum, where)
+    resumed = new_session(network().to(where), CONFIG, where)
     restore(resumed, read_checkpoint(tmp_path)[0])
     assert_same(whole, fitted(device, data, session=resumed))
 
@@ -241,7 +241,7 @@ def test_verify_resume_on_this_gpu(device: Device) -> None:
 def test_an_epoch_waits_for_the_gpu_nowhere(device: Device) -> None:
     where, data = device.torch_device, in_gpu_memory(device)
     model = network().to(where)
-    session = new_session(model, CONFIG.lr, CONFIG.momentum, where)
+    session = new_session(model, CONFIG, where)
     batches = make_batches(data.train, 8, 42, 64, device)
     assert isinstance(batches, DeviceBatches)
     graphs = graphs_on(where, no_warning)
@@ -308,7 +308,7 @@ def test_a_batch_that_does_not_fit_says_the_largest_that_does() -> None:
         def model() -> nn.Module:
             return resnet18(num_classes=2).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-        session = new_session(model().to(device.torch_device), config.lr, config.momentum, device.torch_device)
+        session = new_session(model().to(device.torch_device), config, device.torch_device)
         with pytest.raises(NoodleError) as raised:
             train(Job(config, None, Fanout([no_warning]), Control(), ALONE), Loaded(data, device, session), None)
         del session

@@ -340,7 +340,7 @@ def test_gradients_are_grouped_in_a_first_step_as_in_all_later_ones(monkeypatch:
     monkeypatch.setattr("noodle_tui.step.DistributedDataParallel", kept)
     torch.distributed.init_process_group("gloo", store=store_of_one(), rank=0, world_size=1)
     try:
-        session = new_session(build_model("none", 2, 1), 0.01, 0.9, CPU.torch_device)
+        session = new_session(build_model("none", 2, 1), RunConfig(lr=0.01), CPU.torch_device)
         before = copy.deepcopy(session.model.state_dict())
         take_step = make_shared_step(session, CPU, World(0, 1), 4, 4)
         assert all(torch.equal(value, before[name]) for name, value in session.model.state_dict().items())

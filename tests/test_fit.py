@@ -66,7 +66,7 @@ class Fitted:
 
 def fitted(config: RunConfig = CONFIG, data: Dataset = DATA, *, model: nn.Module | None = None, control: Control | None = None,
            listeners: Sequence[Callable[[Event], None]] = (), session: Session | None = None) -> Fitted:
-    result = Fitted(session or new_session(model or network(), config.lr, config.momentum, CPU.torch_device))
+    result = Fitted(session or new_session(model or network(), config, CPU.torch_device))
 
     def emit(event: Event) -> None:
         result.events.append(event)
@@ -166,7 +166,7 @@ def test_when_is_validated_and_saved() -> None:
 
 
 def test_a_loss_that_is_not_a_number_ends_the_run_and_keeps_the_best() -> None:
-    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session = new_session(network(), CONFIG, CPU.torch_device)
 
     def break_it(event: Event) -> None:
         if isinstance(event, EpochDone) and event.epoch == 2:
@@ -240,7 +240,7 @@ def test_a_batch_of_one_at_the_smallest_input_is_said_before_the_first_step() ->
         fitted(config)
     with pytest.raises(NoodleError, match="--batch-size 1: "):
         fitted(config.model_copy(update={"batch_size": 1}))
-    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session = new_session(network(), CONFIG, CPU.torch_device)
     with pytest.raises(NoodleError, match=r"--batch-size 3: .* one of 2 processes gets a single one"):
         check_start(session, N_TRAIN, config.model_copy(update={"batch_size": 3}), World(0, 2))
     check_start(session, N_TRAIN, config.model_copy(update={"batch_size": 8}), World())
@@ -277,7 +277,7 @@ def without_times(epoch: EpochDone) -> dict[str, Any]:
 
 
 def test_a_session_that_stands_beyond_its_epoch_is_refused() -> None:
-    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session = new_session(network(), CONFIG, CPU.torch_device)
     session.step = 4  # of three
     with pytest.raises(NoodleError, match="the checkpoint stands at batch 4 of an epoch of 3"):
         fitted(session=session)
@@ -288,11 +288,11 @@ def test_a_stop_at_any_moment_and_a_resume_give_the_same_bits(tmp_path: Path) ->
     whole = fitted(control=counting)
     assert counting.looks == CONFIG.n_epochs * (3 + 1 + 1)  # three batches, before the validation, within it
     for look in range(1, counting.looks + 1):
-        session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+        session = new_session(network(), CONFIG, CPU.torch_device)
         with pytest.raises(StopRun):
             fitted(session=session, control=StopAt(look))
         save_session(tmp_path, session_content(session, {}))
-        resumed = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+        resumed = new_session(network(), CONFIG, CPU.torch_device)
         restore(resumed, read_checkpoint(tmp_path)[0])
         fitted(session=resumed)
         for one, other in zip(all_weights(whole.session), all_weights(resumed), strict=True):
@@ -301,13 +301,13 @@ def test_a_stop_at_any_moment_and_a_resume_give_the_same_bits(tmp_path: Path) ->
 
 
 def test_the_time_before_a_stop_counts(tmp_path: Path) -> None:
-    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session = new_session(network(), CONFIG, CPU.torch_device)
     with pytest.raises(StopRun):
         fitted(session=session, control=StopAt(3))  # of the first epoch two batches are done
     assert session.step == 2 and session.seconds > 0
     session.seconds += 100
     save_session(tmp_path, session_content(session, {}))
-    resumed = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    resumed = new_session(network(), CONFIG, CPU.torch_device)
     restore(resumed, read_checkpoint(tmp_path)[0])
     first, second, _ = fitted(session=resumed).epochs
     assert first.seconds > 100 > second.seconds

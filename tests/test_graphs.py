@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from noodle_tui.batches import DeviceBatches
+from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.device import Device
 from noodle_tui.events import Event, Message
@@ -52,7 +53,7 @@ def step_of(device: Device, momentum: float = 0.9) -> tuple[Step, DeviceBatches,
     for image in data.pixels:
         store.keep(image)
     batches = DeviceBatches(store.pixels(), data.labels, 8, 42, 64, device)
-    session = new_session(network(), 0.05, momentum, device.torch_device)
+    session = new_session(network(), RunConfig(lr=0.05, momentum=momentum), device.torch_device)
     session.model.train()
     batches.start_epoch(1)
     return make_step(session.model, session.optimizer, session.totals, device, full=8), batches, session
@@ -187,7 +188,7 @@ def test_a_gpu_that_takes_no_graph_says_so_once_and_comes_to_the_same(monkeypatc
 
     def fitted() -> tuple[Session, list[str]]:
         said: list[Event] = []
-        session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+        session = new_session(network(), CONFIG, CPU.torch_device)
         fit(session, DATA, CONFIG, CPU, emit=said.append, control=Control(), save=lambda session: None)
         return session, [event.text for event in said if isinstance(event, Message)]
 

@@ -24,7 +24,7 @@ from noodle_tui.session import Best, new_session
 
 def job_and_data(**made: Any) -> tuple[Job, Loaded]:
     """A job on drawn noise, and what it has loaded; `made`: how rejig sorted it."""
-    session = new_session(network(), 0.1, 0.9, CPU.torch_device)
+    session = new_session(network(), RunConfig(lr=0.1), CPU.torch_device)
     return Job(RunConfig(), None, Fanout(), Control(), ALONE), Loaded(replace(DATA, rejig=made), CPU, session)
 
 

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     """A run folder whose run has done 4 of 10 epochs, with options of its own."""
     folder = tmp_path / "weights" / "happy-20260101-120000"
     folder.mkdir(parents=True)
-    session = new_session(nn.Linear(2, 2), 0.1, 0.9, torch.device("cpu"))
+    session = new_session(nn.Linear(2, 2), RunConfig(lr=0.1), torch.device("cpu"))
     session.epoch, session.fingerprint, session.order, session.comet_key, session.times = 4, "f" * 64, "o" * 64, "key", 2
     options = RunConfig(n_epochs=10, batch_size=7, lr=0.02, namestr="happy", classes=("a=_A_", "b=_B_", "c=_C_"))
     save_session(folder, session_content(session, options.model_dump(mode="json")))
@@ -196,7 +196,7 @@ def test_a_damaged_checkpoint_is_a_warning_while_there_is_a_previous(folder: Pat
 
 
 def test_stored_options_that_are_out_of_bounds_are_refused(folder: Path) -> None:
-    session = new_session(nn.Linear(2, 2), 0.1, 0.9, torch.device("cpu"))
+    session = new_session(nn.Linear(2, 2), RunConfig(lr=0.1), torch.device("cpu"))
     save_session(folder, session_content(session, {"n_epochs": -1}))
     with pytest.raises(UsageError, match="n-epochs"):
         pick_up(folder, given(load_dir=folder))

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from noodle_tui.config import RunConfig
+from noodle_tui.config import TRAINING, RunConfig, options
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.events import EpochDone
@@ -32,7 +32,7 @@ from noodle_tui.report import (
 )
 from noodle_tui.report.as_json import report_of
 from noodle_tui.report.facts import IMAGENET_MEAN, IMAGENET_STD
-from noodle_tui.report.markdown import report_markdown
+from noodle_tui.report.markdown import methods, report_markdown
 from noodle_tui.report.predictions import predictions_csv
 from noodle_tui.samples import options_as_used
 from noodle_tui.text import printable
@@ -470,6 +470,20 @@ def test_methods_follow_the_options():
     assert "came already divided" in report_markdown(facts_of(split_by=None), evaluation_of())
     sparse = [epoch(i, 40, 21 if i % 10 == 0 else None) for i in range(1, 41)]
     assert "After each of 4 epochs the network" in report_markdown(facts_of(epochs=sparse, best_epoch=10), evaluation_of())
+
+
+# By the epochs, the device or the data that came of them, and not by the option; or they decide nothing that is learnt.
+TOLD_OTHERWISE = {"load_dir", "save_dir", "n_epochs", "lr", "weights", "device", "precision", "sync_bn", "compile",
+                  "test_every", "save_every"}
+
+
+def test_methods_tell_each_option_of_training():
+    """A new one that nobody thought of there would leave a sentence like "no weight decay" standing."""
+    config = RunConfig().model_dump(mode="json")
+    for option in options():
+        if option.group == TRAINING and option.name not in TOLD_OTHERWISE:
+            other = {"bool": not option.default, "int": 77, "float": 0.077}[option.kind]
+            assert methods(facts_of(config={**config, option.name: other})) != methods(facts_of(config=config)), option.name
 
 
 def test_methods_say_what_changed_on_the_way_and_who_took_part():

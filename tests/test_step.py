@@ -12,6 +12,7 @@ from test_fit import CONFIG, CPU, StopAt, fitted, network, without_times
 from torch import Tensor, nn
 
 from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
+from noodle_tui.config import RunConfig
 from noodle_tui.errors import StopRun
 from noodle_tui.session import Session, new_session
 from noodle_tui.step import check_compiler, make_step
@@ -34,7 +35,7 @@ class KnowsIfCompiled(nn.Module):
 @compiler
 def test_full_batches_are_compiled_once_and_a_smaller_one_is_not() -> None:
     model = KnowsIfCompiled()
-    session = new_session(model, 1e-3, 0.9, CPU.torch_device)
+    session = new_session(model, RunConfig(), CPU.torch_device)
     step = make_step(model, session.optimizer, session.totals, CPU, full=4, compiled=True)
 
     def answers_1(n: int) -> int:
@@ -54,13 +55,13 @@ def weights_of(session: Session) -> list[Tensor]:
 @compiler
 def test_a_compiled_run_learns_the_same_and_goes_on_without(tmp_path: Path) -> None:
     plain, compiled = fitted(), CONFIG.model_copy(update={"compile": True})
-    session = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+    session = new_session(network(), CONFIG, CPU.torch_device)
     with pytest.raises(StopRun):
         fitted(compiled, session=session, control=StopAt(7))  # within the second epoch
     save_session(tmp_path, session_content(session, {}))
 
     for config in (CONFIG, compiled):
-        resumed = new_session(network(), CONFIG.lr, CONFIG.momentum, CPU.torch_device)
+        resumed = new_session(network(), CONFIG, CPU.torch_device)
         content = read_checkpoint(tmp_path)[0]
         assert content.model.keys() == network().state_dict().keys()  # no _orig_mod. in front
         restore(resumed, content)

@@ -29,7 +29,7 @@ def ceilings(
     which give the same bits each time: what that costs, no trainer can make good."""
 
     def new_step(compiled: bool = False) -> Step:
-        return _eager_step(batch_size, config.input_size, n_classes, device, compiled)
+        return _eager_step(batch_size, n_classes, config, device, compiled)
 
     techniques = {"eager": new_step()}
     cuda = device.torch_device.type == "cuda"
@@ -56,10 +56,10 @@ def _steps(step: Step, device: Device, seconds: float) -> int:
     return max(FEWEST, round(seconds * FEWEST / (time.perf_counter() - began)))
 
 
-def _eager_step(batch_size: int, input_size: int, n_classes: int, device: Device, compiled: bool) -> Step:
-    place = device.torch_device
+def _eager_step(batch_size: int, n_classes: int, config: RunConfig, device: Device, compiled: bool) -> Step:
+    place, input_size = device.torch_device, config.input_size
     network = build_model("none", n_classes, seed=0).to(place)
-    optimizer = new_session(network, lr=0.001, momentum=0.9, device=place).optimizer
+    optimizer = new_session(network, config, place).optimizer
     network.train()
     model = torch.compile(network) if compiled else network
     images = torch.randn(batch_size, 3, input_size, input_size, device=place).contiguous(memory_format=torch.channels_last)

@@ -32,7 +32,7 @@ from noodle_tui.forward import EVAL_BATCH
 from noodle_tui.model import build_model
 from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.samples import find_samples
-from noodle_tui.session import new_session
+from noodle_tui.session import new_session, sgd
 
 FAST, PLAIN = "this trainer", "plain fp32"
 NEVER = 10**9  # epochs between two saves
@@ -138,7 +138,7 @@ def parity(options: ParityOptions, say: Callable[[str], None]) -> ParityResult:
 def fast_arm(data: Dataset, config: RunConfig, device: Device) -> Score:
     """This trainer, by the real `fit`."""
     model = build_model(config.weights, len(data.classes), config.seed).to(device.torch_device)
-    session = new_session(model, config.lr, config.momentum, device.torch_device)
+    session = new_session(model, config, device.torch_device)
     fit(session, data, config, device, emit=lambda event: None, control=Control(), save=lambda session: None)
     epochs = [(epoch.val_accuracy, epoch.val_loss) for epoch in session.history]
     return Score([accuracy for accuracy, _ in epochs if accuracy is not None], [loss for _, loss in epochs if loss is not None])
@@ -147,7 +147,7 @@ def fast_arm(data: Dataset, config: RunConfig, device: Device) -> Score:
 def plain_arm(photos: dict[str, list[Photo]], n_classes: int, config: RunConfig, device: torch.device) -> Score:
     """The plain loop in fp32 and eager: torchvision's transforms, image by image, and torch's own shuffle."""
     model = build_model(config.weights, n_classes, config.seed).to(device)
-    optimizer = torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum)
+    optimizer = sgd(model, config)
     transform = transforms_of(config.input_size)
     torch.manual_seed(config.seed)  # of the shuffle, the crops and the flips
     val = [(transform["val"](image), label) for image, label in photos["val"]]

@@ -81,7 +81,7 @@ class Trainer:
             set_up(self._device)
             self._left = self._asked.get()
             model = build_model("none", len(self._data.classes), self._config.seed).to(self._device.torch_device)
-            session = new_session(model, self._config.lr, self._config.momentum, self._device.torch_device)
+            session = new_session(model, self._config, self._device.torch_device)
             fit(session, self._data, self._config, self._device, emit=self._note, control=self._control,
                 save=lambda session: None)
         except StopRun:

@@ -117,6 +117,11 @@ class EpochDone(Event):
     is_best: Flag = False  # the best validation accuracy so far; the earlier epoch keeps a tie
 
     @property
+    def measures(self) -> dict[str, float | None]:
+        """MEASURES by name; None for what wasn't measured."""
+        return {name: getattr(self, name) for name in MEASURES}
+
+    @property
     def train_accuracy(self) -> float:
         return self.train_correct / max(self.train_count, 1)
 
@@ -127,6 +132,10 @@ class EpochDone(Event):
     @property
     def val_interval(self) -> tuple[float, float] | None:
         return None if self.val_correct is None else wilson_interval(self.val_correct, self.val_count)
+
+
+# What is measured of each epoch, in the words of metrics.csv, TensorBoard, Comet and the curves: all take what stands here.
+MEASURES = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr")
 
 
 @dataclass(frozen=True)

@@ -75,12 +75,6 @@ def computed_by(ready: ModelReady) -> dict[str, str]:
     return {"device": ready.device.partition(":")[0], "precision": ready.precision}
 
 
-def numbers(event: EpochDone) -> dict[str, float | None]:
-    """What Comet gets of an epoch; None for what wasn't measured."""
-    return {"train_loss": event.train_loss, "train_accuracy": event.train_accuracy,
-            "val_loss": event.val_loss, "val_accuracy": event.val_accuracy, "lr": event.lr}
-
-
 def clear_half_made(folder: Path) -> None:
     """Remove the archives that were being made when their process was killed, up to 45 MB each."""
     for half_made in folder.glob(f"{HALF_MADE}*"):
@@ -159,7 +153,7 @@ class CometLogger:
             self._announce()
             return
         if self._unlogged is not None:
-            self._journal.append(self._line(self._unlogged.epoch, numbers(self._unlogged)))
+            self._journal.append(self._line(self._unlogged.epoch, self._unlogged.measures))
         upload = model_file if self._config.comet_weights and model_file and model_file.is_file() else None
         last = {"folder": str(self._folder), "lines": self._lines, "model": str(upload.absolute()) if upload else None,
                 "confusion": confusion, "classes": classes, "epoch": self._best_epoch}
@@ -190,7 +184,7 @@ class CometLogger:
         """An epoch's line for the journal; "" where there is nothing to log."""
         due = is_due(event.epoch, self._config.log_every, event.n_epochs)
         self._unlogged = None if due else event
-        metrics = numbers(event) if due else {}
+        metrics = event.measures if due else {}
         if event.is_best:
             self._best_epoch = event.epoch
             metrics["best_val_accuracy"] = event.val_accuracy

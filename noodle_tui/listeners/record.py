@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.events import Emit, EpochDone, Event, Message, RunMoved, RunStarted, StageProgress, to_json
+from noodle_tui.events import MEASURES, Emit, EpochDone, Event, Message, RunMoved, RunStarted, StageProgress, to_json
 from noodle_tui.progress import at_most_every
 from noodle_tui.run_folder import CONFIG, EVENTS, METRICS, Follower, open_plain
 from noodle_tui.run_state import RunState
 
-COLUMNS = ("epoch", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "lr", "seconds", "images_per_second")
+COLUMNS = ("epoch", *MEASURES, "seconds", "images_per_second")
 PROGRESS_EVERY = 2.0  # seconds: a watcher in another process need not see each batch
 
 
@@ -93,11 +93,8 @@ class Recorder:
 
 def metrics_row(event: EpochDone) -> list[str]:
     """One epoch as metrics.csv has it; an epoch without validation has empty fields there."""
-    def number(value: float | None) -> str:
-        return "" if value is None else repr(value)
-
-    return [str(event.epoch), number(event.train_loss), number(event.train_accuracy), number(event.val_loss),
-            number(event.val_accuracy), number(event.lr), f"{event.seconds:.4f}", f"{event.images_per_second:.1f}"]
+    measures = ("" if value is None else repr(value) for value in event.measures.values())
+    return [str(event.epoch), *measures, f"{event.seconds:.4f}", f"{event.images_per_second:.1f}"]
 
 
 def csv_line(values: Sequence[Any]) -> str:

@@ -144,9 +144,5 @@ def epoch_summary(event: EpochDone) -> Any:
 
 def scalars(event: EpochDone) -> dict[str, float]:
     """An epoch's points by tag; none for what wasn't measured or isn't a finite number."""
-    points = {
-        "loss/train": event.train_loss, "loss/val": event.val_loss,
-        "accuracy/train": event.train_accuracy, "accuracy/val": event.val_accuracy,
-        "lr": event.lr,
-    }
-    return {tag: value for tag, value in points.items() if value is not None and math.isfinite(value)}
+    tags = {name: "/".join(reversed(name.split("_", 1))) for name in event.measures}  # train_loss: loss/train
+    return {tags[name]: value for name, value in event.measures.items() if value is not None and math.isfinite(value)}

@@ -6,11 +6,11 @@ from math import ceil, log
 
 import numpy as np
 
-from noodle_tui.events import EpochDone
+from noodle_tui.events import MEASURES, EpochDone
 from noodle_tui.tui.widgets.braille import Floats
 from noodle_tui.tui.widgets.drawing import TRAIN, TRAIN_FADED, VALIDATION, VALIDATION_FADED, Axes, Band, Curve, Picture
 
-COLUMNS = ("epoch", "train_loss", "val_loss", "train_accuracy", "val_accuracy", "low", "high")
+COLUMNS = ("epoch", *MEASURES, "low", "high")
 FIRST_AXIS = 40  # epochs
 SMOOTHINGS = (0.0, 0.6, 0.9)
 SHORTEST_ZOOM = 5
@@ -116,11 +116,9 @@ class Curves:
         return right - 1
 
 
-def _row(e: EpochDone) -> tuple[float, ...]:
-    low, high = e.val_interval or (np.nan, np.nan)
-    val_loss = np.nan if e.val_loss is None else e.val_loss
-    val_accuracy = np.nan if e.val_accuracy is None else e.val_accuracy
-    return e.epoch, e.train_loss, val_loss, e.train_accuracy, val_accuracy, low, high
+def _row(e: EpochDone) -> tuple[float | None, ...]:
+    """Its values in the order of COLUMNS; of None numpy makes NaN."""
+    return e.epoch, *e.measures.values(), *(e.val_interval or (None, None))
 
 
 def smooth(y: Floats, weight: float) -> Floats:

@@ -23,7 +23,8 @@ from noodle_tui.atomic import write_atomic
 from noodle_tui.errors import NoodleError, first_problem, one_line
 from noodle_tui.events import Clock, EpochDone
 from noodle_tui.model_card import Origin
-from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint, working_folder
+from noodle_tui.paths import working_folder
+from noodle_tui.run_folder import CHECKPOINT, MODEL, PREVIOUS, has_checkpoint
 from noodle_tui.session import Best, Session
 
 VERSION = 1

@@ -24,6 +24,7 @@ TAKEN: Anew = "taken"  # what computes, and how, decides what is learnt, too: th
 TOLD: Anew = "told"  # taken, and the report tells, since it decides what is learnt
 OF_ONE_START: Anew = "of one start"  # and not of the run: nothing is compared
 
+NAMED_WEIGHTS = ("imagenet", "none")  # any other `weights` are a file
 LAST_CARD = 127  # torch counts GPUs in a signed byte
 SORTING = ("classes", "val_fraction", "split_by", "mode")  # options of rejig alone, which its record keeps
 DEFAULT_PERSON = r"(?:^|/)([^_/]+)_[^/]*$"  # 34/34M_Ne_to_Sa_C08.JPG: 34M

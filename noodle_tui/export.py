@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from noodle_tui.config import Option, RunConfig, options
-from noodle_tui.run_folder import working_folder
+from noodle_tui.paths import working_folder
 
 
 def command_line(config: RunConfig) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from noodle_tui.batches import make_batches
-from noodle_tui.config import RunConfig
+from noodle_tui.config import NAMED_WEIGHTS, RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device
@@ -76,7 +76,7 @@ def fit(
 
         # read the numbers: only here an epoch's end waits for the device
         read = torch.stack(totals).cpu()
-        new = epoch == 1 and config.weights in ("imagenet", "none")
+        new = epoch == 1 and config.weights in NAMED_WEIGHTS
         train_loss, train_correct = check_loss("training", epoch, read[0], n, config.lr, new)
 
         # remember the best

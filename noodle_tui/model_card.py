@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from noodle_tui.config import NAMED_WEIGHTS
 from noodle_tui.errors import NoodleError, first_problem
 from noodle_tui.run_folder import CARD, MODEL
 from noodle_tui.text import printable
@@ -74,7 +75,7 @@ class Origin:
 
 def origin_of(weights: str) -> Origin | None:
     """Where a run's weights come from; None for the names "imagenet" and "none", and for a file that no run is known of."""
-    if weights in ("imagenet", "none"):
+    if weights in NAMED_WEIGHTS:
         return None
     file = Path(os.path.realpath(weights))  # a link may be named otherwise, and lie elsewhere
     if file.name != MODEL:

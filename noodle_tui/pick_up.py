@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from noodle_tui.config import OF_ONE_START, REFUSED, TOLD, RunConfig, make_config, options
 from noodle_tui.errors import NoodleError, UsageError
+from noodle_tui.paths import options_today, working_folder
 from noodle_tui.rejig.manifest import links_lead_astray, rejig_options
-from noodle_tui.run_folder import CHECKPOINT, CONFIG, MODEL, PREVIOUS, has_checkpoint, is_alive, options_today, working_folder
+from noodle_tui.run_folder import CHECKPOINT, CONFIG, MODEL, PREVIOUS, has_checkpoint, is_alive
 from noodle_tui.text import as_argument, number_of
 
 if TYPE_CHECKING:
@@ -120,8 +121,7 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
     known = {option.name for option in options()}
     stored = {key: value for key, value in checkpoint.config.items() if key in known}
     folder_then = str(Path(str(stored.get("save_dir", "")), os.path.basename(os.path.join(working_folder(), folder))))
-    today = options_today(stored, checkpoint.cwd, folder_then, folder)
-    stored |= {name: today[name] for name in ("data_dir", "stimuli", "weights") if name in stored}
+    stored = options_today(stored, checkpoint.cwd, folder_then, folder)
     before = make_config(stored)
     if "n_epochs" in given.model_fields_set and given.n_epochs < checkpoint.epoch:
         raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {number_of(checkpoint.epoch, 'epoch')} "

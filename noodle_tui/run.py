@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from noodle_tui import run_folder
-from noodle_tui.config import RunConfig
+from noodle_tui.config import NAMED_WEIGHTS, RunConfig
 from noodle_tui.control import Control, clear_requests
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
 from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, own_device, shared
@@ -31,6 +31,7 @@ from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.listeners.record import Recorder
 from noodle_tui.loading import Loaded, check_weights, load
 from noodle_tui.loggers import check_loggers, loggers
+from noodle_tui.paths import working_folder
 from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_to_start_from
 from noodle_tui.rejig import real_folders
 from noodle_tui.report import set_aside_at_an_epoch
@@ -123,7 +124,7 @@ def check_sources(config: RunConfig) -> None:
     """NoodleError where what is to be read isn't there at all, or holds no weights, or the run would lie among the photos:
     a slip of the pen leaves no run folder."""
     check_apart(config.save_dir, config.data_dir)
-    if config.weights not in ("imagenet", "none"):
+    if config.weights not in NAMED_WEIGHTS:
         check_file(Path(config.weights))
     if config.rejig_data:
         real_folders(config.stimuli, config.data_dir)
@@ -159,7 +160,7 @@ def saying_how_it_ends(job: Job, folder: Path) -> Iterator[None]:
 def announce(job: Job, folder: Path) -> RunStarted:
     started = RunStarted(name=job.config.namestr, folder=str(folder), config=options_told(job.config),
                          n_epochs=job.config.n_epochs, pid=os.getpid(), host=os.uname().nodename,
-                         resumed_at=job.before.stored.epoch if job.before else 0, cwd=run_folder.working_folder())
+                         resumed_at=job.before.stored.epoch if job.before else 0, cwd=working_folder())
     job.emit(started)
     for warning in job.before.warnings if job.before else warnings_of(job.config):
         job.emit(Message(level="warning", text=warning))

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from noodle_tui.config import make_config
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import Event, RunStarted, from_json
+from noodle_tui.paths import with_full_paths, working_folder
 from noodle_tui.run_state import RunState
 from noodle_tui.text import as_argument
 
@@ -26,7 +27,6 @@ CONFIG, EVENTS, METRICS, MODEL, CARD, LOCK = (
 )
 CHECKPOINT, PREVIOUS = "checkpoint.pt", "checkpoint.prev.pt"
 MAX_LINE = 1_000_000  # bytes: a longer line is no event
-PATHS = ("stimuli", "data_dir", "weights", "load_dir")  # options
 CHUNK = 4_000_000  # bytes of events read at a time
 MOST_NAMED = 3  # of the runs that one name may mean
 ENDLESS = 16  # of these without a line's end: what comes after is left for the next look
@@ -188,13 +188,6 @@ def has_options(folder: Path, values: Mapping[str, Any]) -> bool:
     return all(there[name] == here[name] for name in values if name in there)
 
 
-def with_full_paths(config: Mapping[str, Any], cwd: str) -> dict[str, Any]:
-    """A run's options with its paths as seen from anywhere; `cwd`: the folder that it was started in. One folder is one,
-    whatever it was called."""
-    paths = {name: value for name in PATHS if isinstance(value := config.get(name), str) and value not in ("imagenet", "none")}
-    return {**config, **{name: os.path.normpath(os.path.join(cwd, path)) for name, path in paths.items()}}
-
-
 @dataclass
 class Follower:
     """Reads a run's events as they are appended; a torn last line waits for its end, a broken one is left out."""
@@ -246,45 +239,6 @@ def status_now(folder: Path, told: str, ended: float | None, alive: bool) -> str
         if os.lstat(folder / LOCK).st_mtime > ended and is_alive(folder):
             return "starting"
     return told
-
-
-def working_folder() -> str:
-    """The folder that relative paths start from; "" where it was removed: a run that is under way doesn't need it."""
-    try:
-        return os.getcwd()
-    except OSError:
-        return ""
-
-
-def check_working_folder() -> None:
-    """UsageError where the folder that we are in was removed: torch's libraries would end the process there by a riddle."""
-    if not working_folder():
-        raise UsageError("the folder that you are in was removed: change to another")
-
-
-def path_today(path: str, cwd: str, then: str, folder: Path) -> Path:
-    """Where a path that a run was given leads now, wherever we are: `path` as seen from `cwd`, the folder that it was started
-    in. Where nothing is there and the run's folder, `then` at the time, is `folder` now: what was moved along with it."""
-    here = working_folder()
-    if not os.path.isabs(cwd) or "\0" in cwd + path + then or not here:  # an older run doesn't say; a file may say anything
-        return Path(path)
-    given = Path(cwd, path)
-    if os.path.exists(given):
-        return given
-    moved = Path(os.path.normpath(os.path.join(here, folder, os.path.relpath(given, Path(cwd, then)))))
-    return moved if os.path.exists(moved) else given
-
-
-def options_today(config: dict[str, Any], cwd: str, then: str, folder: Path) -> dict[str, Any]:
-    """A run's options as they would be given here and now to use the same files; see `path_today`. Short where that is below
-    the working folder."""
-    today, here = {**config, "save_dir": str(folder.parent)}, working_folder()
-    for name in ("stimuli", "data_dir", "weights"):
-        value = config.get(name)
-        if isinstance(value, str) and value not in ("imagenet", "none"):
-            path = path_today(value, cwd, then, folder)
-            today[name] = str(path.relative_to(here) if here and path.is_relative_to(here) else path)
-    return today
 
 
 def read_state(folder: Path) -> RunState:

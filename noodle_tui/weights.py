@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from noodle_tui.config import NAMED_WEIGHTS
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
 
@@ -202,7 +203,7 @@ def check_file(file: Path) -> None:
 
 def digest_of(weights: str) -> str:
     """SHA-256 of a weights file; "" for the names "imagenet" and "none", and where the file is gone since."""
-    if weights in ("imagenet", "none"):
+    if weights in NAMED_WEIGHTS:
         return ""
     try:
         with open(weights, "rb") as file:

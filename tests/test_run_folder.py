@@ -30,9 +30,7 @@ from noodle_tui.run_folder import (
     list_runs,
     locked,
     make_run_folder,
-    options_today,
     path_or_run,
-    path_today,
     read_config,
     read_state,
 )
@@ -411,21 +409,6 @@ def test_an_endless_line_is_skipped_in_pieces(tmp_path: Path, monkeypatch: pytes
     assert follower.read() == []
     assert follower.position < 20_000
     assert follower.read() == [event]
-
-
-def test_a_runs_paths_lead_to_the_same_files_from_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    project = tmp_path / "project"
-    for folder in (project / "photos", project / "weights" / "run", tmp_path / "photos"):  # the last one is another
-        folder.mkdir(parents=True)
-    monkeypatch.chdir(tmp_path)
-    config = {"data_dir": "photos", "stimuli": "nowhere", "weights": "imagenet", "lr": 0.1, "save_dir": "weights"}
-    then = (str(project), "weights/run")
-    assert options_today(config, *then, Path("project/weights/run")) == {
-        **config, "data_dir": "project/photos", "stimuli": "project/nowhere", "save_dir": "project/weights"}
-    project.rename(tmp_path / "moved")
-    assert options_today(config, *then, Path("moved/weights/run"))["data_dir"] == "moved/photos"
-    assert path_today("photos", "", "", Path("moved/weights/run")) == Path("photos"), "an older run doesn't say"
-    assert path_today("here", str(tmp_path / "gone"), "weights/run", Path("moved/run")) == tmp_path / "gone" / "here"
 
 
 def test_a_name_that_is_too_long_for_a_folder_is_said_so(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from noodle_tui import summaries
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, RunFailed
 from noodle_tui.listeners.record import Recorder
-from noodle_tui.run_folder import Follower, locked, with_full_paths
+from noodle_tui.paths import with_full_paths
+from noodle_tui.run_folder import Follower, locked
 from noodle_tui.summaries import RunSummary, pin
 from noodle_tui.trash import move_to_trash
 from noodle_tui.tui import compare, runs, runs_chores

@@ -11,7 +11,7 @@ from noodle_tui.cli.machine import bench_command, doctor_command, verify_resume_
 from noodle_tui.cli.photos import demo_command, predict_command, rejig_command
 from noodle_tui.cli.runs import runs_command, stop_command, watch_command
 from noodle_tui.cli.train import run_command
-from noodle_tui.run_folder import check_working_folder
+from noodle_tui.paths import check_working_folder
 from noodle_tui.terminal import end_at_interrupt, open_closed_streams, print_everything, raise_at_interrupt
 
 COMMANDS = {  # in the order of the help

@@ -27,7 +27,7 @@ from typing import Any
 
 import noodle_tui
 from noodle_tui.atomic import write_atomic
-from noodle_tui.config import RunConfig, options
+from noodle_tui.config import NAMED_WEIGHTS, RunConfig, options
 from noodle_tui.errors import one_line
 from noodle_tui.events import Emit, EpochDone, Event, Message, ModelReady, RunMoved
 from noodle_tui.listeners.comet_process import HALF_MADE, JOURNAL, TEMPORARY
@@ -67,7 +67,7 @@ def parameters(config: RunConfig) -> dict[str, int | float | str | bool]:
     safe = [o.name for o in options() if o.kind in ("bool", "int", "float", "choice") or o.name in SAFE_TEXTS]
     shown = [name for name in safe if name in values]
     sent = {name: " ".join(values[name]) if isinstance(values[name], list) else values[name] for name in shown}
-    return sent | {"weights": config.weights if config.weights in ("imagenet", "none") else "a file"}
+    return sent | {"weights": config.weights if config.weights in NAMED_WEIGHTS else "a file"}
 
 
 def computed_by(ready: ModelReady) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What to distrust about a result: sentences with numbers, the most important first."""
 
+from noodle_tui.config import NAMED_WEIGHTS
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.rejig.scan import UNREADABLE
 from noodle_tui.report.facts import RunFacts
@@ -128,11 +129,11 @@ def _unknown_people(facts: RunFacts) -> str:
 
 def _trained_before(facts: RunFacts) -> str:
     """Of weights from a file: whether what they were trained on is now validated on."""
-    if facts.weights in ("imagenet", "none"):
+    if facts.weights in NAMED_WEIGHTS:
         return ""
     run = facts.origin.run if facts.origin else ""
     if facts.origin and facts.origin.fingerprint == facts.fingerprint:
-        before = "" if facts.origin.weights in ("imagenet", "none", "") else (
+        before = "" if facts.origin.weights in (*NAMED_WEIGHTS, "") else (
             f" {run} itself started from the weights of a file: images or people of this validation set may have been in that "
             "training.")
         return (f"It started from the weights of {run}, trained on the same photos in the same split: their epoch was chosen "

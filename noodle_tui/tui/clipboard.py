@@ -8,7 +8,7 @@ from typing import Any
 from textual.content import Content
 from textual.screen import Screen
 
-from noodle_tui.run_folder import working_folder
+from noodle_tui.paths import working_folder
 from noodle_tui.text import printable
 from noodle_tui.tui.widgets.painting import clean
 

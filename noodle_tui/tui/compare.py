@@ -16,7 +16,8 @@ from textual.worker import get_current_worker
 
 from noodle_tui.errors import NoodleError, one_line
 from noodle_tui.events import DataReady, Event
-from noodle_tui.run_folder import Follower, is_alive, with_full_paths
+from noodle_tui.paths import with_full_paths
+from noodle_tui.run_folder import Follower, is_alive
 from noodle_tui.run_state import RunState
 from noodle_tui.summaries import RunSummary
 from noodle_tui.text import printable

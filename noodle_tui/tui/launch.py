@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from noodle_tui.errors import EXIT_STOPPED, UsageError
 from noodle_tui.heap import share_one_heap
-from noodle_tui.run_folder import check_working_folder
+from noodle_tui.paths import check_working_folder
 from noodle_tui.terminal import (
     INCAPABLE,
     LastingStream,

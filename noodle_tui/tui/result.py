@@ -14,8 +14,9 @@ from textual.screen import Screen
 from textual.widgets import Digits
 
 from noodle_tui.errors import NoodleError, one_line
+from noodle_tui.paths import options_today, path_today
 from noodle_tui.report import Report, read_predictions, read_report
-from noodle_tui.run_folder import CARD, MODEL, options_today, path_today, read_state
+from noodle_tui.run_folder import CARD, MODEL, read_state
 from noodle_tui.run_state import RunState
 from noodle_tui.text import printable
 from noodle_tui.tui import live_text, result_keys, result_text, runs_text

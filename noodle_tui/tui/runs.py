@@ -15,7 +15,7 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from noodle_tui.errors import NoodleError, one_line
-from noodle_tui.run_folder import options_today
+from noodle_tui.paths import options_today
 from noodle_tui.summaries import RunSummary, pin
 from noodle_tui.text import number_of, printable
 from noodle_tui.tui import runs_chores, runs_keys, runs_text

@@ -18,8 +18,8 @@ from textual.widgets import Button
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError
+from noodle_tui.paths import working_folder
 from noodle_tui.remember import recall
-from noodle_tui.run_folder import working_folder
 from noodle_tui.text import printable
 from noodle_tui.tui import chores, setup_keys, setup_text
 from noodle_tui.tui.below import only_on_top

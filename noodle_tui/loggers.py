@@ -17,7 +17,7 @@ COMET_PATIENCE = {"done": 60.0, "stopped": 10.0}  # seconds for its upload: batc
 
 def check_loggers(config: RunConfig) -> None:
     """NoodleError where a logger that is asked for lacks its package, or settings.json can't be read."""
-    if config.comet and not config.debug:
+    if config.logs_to_comet:
         load_settings()
     if config.tensorboard:
         from noodle_tui.listeners.tensorboard import check_installed
@@ -35,7 +35,7 @@ def loggers(job: Job, outcome: Outcome) -> Iterator[str]:
     stored = job.before.stored if job.before else None
     comet_key, history = (stored.comet_key, stored.history) if stored else ("", [])
     with ExitStack() as at_the_end:
-        if job.config.comet and not job.config.debug:
+        if job.config.logs_to_comet:
             from noodle_tui.listeners.comet import CometLogger, experiment_key
 
             comet_key = experiment_key(outcome.folder, comet_key)

@@ -164,7 +164,7 @@ def announce(job: Job, folder: Path) -> RunStarted:
     job.emit(started)
     for warning in job.before.warnings if job.before else warnings_of(job.config):
         job.emit(Message(level="warning", text=warning))
-    if job.config.comet and job.config.debug:
+    if job.config.comet and not job.config.logs_to_comet:
         job.emit(Message(level="info", text="Comet stays off with --debug"))
     return started
 

@@ -129,14 +129,14 @@ def _look_at_load_dir(result: Preflight) -> Preflight:
 def _look_at_loggers(result: Preflight) -> Preflight:
     config = result.config
     findings: list[Finding] = []
-    if config.comet and not config.debug:
+    if config.logs_to_comet:
         result, settings = _try(result, "comet", load_settings)
         if settings is not None:
             findings += [Finding("warning", "comet", text) for text in settings.warnings]
             if settings.apikey is None:
                 findings.append(Finding("warning", "comet", "no Comet key in settings.json or COMET_API_KEY: an archive is "
                                         "written into the run folder, to be uploaded later"))
-    if config.comet and config.debug:
+    if config.comet and not config.logs_to_comet:
         findings.append(Finding("info", "comet", "Comet stays off with debug"))
     if config.debug:
         findings.append(Finding("info", "debug", "only noodle run --headless opens the debugger; the app can't"))

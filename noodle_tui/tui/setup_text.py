@@ -111,7 +111,7 @@ def _facts(result: "Preflight", width: int) -> list[Content]:
     if result.disk_free is not None:
         place = _place(config.save_dir, width)
         lines += _fact("disk", f"up to {size(result.disk_needed)} in {place} ({size(result.disk_free)} free)", width)
-    loggers = [name for name, on in (("Comet", config.comet and not config.debug), ("TensorBoard", config.tensorboard)) if on]
+    loggers = [name for name, on in (("Comet", config.logs_to_comet), ("TensorBoard", config.tensorboard)) if on]
     lines += _fact("log", " and ".join(["the run folder", *loggers]), width)
     return lines
 

@@ -8,7 +8,7 @@ from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.events import Message
 from noodle_tui.job import Job
 from noodle_tui.loading import Loaded
-from noodle_tui.report import RunFacts, environment, write_report
+from noodle_tui.report import RunFacts, environment, facts_now, write_report
 from noodle_tui.samples import options_as_used
 from noodle_tui.stage import stage
 
@@ -43,8 +43,6 @@ def judge(job: Job, loaded: Loaded, facts: RunFacts, saver: "Saver", folder: Pat
 
     NoodleError if no epoch was validated, or no disk takes the report.
     """
-    from noodle_tui.saving import facts_now
-
     session, best = loaded.session, loaded.session.best
     if best is None:
         raise NoodleError("no epoch was validated: there is nothing to report")

@@ -20,7 +20,7 @@ from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.evaluate import Count
 from noodle_tui.events import Emit, Message, Saved, SaveRefused
 from noodle_tui.model_card import ModelCard
-from noodle_tui.report import RunFacts, model_card
+from noodle_tui.report import RunFacts, facts_now, model_card
 from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL, has_checkpoint, how_to_pick_up
 from noodle_tui.session import Best, Session
 
@@ -217,10 +217,3 @@ def diverged_in_words(folder: Path, content: dict[str, Any]) -> str:
     way_on = f"; with a lower one {how_to_pick_up(folder)}: its last checkpoint is whole" if has_checkpoint(folder) else ""
     return (f"the weights are no numbers after {how_far(content['epoch'], content['step'])}, and are not saved: training "
             f"diverged; lower --lr (it is {content['lr']:g}){way_on}")
-
-
-def facts_now(facts: RunFacts, session: Session) -> RunFacts:
-    """`facts` with what the session has come to."""
-    finished = session.history[-1].time if session.history else facts.started
-    return replace(facts, epochs=list(session.history), best_epoch=session.best.epoch if session.best else 0,
-                   finished=finished, seconds=session.seconds + sum(epoch.seconds for epoch in session.history))

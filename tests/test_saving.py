@@ -17,9 +17,9 @@ from noodle_tui.checkpoint import read_checkpoint
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import Event, Message, Saved
-from noodle_tui.report import RunFacts
+from noodle_tui.report import RunFacts, facts_now
 from noodle_tui.run_folder import CARD, CHECKPOINT, MODEL
-from noodle_tui.saving import Saver, facts_now
+from noodle_tui.saving import Saver
 from noodle_tui.session import Best, Session
 
 SOON = 60.0  # seconds after which something counts as never

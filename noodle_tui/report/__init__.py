@@ -13,14 +13,14 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction
 from noodle_tui.events import Emit, EpochDone, Event
 from noodle_tui.report.as_json import Report, Result, Score, read_report, report_of
-from noodle_tui.report.facts import RunFacts, environment, model_card, verdict
+from noodle_tui.report.facts import RunFacts, environment, facts_now, model_card, verdict
 from noodle_tui.report.markdown import report_markdown
 from noodle_tui.report.predictions import PREDICTIONS, predictions_csv, read_predictions
 from noodle_tui.run_folder import MODEL
 from noodle_tui.text import printable
 
-__all__ = ["Report", "Result", "RunFacts", "Score", "closing_lines", "environment", "model_card", "read_predictions",
-           "read_report", "set_aside_at_an_epoch", "verdict", "write_report"]
+__all__ = ["Report", "Result", "RunFacts", "Score", "closing_lines", "environment", "facts_now", "model_card",
+           "read_predictions", "read_report", "set_aside_at_an_epoch", "verdict", "write_report"]
 
 FILES = (PREDICTIONS, "report.json", "report.md")
 

@@ -3,10 +3,10 @@
 import os
 import platform
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from noodle_tui import __version__
 from noodle_tui.config import class_tokens
@@ -15,6 +15,9 @@ from noodle_tui.events import EpochDone
 from noodle_tui.model_card import ModelCard, Origin
 from noodle_tui.stats import interval_in_words, share_in_words
 from noodle_tui.weights import IMAGENET_MEAN, IMAGENET_STD
+
+if TYPE_CHECKING:
+    from noodle_tui.session import Session
 
 FORMAT = 1
 
@@ -90,6 +93,13 @@ class RunFacts:
     def best(self) -> EpochDone | None:
         """The epoch whose weights were kept."""
         return next((e for e in self.epochs if e.epoch == self.best_epoch), None)
+
+
+def facts_now(facts: RunFacts, session: "Session") -> RunFacts:
+    """`facts` with what the session has come to."""
+    finished = session.history[-1].time if session.history else facts.started
+    return replace(facts, epochs=list(session.history), best_epoch=session.best.epoch if session.best else 0,
+                   finished=finished, seconds=session.seconds + sum(epoch.seconds for epoch in session.history))
 
 
 def environment() -> dict[str, str]:

@@ -16,7 +16,7 @@ from noodle_tui.gpu import holders_in_words, others_on_gpu
 from noodle_tui.imports import uncollected
 from noodle_tui.job import Job
 from noodle_tui.meanwhile import Meanwhile
-from noodle_tui.model_card import origin_of, other_classes, other_size
+from noodle_tui.model_card import ARCHITECTURE, origin_of, other_classes, other_size
 from noodle_tui.progress import Check, Progress
 from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.stage import stage
@@ -146,7 +146,6 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
     """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos or computes
     otherwise."""
     from noodle_tui.checkpoint import restore
-    from noodle_tui.model import ARCHITECTURE
     from noodle_tui.report import environment
     from noodle_tui.session import new_session
 
@@ -173,20 +172,29 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
         if world.rank > 0:
             session.totals.zero_()  # rank 0 has the sum of all
         check_alike(world, device, config.data_dir, (session.fingerprint, session.order))
+    say_what_is_trained(job, data, device, session, before.other_terms(terms) if before else [])
+    return session
+
+
+def say_what_is_trained(job: Job, data: "Dataset", device: "Device", session: "Session", other_terms: Sequence[str]) -> None:
+    """The network and its device, and what isn't as one might think: of a new run its weights, of one that is picked up what it
+    is trained on (`other_terms`) and where its photos lie."""
+    config, before, origin = job.config, job.before, session.origin
     job.emit(ModelReady(architecture=ARCHITECTURE, weights="checkpoint" if before else config.weights,
                         device=str(device.torch_device), device_name=device.name, precision=device.precision))
-    if not before and session.origin and session.origin.input_size != config.input_size:
-        job.emit(Message(level="warning", text=other_size(session.origin, config.input_size)))
-    if not before and session.origin and not session.origin.tells(data.classes):
-        job.emit(Message(level="warning", text=other_classes(session.origin, data.classes)))
-    elif not before and head == "new" and config.weights != "imagenet":
-        job.emit(Message(level="info", text=f"the last layer in {printable(Path(config.weights).name)} isn't for "
-                         f"{len(data.classes)} classes: it starts anew"))
-    for change in before.other_terms(terms) if before else ():
-        job.emit(Message(level="warning", text=f"picked up on other terms: {change}"))
-    if before and before.stored.place == "gpu" and data.place == "host":
-        job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
-                         "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))
+    if before:
+        for change in other_terms:
+            job.emit(Message(level="warning", text=f"picked up on other terms: {change}"))
+        if before.stored.place == "gpu" and data.place == "host":
+            job.emit(Message(level="warning", text="the photos lay in GPU memory before and don't now, where crops are rounded "
+                             "otherwise: the result will be close to that of an undisturbed run, but not the same bit for bit"))
+    else:
+        if origin and origin.input_size != config.input_size:
+            job.emit(Message(level="warning", text=other_size(origin, config.input_size)))
+        if origin and not origin.tells(data.classes):
+            job.emit(Message(level="warning", text=other_classes(origin, data.classes)))
+        elif session.head == "new" and config.weights != "imagenet":
+            job.emit(Message(level="info", text=f"the last layer in {printable(Path(config.weights).name)} isn't for "
+                             f"{len(data.classes)} classes: it starts anew"))
     if shared := holders_in_words(others_on_gpu(device.torch_device)):
         job.emit(Message(level="info", text=f"{device.name} is {shared}"))
-    return session

@@ -11,7 +11,10 @@ from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.weights import fetch_imagenet, load_state_dict
 
-ARCHITECTURE = "resnet18"
+
+def new_network(n_classes: int) -> nn.Module:
+    """The architecture itself (model_card.ARCHITECTURE), on the CPU, with weights at random."""
+    return resnet18(num_classes=n_classes)
 
 
 def build_model(weights: str, n_classes: int, seed: int) -> nn.Module:
@@ -34,7 +37,7 @@ def build_model_and_head(
     `keep_head`: then a new one is drawn from `seed`. NoodleError if the weights can't be had or don't fit.
     """
     torch.manual_seed(seed)
-    model, head = resnet18(num_classes=n_classes), ""
+    model, head = new_network(n_classes), ""
     if weights == "imagenet":
         head = load_backbone(model, load_state_dict(fetch_imagenet(progress, check)), "the ImageNet weights")
     elif weights != "none":
@@ -44,7 +47,7 @@ def build_model_and_head(
 
 def check_fits(file: Path) -> None:
     """Load a weights file as a run would. NoodleError if it is missing, damaged or no ResNet18's."""
-    load_backbone(resnet18(num_classes=2), load_state_dict(file), str(file))
+    load_backbone(new_network(2), load_state_dict(file), str(file))
 
 
 def load_backbone(model: nn.Module, state: dict[str, Any], source: str, keep_head: bool = True) -> str:

@@ -14,6 +14,7 @@ from noodle_tui.errors import NoodleError, first_problem
 from noodle_tui.run_folder import CARD, MODEL
 from noodle_tui.text import printable
 
+ARCHITECTURE = "resnet18"  # what model.py builds
 MOST_BYTES = 1_000_000
 
 
@@ -24,7 +25,7 @@ class ModelCard(BaseModel):
 
     format: int = 1
     noodle: str = ""  # the version that wrote it
-    architecture: str = "resnet18"
+    architecture: str = ARCHITECTURE
     classes: list[str] = Field(min_length=2)  # in the order of the model's outputs
     input_size: int = Field(ge=32, le=1024)  # pixels a side
     mean: list[float] = []  # that red, green and blue (0 to 1) were normalised with

@@ -76,17 +76,17 @@ def predict(
         raise NoodleError(f"no image in {', '.join(map(str, paths))}")
 
     import torch
-    from torchvision.models import resnet18
 
     from noodle_tui.augment import central_square
     from noodle_tui.decode import BadImage, decode_in_threads
     from noodle_tui.device import pick_device, set_up
     from noodle_tui.forward import exact_softmax, predict_logits
+    from noodle_tui.model import new_network
     from noodle_tui.weights import load_state_dict
 
     target = pick_device(device, card.precision)
     set_up(target)
-    model = resnet18(num_classes=len(card.classes))
+    model = new_network(len(card.classes))
     try:
         model.load_state_dict(load_state_dict(weights))
     except RuntimeError as error:

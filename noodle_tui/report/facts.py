@@ -12,7 +12,7 @@ from noodle_tui import __version__
 from noodle_tui.config import class_tokens
 from noodle_tui.evaluate import Count, Evaluation
 from noodle_tui.events import EpochDone
-from noodle_tui.model_card import ModelCard, Origin
+from noodle_tui.model_card import ARCHITECTURE, ModelCard, Origin
 from noodle_tui.stats import interval_in_words, share_in_words
 from noodle_tui.weights import IMAGENET_MEAN, IMAGENET_STD
 
@@ -58,7 +58,7 @@ class RunFacts:
     origin: Origin | None = None  # the run that a weights file comes from, where one is known
     weights_digest: str = ""  # SHA-256 of a weights file
     head: str = ""  # the last layer that training started from, see Session.head
-    architecture: str = "resnet18"
+    architecture: str = ARCHITECTURE
 
     @property
     def trained_on(self) -> str:

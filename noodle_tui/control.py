@@ -94,7 +94,8 @@ def request_pause(folder: Path) -> None:
     _request(folder, PAUSE_FILE)
 
 
-def request_resume(folder: Path) -> None:
+def request_go_on(folder: Path) -> None:
+    """End a pause."""
     _forget(folder / PAUSE_FILE)
 
 

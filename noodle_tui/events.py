@@ -173,6 +173,8 @@ class Paused(Event):
 
 @dataclass(frozen=True)
 class Resumed(Event):
+    """Of a pause that ended. A run that is picked up says RunStarted, with `resumed_at`."""
+
     epoch: Whole
 
 

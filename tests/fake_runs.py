@@ -139,5 +139,5 @@ class ReplaySource:
     def pause(self) -> None:
         self.requests.append("pause")
 
-    def resume(self) -> None:
-        self.requests.append("resume")
+    def go_on(self) -> None:
+        self.requests.append("go on")

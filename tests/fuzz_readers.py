@@ -412,7 +412,7 @@ def requests(box: Box) -> list[Call]:
         assert all("\n" not in event.text for event in told if isinstance(event, Message))
 
     calls = [lambda: control.request_stop(folder), lambda: control.request_pause(folder),
-             lambda: control.request_resume(folder), lambda: pin(folder, True), lambda: pin(folder, False), lock, record]
+             lambda: control.request_go_on(folder), lambda: pin(folder, True), lambda: pin(folder, False), lock, record]
     return [Call(do) for do in box.chance.sample(calls, 3)]
 
 

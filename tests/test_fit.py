@@ -16,7 +16,7 @@ from torchvision import transforms
 from noodle_tui.augment import IMAGENET_MEAN, IMAGENET_STD, crop_batch, plan_epoch
 from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
 from noodle_tui.config import RunConfig
-from noodle_tui.control import Control, request_pause, request_resume
+from noodle_tui.control import Control, request_go_on, request_pause
 from noodle_tui.dataset import Dataset, Split
 from noodle_tui.device import Device
 from noodle_tui.distributed import World
@@ -322,7 +322,7 @@ def test_a_pause_is_said_and_ends(tmp_path: Path) -> None:
 
     def go_on(event: Event) -> None:
         if isinstance(event, Paused):
-            threading.Timer(1.0, request_resume, [tmp_path]).start()
+            threading.Timer(1.0, request_go_on, [tmp_path]).start()
 
     result = fitted(control=control, listeners=[go_on])
     assert [type(e) for e in result.events if isinstance(e, Paused | Resumed)] == [Paused, Resumed]

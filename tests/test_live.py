@@ -230,7 +230,7 @@ async def test_pause_and_go_on():
         assert "‖ paused" in shown(screen)[1]
         assert "p Go on" in shown(screen)[-1]
         await pilot.press("p")
-        await until(pilot, lambda: source.requests == ["pause", "resume"])
+        await until(pilot, lambda: source.requests == ["pause", "go on"])
         source.add(Resumed(24))
         await settled(pilot, "running")
 

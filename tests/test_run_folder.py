@@ -18,7 +18,7 @@ import pytest
 from powerless import powerless
 
 from noodle_tui import run_folder as module
-from noodle_tui.control import clear_requests, request_pause, request_resume, request_stop
+from noodle_tui.control import clear_requests, request_go_on, request_pause, request_stop
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import EpochDone, Event, Message, RunDone, RunStarted, to_json
 from noodle_tui.run_folder import (
@@ -349,8 +349,8 @@ def test_requests_are_files(tmp_path: Path) -> None:
     request_stop(tmp_path)
     request_pause(tmp_path)
     assert sorted(os.listdir(tmp_path)) == ["pause", "stop"]
-    request_resume(tmp_path)
-    request_resume(tmp_path)
+    request_go_on(tmp_path)
+    request_go_on(tmp_path)
     assert os.listdir(tmp_path) == ["stop"]
     clear_requests(tmp_path)
     assert os.listdir(tmp_path) == []
@@ -383,7 +383,7 @@ def test_what_stands_at_a_files_place_is_neither_waited_for_nor_followed(what: s
         clear_requests(folder)
         assert not os.path.lexists(folder / "stop")
     else:
-        for call in (request_stop, request_resume, clear_requests):
+        for call in (request_stop, request_go_on, clear_requests):
             with pytest.raises(NoodleError, match=r"run.(stop|pause): can't be (made|removed)"):
                 call(folder)
     assert outside.read_text() == "{}" and outside.stat().st_mtime_ns == before

@@ -262,7 +262,7 @@ class LiveScreen(Screen[None]):
                 return active
             case "pause":
                 return active and self.status != "paused"
-            case "resume":
+            case "go_on":
                 return active and self.status == "paused"
             case "detach":
                 return active
@@ -270,7 +270,7 @@ class LiveScreen(Screen[None]):
                 return not active
             case "result":
                 return not active and bool(self.state.epochs)
-            case "resume_run":
+            case "resume":
                 return not active and self.status != "done" and self.state.saved_epoch is not None
         return True
 
@@ -283,8 +283,8 @@ class LiveScreen(Screen[None]):
     def action_pause(self) -> None:
         self._ask(self.source.pause, "pausing")
 
-    def action_resume(self) -> None:
-        self._ask(self.source.resume, "going on")
+    def action_go_on(self) -> None:
+        self._ask(self.source.go_on, "going on")
 
     @work
     async def _ask(self, request: Callable[[], None], in_words: str) -> None:
@@ -308,7 +308,7 @@ class LiveScreen(Screen[None]):
         if self.source.folder is not None:
             self.post_message(Open(self.source.folder, alive=False))
 
-    def action_resume_run(self) -> None:
+    def action_resume(self) -> None:
         if self.source.folder is not None:
             self.post_message(PickUp(self.source.folder))
 

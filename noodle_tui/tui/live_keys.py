@@ -7,10 +7,10 @@ from noodle_tui.tui.widgets.dialogs import ANYWHERE
 
 BINDINGS = (
     Binding("enter", "result", "Result"),
-    Binding("r", "resume_run", "Resume"),
+    Binding("r", "resume", "Resume"),
     Binding("s", "stop", "Stop & save"),
     Binding("p", "pause", "Pause"),
-    Binding("p", "resume", "Go on"),
+    Binding("p", "go_on", "Go on"),
     Binding("d", "detach", "Detach"),
     Binding("d", "close", "Close"),
     Binding("f5", "app.runs", "Runs"),

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.worker import get_current_worker
 
 from noodle_tui.background import BackgroundRun
-from noodle_tui.control import request_pause, request_resume, request_stop
+from noodle_tui.control import request_go_on, request_pause, request_stop
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, StageDone, StageProgress
 from noodle_tui.run_folder import Follower, is_alive
@@ -64,7 +64,7 @@ class RunSource(Protocol):
         """Ask the run to wait after its current batch; it says Paused."""
         ...
 
-    def resume(self) -> None:
+    def go_on(self) -> None:
         """Ask a paused run to go on; it says Resumed."""
         ...
 
@@ -100,8 +100,8 @@ class BackgroundSource:
     def pause(self) -> None:
         request_pause(self._run_folder())
 
-    def resume(self) -> None:
-        request_resume(self._run_folder())
+    def go_on(self) -> None:
+        request_go_on(self._run_folder())
 
     def _run_folder(self) -> Path:
         """A pause is a file there also for a run of this process: whoever sees it paused can have it go on."""
@@ -136,5 +136,5 @@ class FolderSource:
     def pause(self) -> None:
         request_pause(self._folder)
 
-    def resume(self) -> None:
-        request_resume(self._folder)
+    def go_on(self) -> None:
+        request_go_on(self._folder)

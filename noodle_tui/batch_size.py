@@ -11,7 +11,6 @@ from noodle_tui.checkpoint import session_content
 from noodle_tui.config import RunConfig
 from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device, release_memory
-from noodle_tui.distributed import World
 from noodle_tui.errors import full_memory
 from noodle_tui.fit import snapshot
 from noodle_tui.forward import EVAL_BATCH, predict_logits, repeated_forward
@@ -20,6 +19,7 @@ from noodle_tui.graphs import graphs_on
 from noodle_tui.pixels import to_device_where_it_fits
 from noodle_tui.session import Session, new_session
 from noodle_tui.step import make_step
+from noodle_tui.world import World
 
 Fits = Callable[[int], bool]  # of a batch size
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from noodle_tui.augment import GREY, EpochPlan, crop_batch, crop_geometry, crop_padded_batch, normalise, plan_epoch
 from noodle_tui.dataset import Split
 from noodle_tui.device import Device, available_cpus, side_stream
-from noodle_tui.distributed import ALONE, World
 from noodle_tui.pixels import Padded
+from noodle_tui.world import ALONE, World
 
 SLOTS = 3  # batches under way from main memory to a GPU: one is trained on, one is copied, one is cropped
 

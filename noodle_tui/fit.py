@@ -12,7 +12,6 @@ from noodle_tui.config import NAMED_WEIGHTS, RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset
 from noodle_tui.device import Device
-from noodle_tui.distributed import ALONE, SharedControl, World
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import Emit, EpochDone, Paused, Resumed, StageProgress
 from noodle_tui.forward import loss_and_correct, predict_logits, repeated_forward
@@ -22,6 +21,7 @@ from noodle_tui.progress import at_most_every, is_due
 from noodle_tui.session import Best, Session
 from noodle_tui.stage import PROGRESS_EVERY
 from noodle_tui.step import Step, make_shared_step, make_step
+from noodle_tui.world import ALONE, SharedControl, World
 
 
 def fit(

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from noodle_tui.augment import normalise
 from noodle_tui.control import Control
 from noodle_tui.device import Device
-from noodle_tui.distributed import ALONE, SharedControl, World
 from noodle_tui.graphs import Captured, Graphs
+from noodle_tui.world import ALONE, SharedControl, World
 
 EVAL_BATCH = 64  # fixed, so that a prediction doesn't depend on --batch-size
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
-from noodle_tui.distributed import World
 from noodle_tui.evaluate import Evaluation
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.pick_up import PickedUp
+from noodle_tui.world import World
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from noodle_tui.distributed import World, own_device
+from noodle_tui.distributed import own_device
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import DataReady, Emit, Message, ModelReady
 from noodle_tui.gpu import holders_in_words, others_on_gpu
@@ -22,6 +22,7 @@ from noodle_tui.samples import find_samples, order_fingerprint
 from noodle_tui.stage import stage
 from noodle_tui.text import printable
 from noodle_tui.weights import digest_of, fetch_imagenet
+from noodle_tui.world import World
 
 if TYPE_CHECKING:
     from torch import nn

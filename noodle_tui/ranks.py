@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from noodle_tui.control import Control
-from noodle_tui.distributed import World, ending_together
+from noodle_tui.distributed import ending_together
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.failure import failure_in_words
 from noodle_tui.job import Job
 from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import load
 from noodle_tui.run import train
+from noodle_tui.world import World
 
 
 def accompany(control: Control, world: World) -> None:

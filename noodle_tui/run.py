@@ -19,7 +19,7 @@ from noodle_tui import run_folder
 from noodle_tui.config import NAMED_WEIGHTS, RunConfig
 from noodle_tui.control import Control, clear_requests
 from noodle_tui.disk import RESUME_BYTES, RUN_BYTES, check_room
-from noodle_tui.distributed import ALONE, World, check_ranks, ended_where_stuck, ending_together, own_device, shared
+from noodle_tui.distributed import check_ranks, ended_where_stuck, ending_together, own_device
 from noodle_tui.errors import NoodleError, StopRun, one_line
 from noodle_tui.events import Emit, Message, RunDone, RunFailed, RunMoved, RunStarted, RunStopped
 from noodle_tui.failure import failure_in_words
@@ -39,6 +39,7 @@ from noodle_tui.samples import check_apart, class_folders, options_told, unread_
 from noodle_tui.stage import stage
 from noodle_tui.text import number_of
 from noodle_tui.weights import check_file
+from noodle_tui.world import ALONE, World, shared
 
 if TYPE_CHECKING:
     from noodle_tui.saving import Saver

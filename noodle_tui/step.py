@@ -12,10 +12,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from noodle_tui.augment import as_input
 from noodle_tui.device import Device
-from noodle_tui.distributed import World
 from noodle_tui.errors import UsageError, one_line
 from noodle_tui.graphs import Captured, Graphs, undone
 from noodle_tui.session import Session
+from noodle_tui.world import World
 
 Step = Callable[[Sequence[Tensor]], None]
 

@@ -17,7 +17,6 @@ from noodle_tui.batch_size import is_too_large, largest_that_fits, trial
 from noodle_tui.batches import HostBatches
 from noodle_tui.control import Control
 from noodle_tui.device import Device
-from noodle_tui.distributed import ALONE, World
 from noodle_tui.errors import NoodleError, full_memory
 from noodle_tui.gpu import holders_in_words, others_of, others_on_gpu
 from noodle_tui.job import Job
@@ -25,6 +24,7 @@ from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
 from noodle_tui.run import train
 from noodle_tui.session import Session, new_session
+from noodle_tui.world import ALONE, World
 
 CPU = Device(torch.device("cpu"), "a card of the test", "fp32")
 

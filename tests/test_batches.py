@@ -13,9 +13,9 @@ from noodle_tui.augment import as_input, crop_padded_batch
 from noodle_tui.batches import Batches, DeviceBatches, HostBatches, PrefetchBatches, make_batches
 from noodle_tui.dataset import Split
 from noodle_tui.device import Device
-from noodle_tui.distributed import World
 from noodle_tui.pixels import FlatStore, PaddedStore
 from noodle_tui.samples import Sample
+from noodle_tui.world import World
 
 CPU = Device(torch.device("cpu"), "CPU", "fp32")
 

@@ -30,7 +30,6 @@ from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
 from noodle_tui.decode import decode_file, decode_in_batches, nvjpeg
 from noodle_tui.device import Device, pick_device, release_memory, set_up, side_stream
-from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import DataReady, Event, Message, ModelReady
 from noodle_tui.fit import fit
@@ -46,6 +45,7 @@ from noodle_tui.saving import Saver
 from noodle_tui.session import Session, new_session
 from noodle_tui.step import make_step
 from noodle_tui.verify_resume import verify_resume
+from noodle_tui.world import ALONE
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 

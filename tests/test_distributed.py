@@ -34,7 +34,7 @@ from noodle_tui.checkpoint import Checkpoint, read_checkpoint
 from noodle_tui.config import RunConfig, options
 from noodle_tui.control import Control, request_pause
 from noodle_tui.device import Device
-from noodle_tui.distributed import DIED, SharedControl, World, check_ranks, joined, under_torchrun
+from noodle_tui.distributed import DIED, check_ranks, joined, under_torchrun
 from noodle_tui.errors import NoodleError, StopRun, UsageError
 from noodle_tui.events import EpochDone, Event, Paused, RunStarted, RunStopped
 from noodle_tui.fit import check_shares
@@ -45,6 +45,7 @@ from noodle_tui.run_folder import Follower, list_runs, read_state
 from noodle_tui.samples import find_samples
 from noodle_tui.session import new_session
 from noodle_tui.step import make_shared_step
+from noodle_tui.world import SharedControl, World
 
 PATIENCE = 90  # seconds, on a machine that does other things, too
 RANKS = 2

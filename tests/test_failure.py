@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from noodle_tui.control import Control
-from noodle_tui.distributed import World
 from noodle_tui.errors import NoodleError
 from noodle_tui.failure import failure_in_words
 from noodle_tui.ranks import accompany
+from noodle_tui.world import World
 
 
 def test_the_details_of_an_error_are_written_in_any_locale(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ from noodle_tui.config import RunConfig
 from noodle_tui.control import Control, request_go_on, request_pause
 from noodle_tui.dataset import Dataset, Split
 from noodle_tui.device import Device
-from noodle_tui.distributed import World
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import EpochDone, Event, Paused, Resumed, StageProgress
 from noodle_tui.fit import check_loss, check_start, fit
@@ -27,6 +26,7 @@ from noodle_tui.forward import predict_logits
 from noodle_tui.pixels import Ragged
 from noodle_tui.samples import Sample
 from noodle_tui.session import Session, new_session
+from noodle_tui.world import World
 
 CPU = Device(torch.device("cpu"), "CPU", "fp32")
 CONFIG = RunConfig(n_epochs=3, batch_size=8, lr=0.05, input_size=64)

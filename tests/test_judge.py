@@ -11,7 +11,6 @@ from test_fit import CPU, DATA, network
 
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
-from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.events import EpochDone, Event, Message
 from noodle_tui.job import Job
@@ -20,6 +19,7 @@ from noodle_tui.listeners.fanout import Fanout
 from noodle_tui.loading import Loaded
 from noodle_tui.report import read_predictions
 from noodle_tui.session import Best, new_session
+from noodle_tui.world import ALONE
 
 
 def job_and_data(**made: Any) -> tuple[Job, Loaded]:

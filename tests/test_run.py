@@ -27,7 +27,6 @@ from noodle_tui.checkpoint import read_checkpoint, save_session
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.control import Control
 from noodle_tui.decode import decode_content
-from noodle_tui.distributed import ALONE
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import (
     DataReady,
@@ -53,6 +52,7 @@ from noodle_tui.run_state import RunState
 from noodle_tui.tui.chores import photos_to_move
 from noodle_tui.tui.result import read_facts
 from noodle_tui.tui.result_text import is_resumable
+from noodle_tui.world import ALONE
 
 FILES = {"checkpoint.pt", "config.json", "events.jsonl", "metrics.csv", "model.json", "model.pth", "predictions.csv",
          "report.json", "report.md", "run.lock"}

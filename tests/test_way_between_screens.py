@@ -3,7 +3,9 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -16,10 +18,11 @@ from textual.binding import Binding
 from textual.command import CommandList, CommandPalette
 from textual.events import Key
 from textual.pilot import Pilot
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.widgets import Button, Input, Static
 from textual.widgets._footer import FooterKey
 
+from noodle_tui import tui
 from noodle_tui.config import RunConfig
 from noodle_tui.rejig import undo_rejig
 from noodle_tui.run import run
@@ -27,6 +30,7 @@ from noodle_tui.run_folder import locked
 from noodle_tui.tui import app as app_module
 from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp
+from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.compare import CompareScreen
 from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.messages import PickUp
@@ -35,9 +39,11 @@ from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.sources import FolderSource
 from noodle_tui.tui.widgets.dialogs import ChoiceDialog, Help, Question
+from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.path_picker import PickFile, PickFolder
 from noodle_tui.tui.widgets.pick_list import PickList
 from noodle_tui.tui.widgets.sheet import Sheet
+from noodle_tui.tui.widgets.too_small import TooSmall
 
 TEXTUALS = {"Focus Next", "Focus Previous", "Copy selected text", "Scroll Up", "Scroll Down", "Page Up", "Page Down"}
 
@@ -457,6 +463,24 @@ async def test_every_help_names_every_key(name: str, tmp_path: Path) -> None:
             assert said in named or said.replace("ctrl+", "^") in named
         await pilot.press("f1")
         await until(pilot, lambda: pilot.app.screen is screen)
+
+
+@pytest.mark.parametrize("name", OPENED)
+async def test_every_screen_is_one_of_ours(name: str, tmp_path: Path) -> None:
+    """What a new one forgets nobody sees at once: to stand still below others, the keys at its foot, a word in tiny windows."""
+    screen = OPENED[name](fake_folder(tmp_path, "run", "done"))
+    assert type(screen).is_current is only_on_top
+    async with NoodleApp(first=screen).run_test() as pilot:
+        await until(pilot, lambda: pilot.app.screen is screen)
+        assert screen.query_one(KeyBar) and screen.query_one(TooSmall)
+
+
+def test_every_screen_is_among_those_that_are_looked_at(tmp_path: Path) -> None:
+    modules = [import_module(f"noodle_tui.tui.{module.name}") for module in iter_modules(tui.__path__)]
+    there = {name for module in modules for name, value in vars(module).items()
+             if isinstance(value, type) and issubclass(value, Screen) and not issubclass(value, ModalScreen)
+             and value.__module__ == module.__name__}
+    assert there == {type(opened(fake_folder(tmp_path, name, "done"))).__name__ for name, opened in OPENED.items()}
 
 
 async def test_a_run_and_the_list_of_runs_are_there_once_however_often_one_goes_between_them(

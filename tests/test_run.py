@@ -251,7 +251,7 @@ def test_a_finished_run_goes_on_to_more_epochs(copy_of_finished: Path, finished:
     run(RunConfig(load_dir=copy_of_finished, n_epochs=4, lr=0.005), [events.append])
     assert [(e.epoch, e.lr) for e in events if isinstance(e, EpochDone)] == [(4, 0.005)]
     assert [m.text for m in events if isinstance(m, Message)] == [
-        "picked up with another lr: 0.01 before, 0.005 now", "picked up with another n_epochs: 3 before, 4 now"]
+        "picked up with another n_epochs: 3 before, 4 now", "picked up with another lr: 0.01 before, 0.005 now"]
     assert metrics(copy_of_finished)[:4] == metrics(finished.folder)
     assert [row[0] for row in metrics(copy_of_finished)[1:]] == ["1", "2", "3", "4"]
     training = read_report(copy_of_finished).training

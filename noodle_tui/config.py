@@ -86,6 +86,7 @@ class RunConfig(BaseModel):
     comet_weights: bool = option(True, LOGGING, TAKEN, "with comet, also upload the trained weights")
     tensorboard: bool = option(False, LOGGING, TAKEN, "also write TensorBoard files into the run folder")
     debug: bool = option(False, LOGGING, OF_ONE_START, "on an error open the interactive debugger")
+
     @property
     def logs_to_comet(self) -> bool:
         """--comet, but for --debug."""

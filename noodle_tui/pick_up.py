@@ -100,6 +100,8 @@ def weights_to_start_from(config: RunConfig) -> RunConfig:
     if (place / CONFIG).is_file():
         raise UsageError(f"--load-dir {place}: the run in it ended before it had saved anything; start a new one ({CONFIG} has "
                          "its options)")
+    if not place.exists():
+        raise UsageError(f"--load-dir {place}: there is no such file or folder; see `noodle runs`")
     raise UsageError(f"--load-dir {place}: neither a run folder with a checkpoint nor a {MODEL}")
 
 

@@ -275,7 +275,10 @@ def no_runs(save_dir: Path) -> str:
 
 def run_named(save_dir: Path, name: str) -> Path | None:
     """The run folder in `save_dir` of this name; else the only one that has it before the date; else the only one whose name
-    begins so. None if there is none; UsageError, which names some, if there are several."""
+    begins so. A path into `save_dir`, as a shell completes it, is such a name, too. None if there is none; UsageError, which
+    names some, if there are several."""
+    if Path(name).parent == save_dir:
+        name = Path(name).name
     if is_run_folder(save_dir / name):
         return save_dir / name
     begin_so = [folder for folder in list_runs(save_dir) if name and folder.name.startswith(name)]

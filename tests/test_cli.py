@@ -207,7 +207,7 @@ def test_commands_and_options_are_completed(tmp_path):
     (["run", "--json"], 2, "--json goes with --headless"),
     (["run"], 2, "the app needs a terminal"),
     (["run", "--headless", "--data-dir", "nowhere"], 1, "nowhere/train is missing"),
-    (["run", "--headless", "--load-dir", "nowhere"], 2, "--load-dir nowhere: neither a run folder"),
+    (["run", "--headless", "--load-dir", "nowhere"], 2, "--load-dir nowhere: there is no such file or folder"),
     (["run", "--headless", "--rejig-data", "--stimuli", "nowhere"], 1, "nowhere"),
     (["run", "--headless", "--data-dir", "d", "--save-dir", "d/val/runs"], 1, "--save-dir d/val/runs: is in d/val, where each"),
     (["run", "--headless", "--weights", "nowhere.pth"], 1, "nowhere.pth: there is no such weights file"),

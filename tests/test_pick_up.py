@@ -242,7 +242,10 @@ def test_a_run_that_ended_before_it_saved_is_named_as_such(tmp_path: Path) -> No
         folder_to_pick_up(given(load_dir=tmp_path))
 
 
-@pytest.mark.parametrize("name", ["nowhere", "."])
-def test_what_is_neither_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"neither a run folder with a checkpoint nor a model\.pth"):
+@pytest.mark.parametrize(("name", "reason"), [
+    ("nowhere", "there is no such file or folder; see `noodle runs`"),
+    (".", r"neither a run folder with a checkpoint nor a model\.pth"),
+])
+def test_what_is_neither_is_refused(name: str, reason: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=reason):
         folder_to_pick_up(given(load_dir=tmp_path / name))

@@ -479,7 +479,7 @@ def test_a_run_that_is_going_on_is_not_picked_up(finished: FinishedRun) -> None:
 
 def test_what_is_no_run_is_not_picked_up(tmp_path: Path, config_for: MakeConfig) -> None:
     result = preflight(config_for(tmp_path, load_dir=tmp_path / "nothing"))
-    assert "neither a run folder" in said(result, "error", "load_dir")
+    assert "there is no such file or folder" in said(result, "error", "load_dir")
 
 
 def test_weights_of_a_run_start_a_new_one(finished: FinishedRun, tmp_path: Path, config_for: MakeConfig) -> None:

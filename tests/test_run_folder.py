@@ -317,7 +317,8 @@ def test_a_run_is_meant_by_its_name_or_how_that_begins_where_only_one_does(
 ) -> None:
     first, other = run_folder(tmp_path, "lr-0.1-20260101-120000"), run_folder(tmp_path, "lr-0.10-20260101-120000-2")
     long = run_folder(tmp_path, "long run-20260101-120000")
-    meant = {"long run": long, "lon": long, "lr-0.1": first, "lr-0.10": other, "lr-0.10-2": other}
+    meant = {"long run": long, "lon": long, "lr-0.1": first, "lr-0.10": other, "lr-0.10-2": other,
+             f"{tmp_path}/lon": long, f"{tmp_path}/lr-0.1": first}
     assert {name: find_run(tmp_path, name) for name in meant} == meant
     for name in ("l", "lr"):
         with pytest.raises(UsageError, match=rf"^{name}: \d runs in .* have such a name \(.*lr-0\.1-20260101-120000.*\)"):
@@ -325,11 +326,11 @@ def test_a_run_is_meant_by_its_name_or_how_that_begins_where_only_one_does(
     more = [run_folder(tmp_path, f"lr-0.1-2026010{day}-120000") for day in range(2, 6)]
     with pytest.raises(UsageError, match=f"5 runs in .*{more[3].name}, {more[2].name}, {more[1].name}, …"):
         find_run(tmp_path, "lr-0.1")
-    assert path_or_run(tmp_path, Path("lon")) == long
+    assert path_or_run(tmp_path, Path("lon")) == path_or_run(tmp_path, tmp_path / "lon") == long
     assert path_or_run(tmp_path, tmp_path) == tmp_path and path_or_run(tmp_path, Path("nothing")) == Path("nothing")
     monkeypatch.chdir(tmp_path)
     Path("lon").mkdir()  # something else of that name hides no run
-    assert path_or_run(tmp_path, Path("lon")) == long
+    assert path_or_run(tmp_path, Path("lon")) == path_or_run(tmp_path, tmp_path / "lon") == long
     (tmp_path / "lon" / "model.pth").touch()
     assert path_or_run(tmp_path, Path("lon")) == Path("lon") and path_or_run(tmp_path, long) == long
 

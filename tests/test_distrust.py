@@ -78,7 +78,8 @@ def test_the_epoch_chosen_on_the_set_that_it_reports():
 def test_still_improving():
     evaluation, about = trustworthy()
     found = doubts(evaluation, about, validated=[(1, 900), (5, evaluation.overall.correct)], best_epoch=5)
-    assert found[-1] == "The best epoch is the last (5): it was still getting better; train longer."
+    assert found[-1] == ("The best epoch is the last (5): it was still getting better; train longer (--load-dir with its "
+                         "folder and a greater --n-epochs goes on from here).")
     assert "the best of 2 tried: expect less on new images." in found[0]
 
 
@@ -90,7 +91,7 @@ def test_a_last_epoch_that_was_not_validated_is_not_spoken_of():
     [one] = what_to_distrust(dataclasses.replace(about, epochs=epochs, best_epoch=2), evaluation)
     assert "; epoch 4, the last one validated, which nobody chose, has 910/1040" in one
     found = what_to_distrust(dataclasses.replace(about, epochs=[*epochs[:2], epochs[-1]], best_epoch=2), evaluation)
-    assert found[-1] == "The best epoch is the last one validated (2): it was still getting better; train longer."
+    assert found[-1].startswith("The best epoch is the last one validated (2): it was still getting better; train longer (")
 
 
 def test_the_saved_model_answers_otherwise_than_its_epoch():

@@ -305,7 +305,7 @@ async def test_only_a_run_with_a_checkpoint_is_resumed_and_a_key_without_effect_
         assert "c copies its options" in toasts(pilot)
         await until(pilot, lambda: "r" not in [key.key for key in screen.query(FooterKey)])
         await pilot.press("s", "v", "end", "r", "space", "v")
-        for why in ("nothing to stop", "No run is marked", "This run is done", "Only one run is marked"):
+        for why in ("nothing to stop", "No run is marked", "This run is done. For more epochs", "Only one run is marked"):
             assert why in toasts(pilot)
         await pilot.pause()
         assert asked == []

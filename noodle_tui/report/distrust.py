@@ -230,4 +230,5 @@ def _still_improving(facts: RunFacts) -> str:
     if len(facts.validated) < 2 or facts.validated[-1][0] != facts.best_epoch:
         return ""
     last = "the last" if facts.best_epoch == facts.epochs[-1].epoch else "the last one validated"
-    return f"The best epoch is {last} ({facts.best_epoch}): it was still getting better; train longer."
+    return (f"The best epoch is {last} ({facts.best_epoch}): it was still getting better; train longer (--load-dir with its "
+            "folder and a greater --n-epochs goes on from here).")

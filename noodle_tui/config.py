@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from noodle_tui.errors import UsageError
-from noodle_tui.names import person_pattern
+from noodle_tui.names import DEFAULT_PERSON, person_pattern
 
 DATA, TRAINING, LOGGING = "Data", "Training", "Logging"
 
@@ -27,7 +27,6 @@ OF_ONE_START: Anew = "of one start"  # and not of the run: nothing is compared
 NAMED_WEIGHTS = ("imagenet", "none")  # any other `weights` are a file
 LAST_CARD = 127  # torch counts GPUs in a signed byte
 SORTING = ("classes", "val_fraction", "split_by", "mode")  # options of rejig alone, which its record keeps
-DEFAULT_PERSON = r"(?:^|/)([^_/]+)_[^/]*$"  # 34/34M_Ne_to_Sa_C08.JPG: 34M
 
 
 def option(default: Any, group: str, anew: Anew, help: str, flag: str | None = None, **bounds: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from noodle_tui.errors import UsageError
@@ -10,6 +11,7 @@ from noodle_tui.text import printable
 if TYPE_CHECKING:
     from regex import Pattern
 
+DEFAULT_PERSON = r"(?:^|/)([^_/]+)_[^/]*$"  # 34/34M_Ne_to_Sa_C08.JPG: 34M
 PATIENCE = 2.0  # seconds for one name
 LEVEL = re.compile(r"_C(\d{1,9})$", re.ASCII)
 
@@ -50,6 +52,14 @@ def person_in(path: str, pattern: "Pattern[str]") -> str | None:
     if match is None:
         return None
     return (match.group(1) if pattern.groups else match.group(0)) or None
+
+
+def are_classes(people: Iterable[str | None], words: Iterable[str], pattern: "Pattern[str]") -> bool:
+    """Whether all that was taken for people are classes, by their names or tokens (`words`): of happy_01.jpg and sad_01.jpg
+    nobody is known. Only of the default of --person; who gives another knows what it finds."""
+    found = {one_form(person).casefold() for person in people if person is not None}
+    return (pattern.pattern == DEFAULT_PERSON and bool(found)
+            and found <= {one_form(word).strip("_-/. ").casefold() for word in words})
 
 
 def one_form(text: str) -> str:

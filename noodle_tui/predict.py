@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Collection, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice, pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ from noodle_tui.config import DEFAULT_PERSON, RunConfig
 from noodle_tui.errors import NoodleError
 from noodle_tui.evaluate import Evaluation, Prediction, evaluate
 from noodle_tui.model_card import ModelCard, read_card
-from noodle_tui.names import classes_in, level_in, person_in, person_pattern
+from noodle_tui.names import are_classes, classes_in, level_in, person_in, person_pattern
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.manifest import SPLITS, load_manifest
 from noodle_tui.run_folder import CARD, MODEL, read_config
@@ -110,6 +110,8 @@ def predict(
                     outcome.answers.append(answer(image, row, card))
                     predictions += judged(image, outcome.answers[-1], card.classes, pattern)
             progress(len(outcome.answers) + len(outcome.failures), len(files))
+    if are_classes((one.person for one in predictions), [*card.classes, *card.tokens.values()], pattern):
+        predictions = [replace(one, person=None) for one in predictions]
     outcome.score = evaluate(predictions, card.classes) if predictions else None
     return outcome
 

@@ -4,13 +4,13 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from noodle_tui.config import DEFAULT_PERSON, SORTING, RunConfig, options
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import level_in, person_in, person_pattern
+from noodle_tui.names import are_classes, level_in, person_in, person_pattern
 from noodle_tui.rejig import load_manifest, rejig_options
 from noodle_tui.rejig.manifest import SPLITS
 from noodle_tui.rejig.scan import has_photo_name, is_system_folder
@@ -59,6 +59,9 @@ def find_samples(data_dir: Path, person: str) -> Found:
                 for path in _image_files(data_dir / split / name)]
         for split in SPLITS
     }
+    words = [*classes, *(str(pair).partition("=")[2] for pair in (rejig or {}).get("classes", ()))]
+    if are_classes((one.person for split in SPLITS for one in samples[split]), words, pattern):
+        samples = {split: [replace(one, person=None) for one in samples[split]] for split in SPLITS}
     by_hand = sum(one.name not in manifest for split in SPLITS for one in samples[split]) if made else 0
     return Found(classes, samples, rejig, by_hand)
 

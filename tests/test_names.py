@@ -7,7 +7,7 @@ import pytest
 from noodle_tui import names
 from noodle_tui.config import DEFAULT_PERSON
 from noodle_tui.errors import UsageError
-from noodle_tui.names import classes_in, level_in, person_in, person_pattern
+from noodle_tui.names import are_classes, classes_in, level_in, person_in, person_pattern
 
 TOKENS = {"sad": "_Sa_", "happy": "_Ha_"}
 PERSON = person_pattern(DEFAULT_PERSON)
@@ -19,6 +19,14 @@ PERSON = person_pattern(DEFAULT_PERSON)
 ])
 def test_the_person_is_the_names_part_before_the_first_underscore(path, person):
     assert person_in(path, PERSON) == person
+
+
+@pytest.mark.parametrize(("people", "pattern", "are"), [
+    (["happy", "sad", None], DEFAULT_PERSON, True), (["Sa"], DEFAULT_PERSON, True), (["happy", "anna"], DEFAULT_PERSON, False),
+    ([None], DEFAULT_PERSON, False), (["happy", "sad"], "^(happy|sad)", False),
+])
+def test_of_happy_01_and_sad_01_nobody_is_known(people: list[str | None], pattern: str, are: bool) -> None:
+    assert are_classes(people, [*TOKENS, *TOKENS.values()], person_pattern(pattern)) == are
 
 
 def test_a_pattern_of_ones_own_sees_the_folders():

@@ -136,6 +136,12 @@ def test_a_folder_that_is_a_token_is_part_of_the_path_as_it_was_in_the_run(finis
     assert score is not None and [person.name for person in score.per_person] == ["anna"]
 
 
+def test_a_class_in_front_of_a_name_is_nobody(finished: FinishedRun, tmp_path: Path) -> None:
+    draw(tmp_path / "sad" / "sad_1.jpg")
+    score = predict(finished.folder, [tmp_path], device="cpu").score
+    assert score is not None and score.per_person == []
+
+
 def test_people_are_told_as_in_the_run(finished: FinishedRun, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(finished.folder, folder)

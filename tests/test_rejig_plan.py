@@ -191,6 +191,15 @@ def test_a_leak_is_said_with_its_numbers(stimuli, data):
     assert "! 1 of 1 person is in both train and val" in "\n".join(plan_in_words(make_plan(stimuli, data, val_fraction=0.5)))
 
 
+def test_a_class_in_front_of_a_name_is_nobody(tmp_path, data):
+    for name in ("anna/smile_1", "anna/smile_2", "bert/frown_1", "bert/frown_2"):
+        draw(tmp_path / "mine" / f"{name}.jpg")
+    options = {"classes": ("happy=smile", "sad=frown"), "val_fraction": 0.5}
+    assert "! no name tells who is on a photo" in "\n".join(plan_in_words(make_plan(tmp_path / "mine", data, **options)))
+    with pytest.raises(NoodleError, match="no photo's name tells its person"):
+        make_plan(tmp_path / "mine", data, split_by="person", **options)
+
+
 def test_photos_that_lie_in_a_folder_a_class(tmp_path, data):
     for number in range(4):
         for folder in ("Happy", "Sad"):

@@ -1,8 +1,10 @@
 """The images of a data folder: who is on them and at which level, also where rejig named them anew."""
 
+import itertools
 import json
 from pathlib import Path
 
+import pytest
 from conftest import draw_data_folder, draw_face, load_folder
 from test_dataset import CPU
 
@@ -69,6 +71,14 @@ def test_a_hidden_folder_is_no_class(tmp_path: Path) -> None:
     for place in ("train/a", "train/b", "train/.ipynb_checkpoints", "val/a", "val/b"):
         (tmp_path / place).mkdir(parents=True)
     assert class_folders(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize(("name", "people"), [("happy_{}.jpg", {None}), ("ann{}_x.jpg", {"ann1", "ann2"})])
+def test_a_class_in_front_of_a_name_is_nobody(tmp_path: Path, name: str, people: set[str | None]) -> None:
+    for split, label, number in itertools.product(("train", "val"), ("happy", "sad"), (1, 2)):
+        draw_face(tmp_path / split / label / name.replace("happy", label).format(number), "01F", "Sa", number)
+    found = find_samples(tmp_path, DEFAULT_PERSON).samples
+    assert {one.person for split in found.values() for one in split} == people
 
 
 def test_what_systems_keep_among_photos_is_no_photo(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from noodle_tui.config import RunConfig, class_tokens
 from noodle_tui.errors import NoodleError
-from noodle_tui.names import classes_in, level_in, one_form, person_in, person_pattern
+from noodle_tui.names import are_classes, classes_in, level_in, one_form, person_in, person_pattern
 from noodle_tui.progress import Check, Progress, nothing
 from noodle_tui.rejig.disk import errors_in_words
 from noodle_tui.rejig.look import Found, look_around
@@ -210,6 +211,8 @@ def _photos(found: Found, tokens: dict[str, str], person: "Pattern[str]",
             skipped.append(SkippedFile(path, f"tokens of two classes or more in its name ({', '.join(labels)})"))
         else:
             skipped.append(SkippedFile(path, NO_TOKEN))
+    if are_classes((photo.person for photo in photos), chain(*tokens.items()), person):
+        photos = [photo._replace(person=None) for photo in photos]
     if split_by == "person" and (nameless := [photo for photo in photos if photo.person is None]):
         if len(nameless) == len(photos):
             raise NoodleError(f"no photo's name tells its person with --person {printable(person.pattern)!r} (e.g. "

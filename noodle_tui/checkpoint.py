@@ -173,6 +173,11 @@ def _plain(values: Iterable[Any]) -> Iterable[Tensor]:
             yield value
 
 
+def rehearse_saving() -> None:
+    """Have torch import now what it does when it first saves: by then an upgrade may have taken its files away."""
+    torch.save({}, io.BytesIO())
+
+
 def save_session(folder: Path, content: dict[str, Any]) -> None:
     """Write `folder`/checkpoint.pt. OSError if the disk refuses; then the file before it is still there, whole."""
     buffer = io.BytesIO()

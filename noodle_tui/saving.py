@@ -13,7 +13,15 @@ from typing import Any
 import torch
 
 from noodle_tui.atomic import write_atomic
-from noodle_tui.checkpoint import has_diverged, how_far, save_session, session_content, to_main_memory, weights_file
+from noodle_tui.checkpoint import (
+    has_diverged,
+    how_far,
+    rehearse_saving,
+    save_session,
+    session_content,
+    to_main_memory,
+    weights_file,
+)
 from noodle_tui.config import RunConfig
 from noodle_tui.disk import make_rescue_folder, rescue_places
 from noodle_tui.errors import NoodleError, StopRun
@@ -71,6 +79,7 @@ class Saver:
         self._refused: dict[str, str] = {}  # files whose newest content the disk did not take, and why, as it was said
         self._moving = False  # what refuses then is said all at once
         self._last: Save | None = None  # stays in memory until the end: the disk may go at any time
+        rehearse_saving()
         # a plain thread and no executor: those refuse work while the process waits for a run without an app to end
         self._thread = threading.Thread(target=self._work, name="save")
         self._thread.start()

@@ -2,9 +2,11 @@
 
 import errno
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import pytest
@@ -294,3 +296,23 @@ def test_the_facts_are_those_of_now_and_the_time_of_an_epoch_that_was_stopped_co
     facts = facts_now(FACTS, session)
     assert (facts.seconds, facts.best_epoch, facts.finished) == (2.5, 1, session.history[-1].time)
     assert facts.epochs == session.history
+
+
+class Gone(MetaPathFinder):
+    """Nothing can be imported any more."""
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+
+def test_an_environment_that_is_removed_while_a_run_trains_does_not_keep_its_first_save_from_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("torch.utils.serialization")]:
+        monkeypatch.delitem(sys.modules, name)  # as before torch's first save in a process
+    with Saver(tmp_path, CONFIG, FACTS, lambda event: None) as saver:
+        monkeypatch.setattr(sys, "meta_path", [Gone()])
+        saver.save(trained())
+        saver.finish()
+        monkeypatch.undo()
+    assert (tmp_path / CHECKPOINT).exists() and (tmp_path / MODEL).exists()

@@ -1,15 +1,28 @@
-"""Large libraries, whose import takes seconds."""
+"""Large libraries, whose import takes seconds; and all of this program, before an upgrade replaces it."""
 
 import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
+from pkgutil import walk_packages
 
 import platformdirs
 
 from noodle_tui.disk import is_own_folder
 
 INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
+
+
+@cache
+def import_all(package: str) -> None:
+    """Import every module of a package, once. The app stays open for days: of an upgrade meanwhile it would find modules of
+    another version, or none. For a thread, it takes a moment; "noodle_tui" as a whole brings torch, if it isn't there yet."""
+    # what can't be imported now can't be where it is needed, and there it is said
+    with uncollected(), suppress(Exception):
+        for found in walk_packages(import_module(package).__path__, f"{package}."):
+            import_module(found.name)
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from fake_folders import fake_folder
 from fake_runs import ReplaySource, fake_events
 from fake_stimuli import draw_seed_like
 from small_app import until
+from textual.css.errors import StylesheetError
+from textual.css.stylesheet import Stylesheet
 from textual.widgets import Button, Static
 from textual.widgets._toast import Toast
 
@@ -29,6 +31,7 @@ from noodle_tui.tui import chores
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.live import LiveScreen
 from noodle_tui.tui.messages import PickUp
+from noodle_tui.tui.result import ResultScreen
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.widgets.dialogs import ChoiceDialog, Question
 from noodle_tui.tui.widgets.option_field import OptionInput
@@ -423,3 +426,28 @@ async def test_a_signal_during_a_run_ends_the_app_as_stopped() -> None:
         app.stop_and_leave("stopped by SIGTERM")
         app.background = None  # it has ended by the time that somebody looks
     assert control.stop_requested and app.return_code == EXIT_STOPPED
+
+
+async def test_an_upgrade_while_it_is_open_takes_neither_modules_nor_style_sheets_from_it(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported: list[str] = []
+    for module in ("app", "setup_panel"):
+        monkeypatch.setattr(f"noodle_tui.tui.{module}.import_all", imported.append)
+    watching = NoodleApp({}, first=LiveScreen(ReplaySource(fake_events(3, "done")), "run"), recall_last=False)
+    async with watching.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: imported == ["noodle_tui.tui"])
+    imported.clear()
+    app = NoodleApp(dict(SMALL), recall_last=False)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "noodle_tui" in imported)
+
+        def gone(self: Stylesheet, filename: object) -> None:
+            raise StylesheetError(f"unable to read CSS file {filename}")
+
+        monkeypatch.setattr(Stylesheet, "read", gone)
+        app.show_live(ReplaySource(fake_events(3, "done")), "run")
+        app.show_runs(place)
+        app.show_result(fake_folder(place, "run"))
+        await pilot.pause()
+        assert isinstance(app.screen, ResultScreen)

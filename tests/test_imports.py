@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from test_cli import SMALL
 
-from noodle_tui.imports import keep_compiled_code_at_home, uncollected
+from noodle_tui.imports import import_all, keep_compiled_code_at_home, uncollected
 from noodle_tui.terminal import ended_at_interrupt
 
 # a run that counts how often the collector goes over what is there from torch's import on, until the loop is imported as well
@@ -65,6 +65,20 @@ def test_it_rests_where_a_command_imports_what_it_needs() -> None:
     with ended_at_interrupt():
         assert not gc.isenabled()
     assert gc.isenabled()
+
+
+def test_all_of_a_package_is_imported_while_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"whole_package": ["__init__", "one", "below/__init__", "below/two"], "odd_package": ["__init__", "broken"]}
+    for package, names in files.items():
+        for name in names:
+            file = tmp_path / package / f"{name}.py"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text("raise RuntimeError" if name == "broken" else "")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import_all("whole_package")
+    assert {"whole_package.one", "whole_package.below", "whole_package.below.two"} <= sys.modules.keys()
+    import_all("odd_package")  # who needs it says what is wrong
+    import_all("no_package")
 
 
 def test_a_runs_imports_are_not_gone_over_at_once(data_dir, tmp_path) -> None:

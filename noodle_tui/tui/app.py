@@ -27,6 +27,7 @@ from textual.worker import get_current_worker
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import EXIT_STOPPED, NoodleError, StopRun, one_line
+from noodle_tui.imports import import_all
 from noodle_tui.progress import Check, Progress
 from noodle_tui.remember import recall_theme, remember_theme
 from noodle_tui.run_folder import has_options, is_alive, list_runs
@@ -108,8 +109,10 @@ class NoodleApp(App[None]):
         self.screen_change_signal.subscribe(self, self._clear_toasts, immediate=True)
         self.push_screen(self._first or self.setup)
         self.call_after_refresh(_collect_garbage_from_now_on)
-        if self._first is None:
+        if self._first is None:  # Setup imports what else there is
             self.call_after_refresh(self._look_for_live_runs, self._save_dir())
+        else:
+            self.call_after_refresh(self._threads.submit, import_all, "noodle_tui.tui")
 
     def on_unmount(self) -> None:
         """asyncio would wait for all threads, and one may hang on a disk; launch.py waits a moment."""

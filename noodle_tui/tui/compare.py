@@ -28,6 +28,7 @@ from noodle_tui.tui.live_text import manner_in_words
 from noodle_tui.tui.runs_text import LETTERS, in_words, when_in_short
 from noodle_tui.tui.sources import hand_over, in_parts
 from noodle_tui.tui.status import MARKS
+from noodle_tui.tui.themes import styles
 from noodle_tui.tui.widgets.dialogs import help_on
 from noodle_tui.tui.widgets.drawing import RUN, RUNS, Curve, Picture
 from noodle_tui.tui.widgets.key_bar import KeyBar
@@ -46,7 +47,7 @@ NOT_COMPARED = {"save_dir", "namestr"}  # the name stands beside the letter
 class CompareScreen(Screen[None]):
     """Loss and accuracy of up to eight runs. Those that go on are followed."""
 
-    CSS_PATH: ClassVar = ["compare.tcss", "widgets/plot.tcss"]
+    CSS, SCOPED_CSS = styles("compare", "widgets/plot"), False
     is_current = only_on_top
     AUTO_FOCUS = "#compare-below"
     BINDINGS: ClassVar[list[BindingType]] = [*compare_keys.BINDINGS]

@@ -18,7 +18,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
+from noodle_tui.disk import state_folder
 from noodle_tui.errors import EXIT_STOPPED, UsageError
+from noodle_tui.failure import failure_in_words
 from noodle_tui.heap import share_one_heap
 from noodle_tui.paths import check_working_folder
 from noodle_tui.terminal import (
@@ -165,9 +167,6 @@ def _run_app(values: dict[str, Any], watch: Path | None, mouse: bool, tells: int
 
 def _failure(error: Exception) -> str:
     """What ended the app, where nobody foresaw it. The traceback is in a file of the user's own: names may stand in it."""
-    from noodle_tui.disk import state_folder
-    from noodle_tui.failure import failure_in_words
-
     folder = None
     with contextlib.suppress(OSError):  # then the line is all that there is
         folder = state_folder()

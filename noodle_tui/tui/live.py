@@ -29,6 +29,7 @@ from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.machine import read_machine
 from noodle_tui.tui.messages import Open, PickUp
 from noodle_tui.tui.sources import RunSource, hand_over, in_parts
+from noodle_tui.tui.themes import styles
 from noodle_tui.tui.widgets.dialogs import Help, asked, help_on, stop_question
 from noodle_tui.tui.widgets.epoch_table import EpochTable
 from noodle_tui.tui.widgets.event_log import EventLog
@@ -49,7 +50,7 @@ LOADS = 20  # looks that are drawn: the last minute
 class LiveScreen(Screen[None]):
     """A run's stage, curves, epochs and log. Repaints what changed, at most once a second; idle it writes nothing."""
 
-    CSS_PATH: ClassVar = ["live.tcss", "widgets/plot.tcss"]
+    CSS, SCOPED_CSS = styles("live", "widgets/plot"), False
     is_current = only_on_top
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [*live_keys.BINDINGS]

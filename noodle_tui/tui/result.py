@@ -27,6 +27,7 @@ from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
 from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result_text import ResultFacts
+from noodle_tui.tui.themes import styles
 from noodle_tui.tui.widgets.dialogs import help_on
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.photo import Photo
@@ -43,7 +44,7 @@ MOST_ROWS, FEW_ROWS = 12, 4  # of mistakes in sight; beside a photo in a low win
 class ResultScreen(Screen[None]):
     """A finished run's report; of one that ended early, what there is. Read once, in a thread."""
 
-    CSS_PATH: ClassVar = ["result.tcss", "widgets/plot.tcss"]
+    CSS, SCOPED_CSS = styles("result", "widgets/plot"), False
     is_current = only_on_top
     AUTO_FOCUS = "#result-page"
     BINDINGS: ClassVar[list[BindingType]] = [*result_keys.BINDINGS]

@@ -27,6 +27,7 @@ from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
 from noodle_tui.tui.runs_text import LETTERS
+from noodle_tui.tui.themes import styles
 from noodle_tui.tui.widgets.dialogs import Question, asked, help_on, stop_question
 from noodle_tui.tui.widgets.key_bar import KeyBar
 from noodle_tui.tui.widgets.line_input import LineInput
@@ -48,7 +49,7 @@ class Query(LineInput):
 class RunsScreen(Screen[None]):
     """The list of runs. It reads the folders in a thread every two seconds, and repaints what changed."""
 
-    CSS_PATH: ClassVar = ["runs.tcss", "widgets/plot.tcss"]
+    CSS, SCOPED_CSS = styles("runs", "widgets/plot"), False
     is_current = only_on_top
     AUTO_FOCUS = "#runs-list"
     BINDINGS: ClassVar[list[BindingType]] = [*runs_keys.BINDINGS]

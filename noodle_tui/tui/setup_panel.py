@@ -18,6 +18,7 @@ from textual.worker import get_current_worker
 
 from noodle_tui.config import RunConfig
 from noodle_tui.errors import StopRun
+from noodle_tui.imports import import_all
 from noodle_tui.remember import remember
 from noodle_tui.tui import setup_text
 from noodle_tui.tui.widgets.painting import Lines, clean, headed_rule
@@ -127,6 +128,7 @@ class Panel(Vertical):
 
         with suppress(StopRun):
             report(preflight(config, check, report, before))
+            import_all("noodle_tui")  # torch is there by now
 
     def take(self, looked: Looked) -> bool:
         """Keep what a look has found. False if it is about an earlier form."""

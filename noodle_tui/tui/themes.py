@@ -4,6 +4,8 @@ What curves add is of the 256-colour palette, which a terminal without true colo
 are a step darker there. Texts can be read on every surface, there, too.
 """
 
+from pathlib import Path
+
 from textual.theme import Theme
 
 # What the curves add to Textual's own colour names.
@@ -111,3 +113,9 @@ NOODLE_LIGHT = Theme(
 )
 
 THEMES = (NOODLE_DARK, NOODLE_LIGHT)
+
+
+def styles(*names: str) -> str:
+    """Style sheets beside this file. Read where a module is imported: Textual would read them when a screen first opens, and by
+    then an upgrade may have replaced them."""
+    return "\n".join((Path(__file__).parent / f"{name}.tcss").read_text(encoding="utf-8") for name in names)

@@ -63,8 +63,10 @@ class StoredOrigin(_Stored):
 
 
 class Checkpoint(_Stored):
-    """What checkpoint.pt holds, checked but for the tensors, which are when they meet their model."""
+    """What checkpoint.pt holds, checked but for the tensors, which are when they meet their model. What a later version adds is
+    in `model_extra`."""
 
+    model_config = ConfigDict(extra="allow")
     version: Literal[1]
     model: dict[str, Any]
     optimizer: dict[str, Any]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from noodle_tui.config import OF_ONE_START, REFUSED, TOLD, RunConfig, make_config, options
+from noodle_tui.config import OF_ONE_START, REFUSED, TOLD, RunConfig, make_config, options, shown
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.paths import options_today, working_folder
 from noodle_tui.rejig.manifest import links_lead_astray, rejig_options
@@ -14,6 +14,8 @@ from noodle_tui.text import as_argument, number_of
 
 if TYPE_CHECKING:
     from noodle_tui.checkpoint import Checkpoint
+
+MOST_UNKNOWN = 20  # of another version's options and parts, in a line
 
 
 def sorts_first(config: RunConfig, is_picked_up: bool) -> bool:
@@ -129,6 +131,9 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
         raise UsageError(f"--n-epochs {given.n_epochs}: the run in {folder} has done {number_of(checkpoint.epoch, 'epoch')} "
                          "already; give more, or leave the option out")
     warnings = [warning] if warning else []
+    if unknown := unknown_parts(checkpoint, known):
+        told = ", ".join(f"{name} ({value})" for name, value in unknown.items())
+        warnings.append(f"another version of this program has trained it: this one knows nothing of {told} and goes on without")
     changed = [option for option in options() if option.anew != OF_ONE_START and option.name in given.model_fields_set
                and not _same(option.name, getattr(given, option.name), getattr(before, option.name))]
     values, changes = dict(stored), list[str]()
@@ -145,10 +150,19 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
         values[option.name] = now
     if "save_dir" in given.model_fields_set and not _same("save_dir", given.save_dir, folder.parent):
         warnings.append(f"--save-dir {given.save_dir}: not used, the run goes on in its own folder")
+    changes += [f"{name} {value} up to {checkpoint.so_far}, then without" for name, value in unknown.items()]
     config = make_config({**values, "save_dir": folder.parent, "load_dir": None, "debug": given.debug})
     if config.n_epochs == checkpoint.epoch and checkpoint.history and checkpoint.history[-1].val_correct is None:
         warnings.append(f"epoch {checkpoint.epoch}, the last one now, was not validated: the best of those that were is judged")
     return PickedUp(config, checkpoint, warnings, changes)
+
+
+def unknown_parts(checkpoint: "Checkpoint", known: set[str]) -> dict[str, str]:
+    """{name: value}, both as a line shows them, of what another version has trained with: options that aren't among the `known`,
+    parts of the checkpoint that this one wouldn't store."""
+    parts = {**{name: shown(value) for name, value in checkpoint.config.items() if name not in known},
+             **dict.fromkeys(checkpoint.model_extra or {}, "in the checkpoint")}
+    return {shown(name): parts[name] for name in sorted(parts)[:MOST_UNKNOWN]}
 
 
 def _in_words(value: Any) -> Any:

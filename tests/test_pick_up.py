@@ -195,6 +195,16 @@ def test_a_damaged_checkpoint_is_a_warning_while_there_is_a_previous(folder: Pat
     assert "is damaged" in pick_up(folder, given(load_dir=folder)).warnings[0]
 
 
+def test_what_another_version_has_trained_with_is_left_out_with_a_word(folder: Path) -> None:
+    content = read_checkpoint(folder)[0].model_dump()
+    save_session(folder, {**content, "averaged": {"weight": torch.zeros(2)}, "config": {**content["config"], "mixup": 0.2}})
+    before = pick_up(folder, given(load_dir=folder))
+    assert before.warnings == ["another version of this program has trained it: this one knows nothing of 'mixup' (0.2), "
+                               "'averaged' (in the checkpoint) and goes on without"]
+    assert before.changes == ["'mixup' 0.2 up to epoch 4, then without",
+                              "'averaged' in the checkpoint up to epoch 4, then without"]
+
+
 def test_stored_options_that_are_out_of_bounds_are_refused(folder: Path) -> None:
     session = new_session(nn.Linear(2, 2), RunConfig(lr=0.1), torch.device("cpu"))
     save_session(folder, session_content(session, {"n_epochs": -1}))

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import platform
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -122,12 +123,21 @@ def computes_bf16(device: torch.device) -> bool:
 
 
 def _cpu_flags() -> set[str]:
-    """The processor's feature flags, from /proc/cpuinfo (Linux; elsewhere none are known)."""
+    """The processor's feature flags; elsewhere than on Linux none are known."""
+    return set(_cpu_info("flags", "Features").split())
+
+
+def processor() -> str:
+    """The processor's model, which decides by what code torch computes on it, and so how sums are rounded."""
+    return _cpu_info("model name") or platform.machine()
+
+
+def _cpu_info(*names: str) -> str:
+    """What /proc/cpuinfo (Linux) says first under one of these names; "" where it says nothing."""
     path = Path("/proc/cpuinfo")
     if not path.exists():
-        return set()
-    lines = path.read_text().splitlines()
-    return set(next((line.split(":")[1].split() for line in lines if line.startswith(("flags", "Features"))), []))
+        return ""
+    return next((line.partition(":")[2].strip() for line in path.read_text().splitlines() if line.startswith(names)), "")
 
 
 def available_cpus() -> int:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from noodle_tui.session import Session
 
 MOST_NAMED = 1000  # bad images, one by one
+DECIDE_BITS = ("noodle-tui", "torch", "torchvision", "numpy", "pillow", "cuda", "cudnn")  # of the report's environment
 
 
 @dataclass(frozen=True)
@@ -147,14 +148,17 @@ def start_session(job: Job, data: "Dataset", device: "Device", network: "Meanwhi
     """Training before its first batch, or as the checkpoint left it. NoodleError if rank 0 sees other photos or computes
     otherwise."""
     from noodle_tui.checkpoint import restore
+    from noodle_tui.device import processor
     from noodle_tui.report import environment
     from noodle_tui.session import new_session
 
     config, before, world = job.config, job.before, job.world
     versions = environment()
     terms = {"device": device.name, "precision": device.precision, "processes": str(world.size),
-             **{name: versions[name] for name in ("torch", "torchvision", "numpy", "pillow")},
+             **{name: versions[name] for name in DECIDE_BITS if name in versions},
              "photos by nvJPEG": str(data.by_nvjpeg)}
+    if device.torch_device.type == "cpu":
+        terms["processor"] = processor()
     with stage("weights", "loading the network", job.emit) as progress:
         model, head = network.result(progress)
         session = new_session(model, config, device.torch_device)

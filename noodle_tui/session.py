@@ -33,7 +33,7 @@ class Session:
     weights_digest: str = ""  # SHA-256 of the file that training started from
     origin: Origin | None = None  # the run that this came from, where one is known
     head: str = ""  # the last layer that training started from: "kept" from the weights or "new"; "" where all were, or unknown
-    terms: dict[str, str] = field(default_factory=dict)  # what trains it: "device" (name), "precision", "processes", "torch"
+    terms: dict[str, str] = field(default_factory=dict)  # what trains it: "device" (name), versions …, see loading.py
     place: str = ""  # on a GPU: of the photos' pixels, which decides how crops are rounded, see Dataset.place
     comet_key: str = ""  # the Comet experiment to go on in
     times: int = 0  # how often it was picked up again

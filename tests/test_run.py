@@ -22,11 +22,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from test_judge import job_and_data
 from torchvision.models import resnet18
 
-from noodle_tui import dataset, loading
+from noodle_tui import __version__, dataset, loading
 from noodle_tui.checkpoint import read_checkpoint, save_session
 from noodle_tui.config import RunConfig, make_config
 from noodle_tui.control import Control
 from noodle_tui.decode import decode_content
+from noodle_tui.device import processor
 from noodle_tui.errors import NoodleError, UsageError
 from noodle_tui.events import (
     DataReady,
@@ -314,17 +315,19 @@ def test_what_nvjpeg_decoded_is_among_the_terms(data_dir: Path, runs_dir: Path, 
     assert read_report(folder).training.changes == ["photos by nvJPEG 24 up to epoch 1, then 0"]
 
 
-def test_a_run_that_goes_on_in_another_precision_or_with_another_torch_says_so(copy_of_finished: Path) -> None:
+def test_a_run_that_goes_on_in_another_precision_version_or_on_another_processor_says_so(copy_of_finished: Path) -> None:
     before = read_checkpoint(copy_of_finished)[0].model_dump()
     precision = before["terms"]["precision"]
     other = {"fp32": "bf16", "bf16": "fp32"}[precision]
     # as on another machine, where auto meant that
-    save_session(copy_of_finished, {**before, "terms": {**before["terms"], "precision": other, "torch": "2.0.1"}})
+    then = {"precision": other, "noodle-tui": "0.0.1", "torch": "2.0.1", "processor": "abacus"}
+    save_session(copy_of_finished, {**before, "terms": {**before["terms"], **then}})
     run(RunConfig(load_dir=copy_of_finished))  # trains no more
     assert "PyTorch 2.0.1," in (copy_of_finished / "report.md").read_text()
     events: list[Event] = []
     run(RunConfig(load_dir=copy_of_finished, n_epochs=4), [events.append])
-    changes = [f"precision {other} up to epoch 3, then {precision}", f"torch 2.0.1 up to epoch 3, then {version('torch')}"]
+    changes = [f"precision {other} up to epoch 3, then {precision}", f"noodle-tui 0.0.1 up to epoch 3, then {__version__}",
+               f"torch 2.0.1 up to epoch 3, then {version('torch')}", f"processor abacus up to epoch 3, then {processor()}"]
     assert {f"picked up on other terms: {change}" for change in changes} < {m.text for m in events if isinstance(m, Message)}
     assert read_report(copy_of_finished).training.changes == changes
     report = (copy_of_finished / "report.md").read_text()
@@ -333,12 +336,15 @@ def test_a_run_that_goes_on_in_another_precision_or_with_another_torch_says_so(c
 
 
 def test_a_finished_run_that_is_judged_anew_with_other_options_was_trained_with_its_own(copy_of_finished: Path) -> None:
-    before = read_checkpoint(copy_of_finished)[0].terms["precision"]
+    stored = read_checkpoint(copy_of_finished)[0].model_dump()
+    before = stored["terms"]["precision"]
+    save_session(copy_of_finished, {**stored, "terms": {**stored["terms"], "noodle-tui": "0.0.1", "torchvision": "0.1.9"}})
     words = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}
     finished_before = read_report(copy_of_finished).training.finished
     run(make_config({"load_dir": copy_of_finished, "lr": 0.5, "precision": {"fp32": "bf16", "bf16": "fp32"}[before]}))
     report = (copy_of_finished / "report.md").read_text()
     assert "constant learning rate 0.01" in report and f"The arithmetic was {words[before]}" in report
+    assert "noodle-tui 0.0.1" in report and "torchvision 0.1.9" in report
     training = read_report(copy_of_finished).training
     assert training.changes == [] and training.precision == before
     assert (training.resumed, training.finished) == (0, finished_before)

@@ -252,6 +252,7 @@ def _among(facts: RunFacts, people: set[str]) -> str:
 def methods(facts: RunFacts) -> str:
     """The Methods paragraph, in words made from the options as run."""
     o, env, size = facts.config, facts.environment, facts.config["input_size"]
+    used = {"noodle-tui": __version__, **env, **facts.terms}  # who judges a finished run anew may have other versions
     arithmetic = {"bf16": "bfloat16 mixed precision", "fp32": "32-bit floating point"}[facts.trained_in]
     deterministic = ", by deterministic algorithms and without TensorFloat-32" if facts.device.startswith("cuda") else ""
     again = f", in {facts.resumed + 1} parts," if facts.resumed else ""
@@ -278,8 +279,8 @@ def methods(facts: RunFacts) -> str:
         "same images.",
         f"{_seeded(facts)} follow from the seed {o['seed']}.",
         f"The arithmetic was {arithmetic} on {_escape(facts.trained_on)}{deterministic}; training took{again}",
-        f"{seconds} and finished {utc(facts.finished)}. Software: noodle-tui {__version__},",
-        f"Python {env['python']}, PyTorch {facts.terms.get('torch', env['torch'])}, torchvision {env['torchvision']}.",
+        f"{seconds} and finished {utc(facts.finished)}. Software: noodle-tui {used['noodle-tui']},",
+        f"Python {env['python']}, PyTorch {used['torch']}, torchvision {used['torchvision']}.",
         *([f"Training was picked up on other terms: {_escape('; '.join(others))}."] if others else []),
     ]
     return " ".join(sentences)

@@ -160,9 +160,9 @@ def pick_up(folder: Path, given: RunConfig) -> PickedUp:
 def unknown_parts(checkpoint: "Checkpoint", known: set[str]) -> dict[str, str]:
     """{name: value}, both as a line shows them, of what another version has trained with: options that aren't among the
     `known`, parts of the checkpoint that this one wouldn't store."""
-    parts = {**{name: shown(value) for name, value in checkpoint.config.items() if name not in known},
-             **dict.fromkeys(checkpoint.model_extra or {}, "in the checkpoint")}
-    return {shown(name): parts[name] for name in sorted(parts)[:MOST_UNKNOWN]}
+    parts = [(name, shown(value)) for name, value in sorted(checkpoint.config.items()) if name not in known]
+    parts += [(name, "in the checkpoint") for name in sorted(checkpoint.model_extra or {})]
+    return {shown(name): value for name, value in parts[:MOST_UNKNOWN]}
 
 
 def _in_words(value: Any) -> Any:

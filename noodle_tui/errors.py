@@ -80,7 +80,8 @@ def memory_limit() -> str:
 def first_problem(error: "ValidationError") -> str:
     """The first thing that pydantic finds wrong: where, and what. Without the value: a file may hold anything."""
     problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    place, what = ".".join(map(str, problem["loc"])), problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {what}" if place else what
 
 
 def one_line(error: BaseException) -> str:

@@ -23,7 +23,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True, allow_inf_nan=False, defer_build=True)
 
-    format: int = 1
+    format: Literal[1] = 1
     noodle: str = ""  # the version that wrote it
     architecture: str = ARCHITECTURE
     classes: list[str] = Field(min_length=2)  # in the order of the model's outputs

@@ -21,7 +21,7 @@ def test_the_card_of_a_run(finished: FinishedRun) -> None:
 
 @pytest.mark.parametrize("change", [
     {"classes": ["one"]}, {"classes": "ab"}, {"classes": [1, 2]}, {"input_size": "32"}, {"input_size": 31},
-    {"input_size": 10**9}, {"precision": "fp8"}, {"padding": "x" * 1_000_001},
+    {"input_size": 10**9}, {"precision": "fp8"}, {"format": 2}, {"padding": "x" * 1_000_001},
 ])
 def test_a_card_that_can_not_be_used(change: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text(json.dumps({**CARD, **change}))

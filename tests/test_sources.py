@@ -1,13 +1,17 @@
 """How a screen gets a long run's past: in parts, with room for keys between them."""
 
 import asyncio
+from pathlib import Path
 from threading import Event as Flag
 
+from fake_folders import fake_folder
 from small_app import SmallApp, until
 from textual import work
 from textual.screen import Screen
 
-from noodle_tui.tui.sources import hand_over
+from noodle_tui.events import EpochDone, Message, RunStarted
+from noodle_tui.run_folder import EVENTS
+from noodle_tui.tui.sources import FolderSource, hand_over
 
 
 class Taking(Screen[None]):
@@ -49,3 +53,17 @@ async def test_who_leaves_in_the_midst_of_it_waits_for_nothing() -> None:
     async with SmallApp(screen).run_test() as pilot:
         await pilot.pause()
     assert screen.left.is_set()
+
+
+def test_what_another_version_says_in_a_run_folder_is_left_out_with_one_word(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", n_epochs=3)
+    whole = (folder / EVENTS).read_text()
+    (folder / EVENTS).write_text(whole.replace('{"event": "Saved"', '{"event": "Averaged"'))
+    source = FolderSource(folder)
+    events = source.read()
+    assert isinstance(events[0], Message) and "of another version" in events[0].text
+    assert isinstance(events[1], RunStarted) and events[0].time == events[1].time
+    assert sum(isinstance(event, EpochDone) for event in events) == 3
+    with open(folder / EVENTS, "a") as file:
+        file.write('{"event": "Averaged"}\n' + whole.splitlines()[-1] + "\n")
+    assert len(source.read()) == 1

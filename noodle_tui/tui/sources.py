@@ -12,8 +12,8 @@ from textual.worker import get_current_worker
 from noodle_tui.background import BackgroundRun
 from noodle_tui.control import request_go_on, request_pause, request_stop
 from noodle_tui.errors import NoodleError
-from noodle_tui.events import EpochDone, Event, StageDone, StageProgress
-from noodle_tui.run_folder import Follower, is_alive
+from noodle_tui.events import EpochDone, Event, Message, StageDone, StageProgress
+from noodle_tui.run_folder import EVENTS, Follower, is_alive
 
 EVENTS_AT_ONCE = 2000  # a long run's past is taken in by parts: no part holds up a key for long
 
@@ -117,12 +117,18 @@ class FolderSource:
         self.folder: Path | None = folder
         self._folder = folder
         self._follower = Follower(folder)
+        self._told_of_broken = False
         self._alive = False
 
     def read(self) -> list[Event]:
         if not os.path.isdir(self._folder):
             raise NoodleError(f"{self._folder} is gone: moved, deleted, or on a disk that is")
-        return self._follower.read()
+        events = self._follower.read()
+        if events and self._follower.broken_lines and not self._told_of_broken:
+            self._told_of_broken = True
+            events.insert(0, Message(level="warning", time=events[0].time, text=f"lines of {EVENTS} can't be read and are left "
+                                     "out: they are broken, or of another version of this program"))
+        return events
 
     def alive(self) -> bool:
         """As it was last known while the folder is gone: the run may go on without."""

@@ -39,7 +39,7 @@ from noodle_tui.settings import Settings
 
 SILENCE_S = 5.0  # no sign of progress for so long at the run's end, and the archive is made instead
 HURRY_S = 5.0  # for sending, once somebody has asked the process to end: batch systems kill soon after they ask
-ARCHIVE_S = 30.0  # making the archive: local work, 1 to 3 s
+ARCHIVE_S = 30.0  # importing Comet's SDK, making the archive: local work, 1 to 3 s
 KEY = "experiment"  # file in the folder `comet`
 SAFE_TEXTS = ("device", "namestr", "classes")  # texts that are no paths; any other text stays here
 
@@ -254,6 +254,7 @@ class CometProcess:
             os.rmdir(self._temporary)
             raise
         self.said: dict[str, str] = {}  # "online": URL, "trouble", "offline": reason, "delivered": "", "archive": file
+        self._imported = False  # comet_ml, which takes seconds where the machine is busy, the disk slow or nothing compiled
         self._heard = time.monotonic()
         self._words: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()  # to tell it; None: no more
         threading.Thread(target=self._talk, name="to Comet", daemon=True).start()
@@ -275,7 +276,7 @@ class CometProcess:
         if self.said:  # it has been waiting for the end; otherwise it still tries to connect
             self._heard = start
         while self._child.poll() is None and time.monotonic() - start < limit_s:
-            patience = ARCHIVE_S if "offline" in self.said else SILENCE_S
+            patience = ARCHIVE_S if "offline" in self.said or not self._imported else SILENCE_S
             if time.monotonic() - self._heard > patience:
                 break
             if in_a_hurry() and not hurried:
@@ -310,5 +311,7 @@ class CometProcess:
             word, _, text = line.decode(errors="replace").strip().partition(" ")
             if word != "trouble":
                 self._heard = time.monotonic()
-            if word != "progress":
+            if word == "imported":
+                self._imported = True
+            elif word != "progress":
                 self.said[word] = text

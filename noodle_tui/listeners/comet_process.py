@@ -6,7 +6,8 @@ of its own none of that reaches the training, and the cap on waiting is a kill.
 stdin   one line of JSON, the task; when the run has ended one more, what is left to send; then the end. The end after the
         task says that the run died: what is known is delivered or archived all the same. Without a task nothing is done.
 journal `journal.jsonl` in the task's folder, followed as it grows: {"epoch": n, "metrics": {…}} a line.
-stdout  a line a status: "online URL", "offline REASON", "progress", "trouble WHY THERE IS NONE", "delivered", "archive FILE".
+stdout  a line a status: "imported", "online URL", "offline REASON", "progress", "trouble WHY THERE IS NONE", "delivered",
+        "archive FILE".
 """
 
 import contextlib
@@ -72,6 +73,7 @@ def main() -> None:
     os.environ.update(COMET_ENVIRONMENT)
     import comet_ml  # noqa: F401 - takes a second or more, in which the run is busy with its photos
 
+    say("imported")
     try:
         if task := json.loads(sys.stdin.buffer.readline() or b"{}"):
             serve(task)

@@ -13,15 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.console import RenderableType
 from textual import work
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
-from textual.events import Event, Key
+from textual.events import Event, Key, Resize
 from textual.message import Message
 from textual.screen import ModalScreen, Screen
-from textual.strip import Strip
 from textual.widget import Widget
 from textual.worker import get_current_worker
 
@@ -34,8 +32,8 @@ from noodle_tui.run_folder import has_options, is_alive, list_runs
 from noodle_tui.terminal import leave_session, leave_terminal, terminal_is_there, terminal_streams
 from noodle_tui.text import as_argument, number_of, printable
 from noodle_tui.tui import chores
+from noodle_tui.tui.difference import Difference, Shown
 from noodle_tui.tui.driver import PatientDriver
-from noodle_tui.tui.exact_update import ExactUpdate
 from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import in_fields
@@ -43,7 +41,6 @@ from noodle_tui.tui.setup_questions import resume_question
 from noodle_tui.tui.themes import THEMES
 from noodle_tui.tui.widgets import too_small
 from noodle_tui.tui.widgets.dialogs import ChoiceDialog
-from noodle_tui.tui.widgets.painting import harmless
 
 if TYPE_CHECKING:  # imported where they are used: the first paint waits for Setup alone
     from noodle_tui.background import BackgroundRun
@@ -71,6 +68,7 @@ class NoodleApp(App[None]):
         Binding("q", "leave", "Quit", show=False),
         Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
         Binding("f10", "leave", "Quit", show=False),
+        Binding("ctrl+l", "draw_anew", "Draw anew", show=False),
     ]
     # Classes that every screen carries, for noodle.tcss to fit it to the window.
     HORIZONTAL_BREAKPOINTS = [(0, "-cramped"), (too_small.WIDTH, "-narrow"), (100, "-wide")]  # noqa: RUF012
@@ -81,6 +79,7 @@ class NoodleApp(App[None]):
         super().__init__(driver_class=PatientDriver)
         self.background: BackgroundRun | None = None  # the run that was started here last
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
+        self._shown = Shown()
         self.hung_up = False  # its terminal went away
         self.chore: chores.Chore | None = None  # what is done to photos, or was last
         self._demo: dict[str, Any] | None = None  # options of a drawn one that would have replaced what was typed
@@ -94,13 +93,15 @@ class NoodleApp(App[None]):
         for name in self.available_themes.keys() - set(own):  # in which curves, bands and shades can't be told apart
             self.unregister_theme(name)
 
-    def _display(self, screen: Screen, renderable: RenderableType | None) -> None:
-        if isinstance(renderable, ChopsUpdate):
-            renderable = ExactUpdate.of(renderable)
-        elif isinstance(renderable, LayoutUpdate):
-            lines: list[Iterable[Strip]] = [[harmless(strip) for strip in line] for line in renderable.strips]
-            renderable = LayoutUpdate(lines, renderable.region)
+    def _display(self, screen: Screen, renderable: Any) -> None:
+        if isinstance(renderable, ChopsUpdate | LayoutUpdate):
+            renderable = Difference(renderable, self._shown)
         super()._display(screen, renderable)
+
+    def action_draw_anew(self) -> None:
+        """All of it, whatever the terminal shows."""
+        self._shown.forget()
+        self.refresh()
 
     def on_mount(self) -> None:
         asyncio.get_running_loop().set_default_executor(self._threads)
@@ -146,6 +147,8 @@ class NoodleApp(App[None]):
 
     async def on_event(self, event: Event) -> None:
         """Keys behind the one that ends the app would open screens in an app that is half gone."""
+        if isinstance(event, Resize):  # also to the same size: made smaller and back, a terminal has lost what it showed
+            self._shown.forget()
         if self.return_code is None or not isinstance(event, Key):
             await super().on_event(event)
 

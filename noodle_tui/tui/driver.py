@@ -38,7 +38,7 @@ class PatientDriver(LinuxDriver):
         if self._auto_restart and self._key_thread is not None:
             self.suspend_application_mode()
             self.resume_application_mode()
-            self._app.call_later(self._app.refresh)
+            self._app.call_later(self._app.run_action, "app.draw_anew")
 
     def run_input_thread(self) -> None:
         """Pass on keys, clicks and sizes until the app ends or the terminal is gone. No UTF-8 is typed as �."""

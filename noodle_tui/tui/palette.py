@@ -28,6 +28,9 @@ IN_DESCRIPTION = 0.5  # of a hit: below all whose titles fit
 class Palette(CommandPalette):
     """Textual's (8.2), and what keys did to it that were quicker, as over a slow line: they ended the app, or left it bare."""
 
+    def on_mount(self) -> None:
+        self.query_one(Input).cursor_blink = False  # it would write a kilobyte a second
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Not to a page of a list that isn't drawn yet, or has no room."""
         is_drawn = any(commands.size for commands in self.query(CommandList))

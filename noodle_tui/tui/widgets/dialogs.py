@@ -16,6 +16,7 @@ from noodle_tui.tui.widgets.sheet import Sheet, paragraph
 
 ANYWHERE = (  # keys of every screen, for its help
     ("ctrl+p", "command palette"), ("ctrl+q", "quit; asks first if a run goes on here"), ("? f1", "this help"),
+    ("ctrl+l", "draw everything anew"),
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Lines of text with as few bytes as possible: equal styles joined, and only what changed sent to the terminal."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from rich.segment import Segment
 from rich.style import Style
@@ -11,6 +12,7 @@ from textual.visual import Visual
 from textual.widget import Widget
 
 CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))  # what a terminal obeys, for `str.translate`
+_NO_STYLE = Style()
 WORTH_A_JUMP = 16  # moving the cursor and setting the colours again takes more bytes than so many unchanged cells
 
 
@@ -115,8 +117,20 @@ def changed_spans(before: Strip, after: Strip) -> list[tuple[int, int]]:
     return spans
 
 
-def _cells(strip: Strip) -> list[tuple[str, Style | None]]:
-    return [(char, segment.style) for segment in strip for char in segment.text]
+def _cells(strip: Strip) -> list[tuple[str, Style]]:
+    """Each character as it looks: what a click on it does is not seen, nor the ink of a blank."""
+    cells: list[tuple[str, Style]] = []
+    for text, style, _ in strip:
+        ink = _NO_STYLE if style is None else style.clear_meta_and_links()
+        ground = _ground(ink)
+        cells += [(char, ground if char == " " else ink) for char in text]
+    return cells
+
+
+@lru_cache(1024)
+def _ground(style: Style) -> Style:
+    """How a blank looks in this style."""
+    return Style(bgcolor=style.bgcolor) if _is_plain_ground(style, style) else style
 
 
 def join_blanks(segments: Iterable[Segment]) -> Strip:

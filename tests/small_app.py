@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from noodle_tui.tui.app import NoodleApp
+from noodle_tui.tui.stylesheet import KeptStylesheet
 from noodle_tui.tui.themes import THEMES
 
 KEY_NAMES = ("up", "down", "left", "right", "tab", "shift+tab", "enter", "home", "end", "delete", "backspace",
@@ -24,6 +25,7 @@ class SmallApp(App[None]):
 
     def __init__(self, screen: Screen[Any], theme: str = "noodle-dark"):
         super().__init__()
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self._only = screen
         for one in THEMES:
             self.register_theme(one)

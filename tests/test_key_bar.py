@@ -3,6 +3,7 @@
 import gc
 import weakref
 
+import pytest
 from small_app import SmallApp, until
 from textual.app import ComposeResult
 from textual.binding import Binding
@@ -48,3 +49,20 @@ async def test_keys_that_stay_the_same_are_not_made_anew_and_those_before_are_le
         assert [key() for key in gone] == [None, None], "each that there ever was would stay in memory"
         await pilot.resize_terminal(8, 24)
         await until(pilot, lambda: list(keys()) == ["Help"])
+
+
+async def test_a_key_is_styled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Textual would style each twice: as it is built, and as it hears that the line is compact."""
+    styled: list[FooterKey] = []
+    update = FooterKey.update_node_styles
+
+    def watched(self: FooterKey, *arguments: bool) -> None:
+        styled.append(self)
+        update(self, *arguments)
+
+    monkeypatch.setattr(FooterKey, "update_node_styles", watched)
+    screen = TwoButtons()
+    async with SmallApp(screen).run_test() as pilot:
+        await until(pilot, lambda: len(screen.query(FooterKey)) == 2)
+        assert all(key.has_class("-compact") for key in screen.query(FooterKey))
+        assert styled == []

@@ -38,6 +38,7 @@ from noodle_tui.tui.messages import CopyOptions, Open, PickUp
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import in_fields
 from noodle_tui.tui.setup_questions import resume_question
+from noodle_tui.tui.stylesheet import KeptStylesheet
 from noodle_tui.tui.themes import THEMES
 from noodle_tui.tui.widgets import too_small
 from noodle_tui.tui.widgets.dialogs import ChoiceDialog
@@ -77,6 +78,7 @@ class NoodleApp(App[None]):
     def __init__(self, values: dict[str, Any] | None = None, first: Screen | None = None, recall_last: bool = True):
         """values: options that fill in the form; with `recall_last` the folder's last ones fill in the rest."""
         super().__init__(driver_class=PatientDriver)
+        self.stylesheet = KeptStylesheet(variables=self.get_css_variables())
         self.background: BackgroundRun | None = None  # the run that was started here last
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=THREAD_NAME)
         self._shown = Shown()

@@ -31,6 +31,7 @@ class KeyBar(Footer):
         keys = list(super().compose())
         self._composed = self._to_show() if keys else []
         for key in keys:
+            key.set_class(True, "-compact", update=False)  # else Textual sets it later, and styles each key twice
             if key.has_class("-command-palette") or _cells(key) <= room:
                 room -= _cells(key) + GAP
                 yield key

@@ -43,6 +43,14 @@ from noodle_tui.samples import Sample, find_samples
 from noodle_tui.session import Session, new_session
 
 
+@pytest.fixture
+def short_ceiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step to warm up, and one that is measured."""
+    for name in ("WARM_UP", "FEWEST"):
+        monkeypatch.setattr(f"noodle_tui.bench.ceiling.{name}", 1)
+
+
+@pytest.mark.usefixtures("short_ceiling")
 def test_a_comparison_on_drawn_photos_as_json(capsys: pytest.CaptureFixture[str]):
     code = noodle_here("bench", "--count", "40", "--size", "48x64", "--input-size", "32", "--batch-size", "12,18",
                        "--rounds", "1", "--seconds", "0.01", "--workers", "1", "--device", "cpu", "--precision", "fp32",
@@ -154,11 +162,11 @@ def test_everyone_takes_turns():
 
 @pytest.fixture
 def trainer_for(data_dir: Path, config_for: Any, tmp_path: Path) -> Callable[..., Trainer]:
-    """A Trainer on the drawn data, with changed options."""
+    """A Trainer on the drawn data, all of it a batch, with changed options."""
     device = pick_device("cpu", "fp32")
 
     def make(**changes: Any) -> Trainer:
-        config = config_for(tmp_path, **changes)
+        config = config_for(tmp_path, batch_size=24, **changes)
         return Trainer(load_folder(data_dir, config.input_size, device), config, device)
 
     return make
@@ -222,6 +230,7 @@ def test_what_ends_the_trainers_fit_is_told_and_it_ends_with_the_bench(
     assert not fit_threads()
 
 
+@pytest.mark.usefixtures("short_ceiling")
 def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would_alone(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -268,7 +277,8 @@ def test_nothing_is_compiled_anew_in_a_round_and_each_takes_its_turn_as_it_would
     monkeypatch.setattr("noodle_tui.bench.trainer.fit", watched)
     monkeypatch.setattr(PlainLoop, "epoch", epoch)
     monkeypatch.setattr(compare, "start_up", lambda *_: {})
-    options = bench_options({"data_dir": data_dir, "compile": True, "rounds": 2, "batch_size": ["12"], "input_size": 32,
+    monkeypatch.setattr(compare, "computes_bf16", lambda _: False)  # half as many plain loops
+    options = bench_options({"data_dir": data_dir, "compile": True, "rounds": 2, "batch_size": ["24"], "input_size": 32,
                              "device": "cpu", "precision": "fp32", "seconds": 0.01, "workers": 1})
     result = compare.bench(options, lambda text: None)
     assert result.batches[0].rates[CEILING].keys() == {"eager", "inductor"}
@@ -379,7 +389,7 @@ def test_both_arms_start_from_the_given_weights(colours: Path, tmp_path: Path):
     fit(session, load_folder(colours, 48, device), config, device, emit=lambda event: None, control=Control(),
         save=lambda session: None)
     torch.save(session.model.state_dict(), tmp_path / "trained.pth")
-    still = {"n_epochs": 1, "lr": 1e-9}
+    still = {"n_epochs": 1, "lr": 1e-9, "batch_size": 32}
     for start, well in ((str(tmp_path / "trained.pth"), True), ("none", False)):
         scores = both_arms(colours, config.model_copy(update={**still, "weights": start}))
         assert [score.best >= 0.9 for score in scores] == [well, well]
@@ -395,7 +405,7 @@ def test_parity_as_json_on_a_folder(data_dir: Path, capsys: pytest.CaptureFixtur
     made_current: list[str] = []
     monkeypatch.setattr("noodle_tui.bench.parity.set_up", lambda device: made_current.append(str(device.torch_device)))
     code = noodle_here("bench", "--parity", "--data-dir", str(data_dir), "--seeds", "2", "--epochs", "1", "--input-size", "32",
-                  "--device", "cpu", "--batch-size", "10", "--json")
+                  "--device", "cpu", "--batch-size", "24", "--json")
     output = capsys.readouterr()
     assert code == 0, output.err
     result = json.loads(output.out)

@@ -1,20 +1,25 @@
 """A short fuzz of the readers, in a process of its own; `python tests/fuzz.py 50000` is the long one.
 
-That the fuzz sees what it looks for is tested with readers that do what none may.
+That the fuzz sees what it looks for is tested in the same process, with readers that do what none may.
 """
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
-FUZZ = Path(__file__).with_name("fuzz.py")
+import pytest
 
-WRONGS = """
-import os, sys, tempfile, time, warnings
+BOTH = """
+import json, os, sys, tempfile, time, warnings
 from pathlib import Path
 import fuzz, fuzz_watch
 from fuzz_readers import Call
 from noodle_tui.errors import NoodleError
+
+said = []
+failures = fuzz.fuzz(200, 7, say=said.append)
 fuzz_watch.PATIENCE = 0.5
 
 def long_error():
@@ -38,22 +43,29 @@ WRONG = {
     "outside/a file without a name": lambda: tempfile.TemporaryFile(dir="../outside").close(),
     "outside/kept.txt": follow,
 }
+seen = {}
 for word, do in WRONG.items():
     fuzz.READERS.clear()
     fuzz.READERS[lambda box: [Call(do)]] = 1
-    failures = fuzz.fuzz(1, 1, say=lambda line: None)
-    print(word, "seen" if len(failures) == 1 and word in failures[0] else failures)
+    seen[word] = fuzz.fuzz(1, 1, say=lambda line: None)
+print(json.dumps({"failures": failures, "said": said, "seen": seen}))
 """
 
 
-def test_spoiled_and_hostile_input_is_refused_in_a_line_and_nothing_outside_is_touched():
-    done = subprocess.run([sys.executable, str(FUZZ), "200", "7"], capture_output=True, text=True, timeout=280)
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
-    assert "200 inputs, 0 failures" in done.stdout
+@pytest.fixture(scope="module")
+def found() -> dict[str, Any]:
+    done = subprocess.run([sys.executable, "-c", BOTH], capture_output=True, text=True, cwd=Path(__file__).parent, timeout=280)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout)
 
 
-def test_the_fuzz_sees_what_no_reader_may_do():
-    done = subprocess.run([sys.executable, "-c", WRONGS], capture_output=True, text=True, cwd=FUZZ.parent, timeout=280)
-    lines = done.stdout.splitlines()
-    assert lines and lines[0] == "nothing []", done.stdout + done.stderr
-    assert len(lines) == 12 and all(line.endswith(" seen") for line in lines[1:]), done.stdout + done.stderr
+def test_spoiled_and_hostile_input_is_refused_in_a_line_and_nothing_outside_is_touched(found: dict[str, Any]) -> None:
+    assert found["failures"] == []
+    assert "200 inputs, 0 failures" in found["said"][-1]
+
+
+def test_the_fuzz_sees_what_no_reader_may_do(found: dict[str, Any]) -> None:
+    assert found["seen"].pop("nothing") == []
+    assert len(found["seen"]) == 11
+    for word, failures in found["seen"].items():
+        assert len(failures) == 1 and word in failures[0]

@@ -5,12 +5,16 @@ from typing import Any
 
 from textual import events
 from textual.app import App
+from textual.notifications import Notification
 from textual.pilot import Pilot
 from textual.screen import Screen
 
 from noodle_tui.tui.app import NoodleApp
 from noodle_tui.tui.stylesheet import KeptStylesheet
 from noodle_tui.tui.themes import THEMES
+
+# a note stays for as long as a person may need to read it, and on a busy machine a test may look later
+Notification.has_expired = property(lambda note: False)  # type: ignore[assignment]
 
 KEY_NAMES = ("up", "down", "left", "right", "tab", "shift+tab", "enter", "home", "end", "delete", "backspace",
              "ctrl+a", "ctrl+k", "ctrl+r", "ctrl+u")

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,23 @@ def noodle_here(*arguments: str) -> int:
         call(list(arguments))
     assert isinstance(leave.value.code, int)
     return leave.value.code
+
+
+Here = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
+    """`noodle` as above, but in this process, and in `tmp_path`. For what a process of its own, whose imports take half a second
+    and torch's three, wouldn't prove any better."""
+    monkeypatch.chdir(tmp_path)
+
+    def noodle_there(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        capfd.readouterr()
+        code = noodle_here(*arguments)
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    return noodle_there
 
 
 def start(*arguments: str, cwd: Path) -> "subprocess.Popen[str]":
@@ -91,13 +109,13 @@ def test_the_seeds_own_spelling_from_stimuli_to_model(tmp_path, monkeypatch, cap
         [row.split(",")[:5] for row in other.read_text().splitlines()]
 
 
-def test_json_is_one_event_a_line_and_log_every_counts_for_the_plain_lines(data_dir, tmp_path):
-    done = noodle("run", "--headless", "--json", "--data-dir", str(data_dir), "--n-epochs", "1", *SMALL, cwd=tmp_path)
+def test_json_is_one_event_a_line_and_log_every_counts_for_the_plain_lines(data_dir, here, tmp_path):
+    done = here("run", "--headless", "--json", "--data-dir", str(data_dir), "--n-epochs", "1", *SMALL)
     assert done.returncode == 0, done.stderr
     kinds = [json.loads(line)["event"] for line in done.stdout.splitlines()]
     assert kinds[0] == "RunStarted" and kinds[-1] == "RunDone" and "EpochDone" in kinds
     [folder] = list_runs(tmp_path / "weights")
-    watched = noodle("watch", folder.name, "--headless", "--log-every", "7", cwd=tmp_path)
+    watched = here("watch", folder.name, "--headless", "--log-every", "7")
     assert watched.returncode == 0 and "epoch 1/1" in watched.stdout
     assert "of the validation images are right" in watched.stdout and "distrust: " in watched.stdout
 
@@ -138,45 +156,47 @@ def test_who_watches_ends_when_the_reader_leaves_though_nothing_more_is_said(fla
         assert process.stderr.read() == ""
 
 
-def test_who_watches_a_run_that_moved_is_told_of_the_report_where_it_is_now(tmp_path, finished):
+def test_who_watches_a_run_that_moved_is_told_of_the_report_where_it_is_now(here, tmp_path, finished):
     (tmp_path / "old").mkdir()
     *events, done = fake_events(4, "done")
     append(tmp_path / "old", *events, RunMoved(folder=str(finished.folder)), done)
-    out, err = watch(tmp_path / "old").communicate(timeout=60)
-    assert err == "" and f"report {finished.folder / 'report.md'}" in out
+    told = here("watch", "--headless", "old")
+    assert told.stderr == "" and f"report {finished.folder / 'report.md'}" in told.stdout
 
 
-def test_who_watches_a_run_that_was_stopped_is_told_how_it_goes_on_if_it_can(tmp_path):
+def test_who_watches_a_run_that_was_stopped_is_told_how_it_goes_on_if_it_can(here, tmp_path):
     append(tmp_path, *fake_events(4, "stopped"))
-    assert watch(tmp_path).communicate(timeout=60)[0].endswith("stopped: asked to stop; all is saved\n")
+    assert here("watch", "--headless", str(tmp_path)).stdout.endswith("stopped: asked to stop; all is saved\n")
     (tmp_path / "checkpoint.pt").touch()
-    told = watch(tmp_path).communicate(timeout=60)[0]
+    told = here("watch", "--headless", str(tmp_path)).stdout
     assert told.endswith(f"saved\npick it up with `noodle run --headless --load-dir {tmp_path}`\n")
 
 
-def test_who_watches_is_told_of_lines_that_can_not_be_read(tmp_path):
+def test_who_watches_is_told_of_lines_that_can_not_be_read(here, tmp_path):
     folder = tmp_path / "\x1b[2J"  # which would clear the screen
     folder.mkdir()
     append(folder, *fake_events(4, "done"))
     with (folder / "events.jsonl").open("a") as file:
         file.write("torn\n")
-    _, err = watch(folder, "--json").communicate(timeout=60)
-    assert err == f"noodle: left out of {tmp_path}/\\x1b[2J/events.jsonl: 1 line that can't be read\n"
+    told = here("watch", "--headless", "--json", str(folder)).stderr
+    assert told == f"noodle: left out of {tmp_path}/\\x1b[2J/events.jsonl: 1 line that can't be read\n"
 
 
-def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupted(tmp_path):
+def test_a_run_that_was_picked_up_after_its_end_and_killed_is_told_as_interrupted(here, tmp_path):
+    def watched() -> "subprocess.CompletedProcess[str]":
+        return here("watch", "--headless", "--json", str(tmp_path))
+
     done = fake_events(4, "done")
     append(tmp_path, *done, done[0])
-    out, err = watch(tmp_path, "--json").communicate(timeout=60)
-    assert err.startswith("noodle: the run was interrupted: ") and err.count("\n") == 1
-    assert all(json.loads(line) for line in out.splitlines())
+    told = watched()
+    assert told.stderr.startswith("noodle: the run was interrupted: ") and told.stderr.count("\n") == 1
+    assert all(json.loads(line) for line in told.stdout.splitlines())
     append(tmp_path, SaveRefused(file="checkpoint.pt", reason="No space left on device"))
-    refused = watch(tmp_path, "--json").communicate(timeout=60)[1]
+    refused = watched().stderr
     assert "its disk took nothing any more (No space left on device), so look in " in refused and "rescued" in refused
     append(tmp_path, RunFailed(error="the card is full", seconds=1.0))
-    process = watch(tmp_path, "--json")
-    assert process.communicate(timeout=60)[1] == "noodle: the run failed: the card is full\n"
-    assert process.returncode == 1
+    told = watched()
+    assert (told.returncode, told.stderr) == (1, "noodle: the run failed: the card is full\n")
 
 
 def test_without_a_command_the_help_is_printed(tmp_path):
@@ -225,8 +245,8 @@ def test_commands_and_options_are_completed(tmp_path):
     (["stop"], 2, "Missing argument 'RUN' (see `noodle stop --help`)"),
     (["verify-resume", "--kills", "9"], 2, "--kills: 9 is out of bounds: at least 1, at most 5"),
 ])
-def test_wrong_use_is_one_line_and_a_code(arguments, code, says, tmp_path):
-    done = noodle(*arguments, cwd=tmp_path)
+def test_wrong_use_is_one_line_and_a_code(arguments, code, says, here, tmp_path):
+    done = here(*arguments)
     assert done.returncode == code, done.stderr
     lines = done.stderr.strip().splitlines()
     assert len(lines) == 1 and lines[0].startswith("noodle: ") and says in lines[0], done.stderr
@@ -234,15 +254,15 @@ def test_wrong_use_is_one_line_and_a_code(arguments, code, says, tmp_path):
     assert list(tmp_path.iterdir()) == []  # no folder of a run that could not be
 
 
-def test_a_save_folder_that_isnt_there_is_said_not_to_be(tmp_path):
-    assert "no runs in wieghts, there is no such folder" in noodle("runs", "--save-dir", "wieghts", cwd=tmp_path).stdout
-    assert "no runs in .; start one" in noodle("runs", "--save-dir", ".", cwd=tmp_path).stdout
+def test_a_save_folder_that_isnt_there_is_said_not_to_be(here):
+    assert "no runs in wieghts, there is no such folder" in here("runs", "--save-dir", "wieghts").stdout
+    assert "no runs in .; start one" in here("runs", "--save-dir", ".").stdout
 
 
-def test_the_help_of_predict_and_of_commands_without_comet_says_what_is_so_there(tmp_path):
-    predict = noodle("predict", "--help", cwd=tmp_path).stdout
+def test_the_help_of_predict_and_of_commands_without_comet_says_what_is_so_there(here):
+    predict = here("predict", "--help").stdout
     assert "[default: the run's]" in " ".join(predict.split()) and "([^_/]+)" not in predict
-    assert "Comet" not in noodle("runs", "--help", cwd=tmp_path).stdout
+    assert "Comet" not in here("runs", "--help").stdout
 
 
 def test_broken_settings_are_said_before_anything_is_made(data_dir, tmp_path):
@@ -299,30 +319,30 @@ def test_a_folder_that_was_removed_is_said_to_be(tmp_path):
     assert (done.returncode, done.stderr) == (2, "noodle: the folder that you are in was removed: change to another\n")
 
 
-def test_stop_from_another_process(data_dir, tmp_path):
+def test_stop_from_another_process(data_dir, here, tmp_path):
     process = start("run", "--headless", "--data-dir", str(data_dir), "--n-epochs", "500", *SMALL, cwd=tmp_path)
     folder = wait_for_epoch(tmp_path / "weights", 1)
-    asked = noodle("stop", folder.name, cwd=tmp_path)
+    asked = here("stop", folder.name)
     assert asked.returncode == 0, asked.stderr
     process.communicate(timeout=60)
     assert process.returncode == 130
-    assert noodle("stop", folder.name, cwd=tmp_path).returncode == 1  # nobody runs it any more
+    assert here("stop", folder.name).returncode == 1  # nobody runs it any more
 
 
-def test_a_run_is_named_as_it_was_where_only_one_is_meant(tmp_path):
+def test_a_run_is_named_as_it_was_where_only_one_is_meant(here, tmp_path):
     folder = tmp_path / "weights" / "long run-20260131-120000"
     folder.mkdir(parents=True)
     (folder / "config.json").write_text("{}")
     shown = folder.relative_to(tmp_path)
     with locked(folder):
-        assert noodle("stop", "long run", cwd=tmp_path).stdout == f"{shown} is asked to stop; it saves first\n"
+        assert here("stop", "long run").stdout == f"{shown} is asked to stop; it saves first\n"
     assert (folder / "stop").exists()
     for arguments in (["predict", "x.jpg"], ["run", "--headless"]):
-        done = noodle(*arguments, "--load-dir", "lon", cwd=tmp_path)
+        done = here(*arguments, "--load-dir", "lon")
         assert str(shown) in done.stderr, "it has no model yet"
     shutil.copytree(folder, tmp_path / "weights" / "long run-20260131-120001")
     for arguments in (["watch", "--headless"], ["run", "--headless", "--load-dir"]):
-        done = noodle(*arguments, "lon", cwd=tmp_path)
+        done = here(*arguments, "lon")
         assert done.returncode == 2 and "lon: 2 runs in weights have such a name" in done.stderr
 
 
@@ -337,27 +357,27 @@ def test_a_reader_that_leaves_does_not_end_the_run(data_dir, tmp_path):
     assert read_state(folder).status == "done"
 
 
-def test_rejig_dry_run_apply_and_undo(tmp_path):
+def test_rejig_dry_run_apply_and_undo(here, tmp_path):
     draw_seed_like(tmp_path / "photos")
     before = sorted(p.relative_to(tmp_path) for p in (tmp_path / "photos").rglob("*.JPG"))
     options = ["--stimuli", "photos", "--data-dir", "sorted", "--split-by", "person"]
-    dry = noodle("rejig", "--dry-run", *options, cwd=tmp_path)
+    dry = here("rejig", "--dry-run", *options)
     assert dry.returncode == 0 and "nothing was changed" in dry.stdout and not (tmp_path / "sorted").exists()
     done = noodle("rejig", *options, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not list((tmp_path / "photos").rglob("*.JPG"))
-    again = noodle("rejig", *options, cwd=tmp_path).stdout
+    again = here("rejig", *options).stdout
     assert again.count("nothing") == 1 and "nothing to do: the data folder is arranged so already\n" in again
-    undone = noodle("rejig", "--undo", *options, cwd=tmp_path)
+    undone = here("rejig", "--undo", *options)
     assert undone.returncode == 0, undone.stderr
     assert sorted(p.relative_to(tmp_path) for p in (tmp_path / "photos").rglob("*.JPG")) == before
 
 
-def test_predict_answers_the_others_and_names_what_it_cannot_read(finished: FinishedRun, data_dir, tmp_path):
+def test_predict_answers_the_others_and_names_what_it_cannot_read(finished: FinishedRun, data_dir, here, tmp_path):
     (tmp_path / "[red]x[bold].jpg").write_text("no photo")
     good = next((data_dir / "val" / "sad").iterdir())
-    done = noodle("predict", "--load-dir", finished.folder.name, "--save-dir", str(finished.folder.parent), "--format", "csv",
-                  str(good), str(tmp_path), cwd=tmp_path)
+    done = here("predict", "--load-dir", finished.folder.name, "--save-dir", str(finished.folder.parent), "--format", "csv",
+                str(good), str(tmp_path))
     assert done.returncode == 1
     said = done.stderr.strip().splitlines()
     assert said[-1] == f"noodle: {tmp_path}/[red]x[bold].jpg: not an image, whatever its ending says"
@@ -365,38 +385,42 @@ def test_predict_answers_the_others_and_names_what_it_cannot_read(finished: Fini
     assert str(good) in done.stdout
 
 
-def test_an_unset_variable_is_not_the_current_folder(tmp_path):
+def test_an_unset_variable_is_not_the_current_folder(here, tmp_path, monkeypatch):
     draw_stimuli(tmp_path / "home", people=1)
+    monkeypatch.chdir(tmp_path / "home")
     for command in (["rejig", "--stimuli", "", "--data-dir", "../sorted"], ["predict", "--load-dir", "run", ""], ["demo", ""]):
-        refused = noodle(*command, cwd=tmp_path / "home")
+        refused = here(*command)
         assert refused.returncode == 2 and "is empty, and no path: is a variable of your script unset?" in refused.stderr
     assert not (tmp_path / "sorted").exists()
 
 
-def test_an_undo_that_is_only_tried_changes_nothing(tmp_path):
+def test_an_undo_that_is_only_tried_changes_nothing(here, tmp_path):
     draw_stimuli(tmp_path / "photos", people=2)
     place = ["--stimuli", "photos", "--data-dir", "sorted"]
-    assert noodle("rejig", *place, cwd=tmp_path).returncode == 0
+    assert here("rejig", *place).returncode == 0
     before = sorted(tmp_path.rglob("*"))
-    done = noodle("rejig", *place, "--undo", "--dry-run", cwd=tmp_path)
+    done = here("rejig", *place, "--undo", "--dry-run")
     assert done.returncode == 0 and "nothing was changed (--dry-run)" in done.stdout
     assert "80 photos would be taken out of sorted, moved ones back to where they came from" in done.stdout
-    refused = noodle("rejig", "--stimuli", "others", "--data-dir", "sorted", "--undo", "--dry-run", cwd=tmp_path)
+    refused = here("rejig", "--stimuli", "others", "--data-dir", "sorted", "--undo", "--dry-run")
     assert refused.returncode == 1 and "came from" in refused.stderr
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_runs_lists_what_is_there(finished: FinishedRun):
-    table = noodle("runs", "--save-dir", str(finished.config.save_dir))
+def test_runs_lists_what_is_there(finished: FinishedRun, here):
+    table = here("runs", "--save-dir", str(finished.config.save_dir))
     assert table.returncode == 0 and finished.folder.name in table.stdout and "3/3" in table.stdout
-    listed = json.loads(noodle("runs", "--save-dir", str(finished.config.save_dir), "--format", "json").stdout)
+    listed = json.loads(here("runs", "--save-dir", str(finished.config.save_dir), "--format", "json").stdout)
     assert [(run["status"], run["epoch"]) for run in listed] == [("done", 3)]
 
 
-def test_doctor_names_the_weights_file_and_says_where_the_app_can_not_be_drawn_and_never_shows_a_key(tmp_path):
+def test_doctor_names_the_weights_file_and_says_where_the_app_can_not_be_drawn_and_never_shows_a_key(
+    here, tmp_path, monkeypatch
+):
     secret = "abcdefgh" + "0123456789" * 3
-    env = {**os.environ, "COMET_API_KEY": secret, "TORCH_HOME": str(tmp_path / "torch"), "TERM": "dumb"}
-    done = noodle("doctor", cwd=tmp_path, env=env)
+    for name, value in {"COMET_API_KEY": secret, "TORCH_HOME": str(tmp_path / "torch"), "TERM": "dumb"}.items():
+        monkeypatch.setenv(name, value)
+    done = here("doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "resnet18-f37072fd.pth" in done.stdout and str(tmp_path / "torch") in done.stdout
     assert "! terminal" in done.stdout and "TERM=dumb: the app can't be drawn on it" in done.stdout

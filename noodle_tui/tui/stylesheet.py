@@ -1,4 +1,5 @@
-"""CSS that is parsed once: Textual would parse all there is anew whenever a screen is opened first that brings a file of its own."""
+"""CSS that is parsed once: Textual would parse all of it anew whenever a screen is opened first that brings a file of its
+own."""
 
 from textual.css.stylesheet import Stylesheet
 

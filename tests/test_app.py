@@ -69,7 +69,7 @@ async def test_what_was_said_before_does_not_cover_a_dialog_or_a_run() -> None:
 
 
 async def test_a_demo_is_drawn_once_and_fills_in_an_empty_form_unasked(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(demo, "draw_stimuli", partial(draw_stimuli, people=4))
+    monkeypatch.setattr(demo, "draw_stimuli", partial(draw_stimuli, people=2))
     app = NoodleApp({}, recall_last=False)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("f4", "f4", "f4")

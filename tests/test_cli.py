@@ -46,8 +46,8 @@ Here = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Here:
-    """`noodle` as above, but in this process, and in `tmp_path`. For what a process of its own, whose imports take half a second
-    and torch's three, wouldn't prove any better."""
+    """`noodle` as above, but in this process, and in `tmp_path`. For what a process of its own wouldn't prove any better: its
+    imports take half a second, and torch's three."""
     monkeypatch.chdir(tmp_path)
 
     def noodle_there(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -84,7 +84,7 @@ def test_closed_outputs_do_not_end_a_run_or_spoil_its_files(data_dir: Path, tmp_
 def test_a_reader_that_pauses_holds_up_no_training_and_gets_it_all_later(data_dir: Path, tmp_path: Path) -> None:
     reads, writes = os.pipe()
     fcntl.fcntl(writes, getattr(fcntl, "F_SETPIPE_SZ", 1031), 4096)  # full after a few epochs
-    process = subprocess.Popen([*NOODLE, *run_options(data_dir, 16), "--json"], cwd=tmp_path, stdout=writes)
+    process = subprocess.Popen([*NOODLE, *run_options(data_dir, 8), "--json"], cwd=tmp_path, stdout=writes)
     os.close(writes)
     until = time.monotonic() + 120
     while not list_runs(tmp_path / "weights") or read_state(the_run(tmp_path)).status != "done":
@@ -93,7 +93,7 @@ def test_a_reader_that_pauses_holds_up_no_training_and_gets_it_all_later(data_di
     with os.fdopen(reads) as pipe:
         kinds = [json.loads(line)["event"] for line in pipe]
     assert process.wait(timeout=60) == 0
-    assert (kinds.count("EpochDone"), kinds[0], kinds[-1]) == (16, "RunStarted", "RunDone")
+    assert (kinds.count("EpochDone"), kinds[0], kinds[-1]) == (8, "RunStarted", "RunDone")
 
 
 APP = [sys.executable, "-c", "from noodle_tui.__main__ import main_tui; main_tui()"]

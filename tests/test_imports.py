@@ -14,9 +14,10 @@ from test_cli import SMALL
 from noodle_tui.imports import import_all, keep_compiled_code_at_home, uncollected
 from noodle_tui.terminal import ended_at_interrupt
 
-# a run that counts how often the collector goes over what is there from torch's import on, until the loop is imported as well
+# a run that counts how often the collector goes over what is there from torch's import on, until the loop is imported as well,
+# and says where torch would put compiled code
 WATCHED = """
-import gc, sys
+import gc, os, sys
 looks = 0
 
 def look(phase, about):
@@ -28,7 +29,7 @@ from noodle_tui.__main__ import main
 try:
     main()
 finally:
-    print(looks, gc.isenabled(), file=sys.stderr)
+    print(looks, gc.isenabled(), os.environ.get("TORCHINDUCTOR_CACHE_DIR"), file=sys.stderr)
 """
 
 
@@ -81,13 +82,22 @@ def test_all_of_a_package_is_imported_while_it_is_whole(tmp_path: Path, monkeypa
     import_all("no_package")
 
 
-def test_a_runs_imports_are_not_gone_over_at_once(data_dir, tmp_path) -> None:
+def test_a_runs_imports_are_not_gone_over_and_compiled_code_lies_where_nobody_else_can_put_any(data_dir, tmp_path) -> None:
+    """In the temporary folder somebody has taken torch's name for it."""
+    own = tmp_path / "cache" / "noodle-tui" / "inductor"
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    (temporary / f"torchinductor_{getpass.getuser()}").write_text("taken")
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
+    env.pop("TORCHINDUCTOR_CACHE_DIR", None)  # torch sets it, too
     done = subprocess.run(
         [sys.executable, "-c", WATCHED, "run", "--headless", "--data-dir", str(data_dir), *SMALL, "--n-epochs", "1"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    looks, enabled = done.stderr.split()  # and nothing that a library says of its own as Python takes it to pieces
+        cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    looks, enabled, place = done.stderr.split()  # and nothing that a library says of its own as Python takes it to pieces
     assert (done.returncode, enabled) == (0, "True")
     assert int(looks) < 20  # some 700 without
+    assert place == str(own) and own.stat().st_mode & 0o777 == 0o700
+    assert [file.name for file in temporary.iterdir()] == [f"torchinductor_{getpass.getuser()}"]
 
 
 LEAVING = """
@@ -114,28 +124,6 @@ def test_a_command_leaves_when_all_is_done_and_does_not_take_torch_to_pieces(arg
     assert done.returncode == code and done.stdout.endswith("thread\nhook\n")
 
 
-HOME = """
-import os
-from noodle_tui.imports import keep_compiled_code_at_home
-keep_compiled_code_at_home()
-import torchvision
-print(os.environ.get("TORCHINDUCTOR_CACHE_DIR"))
-"""
-
-
-def test_compiled_code_lies_where_nobody_else_can_put_any(tmp_path: Path) -> None:
-    """In the temporary folder somebody has taken torch's name for it."""
-    own = tmp_path / "cache" / "noodle-tui" / "inductor"
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    (temporary / f"torchinductor_{getpass.getuser()}").write_text("taken")
-    env = {"PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(tmp_path / "cache"), "TMPDIR": str(temporary)}
-    done = subprocess.run([sys.executable, "-c", HOME], env=env, capture_output=True, text=True, timeout=100)
-    assert (done.returncode, done.stdout.strip()) == (0, str(own)), done.stderr
-    assert own.stat().st_mode & 0o777 == 0o700
-    assert [file.name for file in temporary.iterdir()] == [f"torchinductor_{getpass.getuser()}"]
-
-
 @pytest.mark.parametrize("told", [None, "elsewhere"])
 def test_a_folder_open_to_all_is_not_taken_for_it_nor_is_who_has_one_told_another(
     told: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -149,10 +137,3 @@ def test_a_folder_open_to_all_is_not_taken_for_it_nor_is_who_has_one_told_anothe
         (tmp_path / "noodle-tui" / "inductor").chmod(0o777)
     keep_compiled_code_at_home()
     assert os.environ.get("TORCHINDUCTOR_CACHE_DIR") == told
-
-
-def test_the_commands_see_to_it(tmp_path: Path) -> None:
-    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
-    env.pop("TORCHINDUCTOR_CACHE_DIR", None)  # torch sets it, too
-    subprocess.run([sys.executable, "-m", "noodle_tui", "--version"], env=env, capture_output=True, timeout=100)
-    assert (tmp_path / "noodle-tui" / "inductor").is_dir()

@@ -12,6 +12,7 @@ from conftest import FinishedRun, draw_face
 from fake_stimuli import draw, have_pil_warn
 from PIL import Image
 from small_app import SmallApp, burst, until
+from test_cli import noodle_here
 from textual.containers import VerticalScroll
 from textual.events import AppBlur, AppFocus, Paste
 from textual.message import Message
@@ -515,11 +516,10 @@ async def test_runs_can_be_looked_at_while_a_field_is_wrong() -> None:
         await until(pilot, lambda: app.runs_shown == 1)
 
 
-async def test_what_was_mended_meanwhile_is_looked_at_again(place: Path) -> None:
+async def test_what_was_mended_meanwhile_is_looked_at_again() -> None:
     async with opened({**SMALL, "data_dir": "later"}) as (pilot, screen, _):
         await until(pilot, lambda: "is missing" in text_of(screen, "#facts"))
-        command = [sys.executable, "-m", "noodle_tui", "rejig", "--data-dir", "later", "--mode", "copy"]
-        subprocess.run(command, cwd=place, check=True, capture_output=True)
+        assert noodle_here("rejig", "--data-dir", "later", "--mode", "copy") == 0
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "is missing" not in text_of(screen, "#facts"))
 
@@ -614,15 +614,14 @@ async def test_a_start_is_not_kept_for_who_goes_elsewhere() -> None:
         assert app.asked == []
 
 
-async def test_a_start_is_not_kept_for_who_has_something_to_mend(place: Path) -> None:
+async def test_a_start_is_not_kept_for_who_has_something_to_mend() -> None:
     app = Host({**SMALL, "data_dir": "later"}, "noodle-dark")
     async with app.run_test(size=(80, 24)) as pilot:
         screen = app.screen
         assert isinstance(screen, SetupScreen)
         screen.action_start()
         await until(pilot, lambda: screen.panel.has_errors)
-        subprocess.run([sys.executable, "-m", "noodle_tui", "rejig", "--data-dir", "later", "--mode", "copy"], cwd=place,
-                       check=True, capture_output=True)
+        assert noodle_here("rejig", "--data-dir", "later", "--mode", "copy") == 0
         screen.look_again()
         await until(pilot, lambda: screen.panel.is_settled and not screen.panel.has_errors)
         await pilot.pause()
@@ -774,7 +773,7 @@ async def test_undo_is_offered_where_rejig_made_the_folder_and_asks(place: Path)
     async with opened() as (pilot, screen, app):
         await pilot.press("f3")
         assert pilot.app.screen is screen, "nothing to undo"
-        subprocess.run([sys.executable, "-m", "noodle_tui", "rejig"], cwd=place, check=True, capture_output=True)
+        assert noodle_here("rejig") == 0
         screen.look_again()
         await until(pilot, lambda: screen.result is not None and screen.result.made_by_rejig)
         await type_in(pilot, screen, "stimuli", "somewhere/else")  # the photos know where they came from

@@ -15,7 +15,7 @@ from noodle_tui.tui.themes import THEMES
 
 async def test_a_screen_that_brings_css_has_no_other_parsed_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: Counter[Any] = Counter()
-    parse = stylesheet.parse
+    parse = stylesheet.parse  # type: ignore[attr-defined]
     monkeypatch.chdir(tmp_path)
     async with NoodleApp({}, recall_last=False).run_test() as pilot:
         await pilot.pause()
@@ -24,7 +24,7 @@ async def test_a_screen_that_brings_css_has_no_other_parsed_anew(tmp_path: Path,
         before = set(pilot.app.stylesheet.source)
         await pilot.press("f5")
         await until(pilot, lambda: isinstance(pilot.app.screen, RunsScreen))
-        assert "runs.tcss" in {Path(place).name for place, _ in parsed}
+        assert "runs.py" in {Path(place).name for place, _ in parsed}
         assert not parsed.keys() & before and set(parsed.values()) == {1}
         parsed.clear()
         pilot.app.theme = next(theme.name for theme in THEMES if theme.name != pilot.app.theme)

@@ -26,7 +26,7 @@ from noodle_tui.progress import Check, Progress
 from noodle_tui.report import Score, read_report
 from noodle_tui.stats import wilson_interval
 from noodle_tui.tui.confusion import confusion_lines
-from noodle_tui.tui.messages import CopyOptions, PickUp
+from noodle_tui.tui.messages import CopyOptions, MoreEpochs, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result import ResultScreen, read_facts
 from noodle_tui.tui.result_text import (
@@ -60,7 +60,7 @@ async def opened(
         def on_pick_up(self, message: Message) -> None:
             asked.append(message)
 
-        on_copy_options = on_pick_up
+        on_copy_options = on_more_epochs = on_pick_up
 
         def action_back(self) -> None:
             asked.append(Back())
@@ -228,6 +228,15 @@ async def test_a_run_that_failed_shows_what_there_is(tmp_path: Path) -> None:
         assert options.config["namestr"] == "lr_high"
         assert isinstance(back, Back)
         assert pilot.app.screen is screen
+
+
+async def test_a_run_that_is_done_is_given_more_epochs_in_setup(done: Path) -> None:
+    async with opened(done) as (_, pilot, asked):
+        await pilot.press("r")
+        await until(pilot, lambda: bool(asked))
+        [more] = asked
+        assert isinstance(more, MoreEpochs) and more.folder == done
+        assert not pilot.app._notifications
 
 
 async def test_a_run_without_any_epoch(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from noodle_tui.trash import move_to_trash
 from noodle_tui.tui import compare, runs, runs_chores
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen, differing_options, option_lines, told_apart
-from noodle_tui.tui.messages import CopyOptions, Open, PickUp
+from noodle_tui.tui.messages import CopyOptions, MoreEpochs, Open, PickUp
 from noodle_tui.tui.runs import RunsScreen
 from noodle_tui.tui.runs_text import GUTTER, SORTABLE, columns_for, curve, sorted_runs, when_in_short
 from noodle_tui.tui.widgets.dialogs import Help, Question
@@ -64,7 +64,7 @@ async def opened(
         def on_open(self, message: Message) -> None:
             asked.append(message)
 
-        on_pick_up = on_copy_options = on_open
+        on_pick_up = on_copy_options = on_more_epochs = on_open
 
         def action_home(self) -> None:
             asked.append(Home())
@@ -284,12 +284,12 @@ async def test_enter_opens_and_keys_ask_the_app(save_dir: Path) -> None:
         assert isinstance(options, CopyOptions)
         assert options.config["lr"] == pytest.approx(1e-3)
         assert isinstance(new, Home)
-        await pilot.press("end", "r", "s")  # a run that is done is neither resumed nor stopped
+        await pilot.press("end", "r", "s")  # a run that is done is given more epochs, and can't be stopped
         await pilot.pause()
-        assert len(asked) == 4
+        assert [type(message) for message in asked[4:]] == [MoreEpochs]
         await pilot.press("space", "escape", "escape")  # the first takes the mark back
         await pilot.pause()
-        assert [type(message) for message in asked[4:]] == [Back]
+        assert [type(message) for message in asked[5:]] == [Back]
 
 
 def toasts(pilot: Pilot[Any]) -> str:
@@ -305,10 +305,11 @@ async def test_only_a_run_with_a_checkpoint_is_resumed_and_a_key_without_effect_
         assert "c copies its options" in toasts(pilot)
         await until(pilot, lambda: "r" not in [key.key for key in screen.query(FooterKey)])
         await pilot.press("s", "v", "end", "r", "space", "v")
-        for why in ("nothing to stop", "No run is marked", "This run is done. For more epochs", "Only one run is marked"):
+        for why in ("nothing to stop", "No run is marked", "Only one run is marked"):
             assert why in toasts(pilot)
         await pilot.pause()
-        assert asked == []
+        [more] = asked  # r of the run that is done
+        assert isinstance(more, MoreEpochs) and more.folder == screen.selection.shown[-1].folder
         assert pilot.app.screen is screen
         (save_dir / "failed_run-20261123-101501" / "checkpoint.prev.pt").touch()
         screen.folder_watch.look_now()

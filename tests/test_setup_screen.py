@@ -568,6 +568,16 @@ async def test_a_past_runs_options_take_the_place_of_what_was_typed_only_with_a_
         await until(pilot, lambda: screen.given == {"lr": "0.3"})
 
 
+async def test_a_finished_run_that_is_to_go_on_stands_in_the_form_and_its_epochs_are_asked_for() -> None:
+    async with opened() as (pilot, screen, _):
+        await type_in(pilot, screen, "namestr", "precious")
+        screen.take_run(Path("weights/old"))
+        await until(pilot, lambda: isinstance(pilot.app.screen, Question))
+        await pilot.press("y")
+        await until(pilot, lambda: screen.given == {"load_dir": "weights/old"})
+        assert screen.focused is editor(screen, "n_epochs")
+
+
 @pytest.mark.parametrize("key", ["f2", "f6"])
 async def test_keys_that_a_wrong_field_keeps_from_working_say_so_and_go_there(key: str) -> None:
     async with opened() as (pilot, screen, _):

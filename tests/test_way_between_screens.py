@@ -424,6 +424,18 @@ async def test_a_letter_behind_the_key_that_closes_the_palette_is_no_search(tmp_
         assert app.is_running
 
 
+async def test_r_on_a_run_that_is_done_leads_to_setup_where_it_is_given_more_epochs(tmp_path: Path) -> None:
+    folder = fake_folder(tmp_path, "run", "done")
+    app = NoodleApp({"save_dir": str(tmp_path)}, recall_last=False)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: app.setup.query_one("#option-stimuli").has_focus)
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and app.screen.picked is not None)
+        await pilot.press("r")
+        await until(pilot, lambda: app.screen is app.setup and app.setup.given == {"load_dir": str(folder)})
+        await until(pilot, lambda: app.setup.query_one("#option-n_epochs").has_focus)
+
+
 async def test_the_palette_does_what_the_focused_widget_can(tmp_path: Path) -> None:
     for name in ("one", "two"):
         fake_folder(tmp_path, name)

@@ -34,7 +34,7 @@ from noodle_tui.text import as_argument, number_of, printable
 from noodle_tui.tui import chores
 from noodle_tui.tui.difference import Difference, Shown
 from noodle_tui.tui.driver import PatientDriver
-from noodle_tui.tui.messages import CopyOptions, Open, PickUp
+from noodle_tui.tui.messages import CopyOptions, MoreEpochs, Open, PickUp
 from noodle_tui.tui.setup import SetupScreen
 from noodle_tui.tui.setup_form import in_fields
 from noodle_tui.tui.setup_questions import resume_question
@@ -353,6 +353,9 @@ class NoodleApp(App[None]):
     def on_copy_options(self, message: CopyOptions) -> None:
         values = {name: value for name, value in message.config.items() if name != "load_dir"}
         self.home().take_options(values, str(message.config.get("namestr", "a run")))
+
+    def on_more_epochs(self, message: MoreEpochs) -> None:
+        self.home().take_run(message.folder)
 
     def on_live_screen_detach(self) -> None:
         """From the run of this app: leave it, and the terminal. From another one: only its screen, see `action_back`."""

@@ -22,6 +22,14 @@ class PickUp(Message):
         self.folder = folder
 
 
+class MoreEpochs(Message):
+    """The finished run in `folder` into Setup, where it is said how many more."""
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        self.folder = folder
+
+
 class CopyOptions(Message):
     """A past run's options into Setup, for a new run."""
 

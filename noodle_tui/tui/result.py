@@ -24,7 +24,7 @@ from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.curves import Curves, View, accuracy_picture, loss_picture
-from noodle_tui.tui.messages import CopyOptions, Open, PickUp
+from noodle_tui.tui.messages import CopyOptions, MoreEpochs, Open, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
 from noodle_tui.tui.result_text import ResultFacts
 from noodle_tui.tui.themes import styles
@@ -201,6 +201,8 @@ class ResultScreen(Screen[None]):
                 return self._is_low and facts is not None and facts.report is not None and bool(facts.report.distrust)
             case "resume":
                 return facts is not None and result_text.is_resumable(facts)
+            case "more_epochs":
+                return facts is not None and facts.state.status == "done"
             case "say_why_not":
                 return facts is not None and not result_text.is_resumable(facts)
             case "copy_options":
@@ -245,6 +247,9 @@ class ResultScreen(Screen[None]):
 
     def action_resume(self) -> None:
         self.post_message(PickUp(self.folder))
+
+    def action_more_epochs(self) -> None:
+        self.post_message(MoreEpochs(self.folder))
 
     def action_say_why_not(self) -> None:
         if self.facts is not None:

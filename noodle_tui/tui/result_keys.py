@@ -10,6 +10,7 @@ BINDINGS = (
     Binding("p", "predict", "Predict"),
     Binding("v", "curves", "Curves"),
     Binding("r", "resume", "Resume"),
+    Binding("r", "more_epochs", "More epochs", show=False),  # of a run that is done; the one above of others
     Binding("c", "copy_options", "To Setup"),
     Binding("d", "doubts", "Distrust"),
     Binding("f5", "app.runs", "Runs", show=False),
@@ -23,7 +24,8 @@ KEYS = (
                     ("d", "in a low window: what to distrust, in full or in brief"),
                     ("space enter", "the picked mistake's photo in the terminal: on, off"),
                     ("v", "the curves in full, with cursor and zoom"), ("l", "loss on a linear or a logarithmic scale"))),
-    ("The run", (("p", "predict: a file or a folder with this model"), ("r", "resume a run that ended early"),
+    ("The run", (("p", "predict: a file or a folder with this model"),
+                 ("r", "resume a run that ended early; in Setup, one that is done"),
                  ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
                  ("f5", "the runs beside it"))),
     ("Anywhere", (("esc", "back"), *ANYWHERE)),

@@ -22,7 +22,7 @@ from noodle_tui.tui import runs_chores, runs_keys, runs_text
 from noodle_tui.tui.below import only_on_top
 from noodle_tui.tui.clipboard import copy_path
 from noodle_tui.tui.compare import CompareScreen
-from noodle_tui.tui.messages import CopyOptions, Open, PickUp
+from noodle_tui.tui.messages import CopyOptions, MoreEpochs, Open, PickUp
 from noodle_tui.tui.run_watch import RunWatch
 from noodle_tui.tui.runs_preview import Preview
 from noodle_tui.tui.runs_selection import Selection
@@ -220,6 +220,8 @@ class RunsScreen(Screen[None]):
                 return len(self.selection.to_compare()) > 1
             case "resume":
                 return run is not None and run.resumable
+            case "more_epochs":
+                return run is not None and run.status == "done"
             case "stop":
                 return run is not None and run.alive
             case "delete":
@@ -306,6 +308,10 @@ class RunsScreen(Screen[None]):
     def action_resume(self) -> None:
         if run := self.picked:
             self.post_message(PickUp(run.folder))
+
+    def action_more_epochs(self) -> None:
+        if run := self.picked:
+            self.post_message(MoreEpochs(run.folder))
 
     def action_say_why_not(self, action: str) -> None:
         """Of a key that does nothing now, say why."""

@@ -12,6 +12,7 @@ BINDINGS = (  # the most used first: the footer leaves out the last ones where i
     # before the list gets it: over a slow line the letters of the filter come along, and would be commands
     Binding("slash", "filter", "Filter", key_display="/", priority=True),
     Binding("r", "resume", "Resume"),
+    Binding("r", "more_epochs", "More epochs", show=False),  # of a run that is done; the one above of others
     Binding("s", "stop", "Stop"),
     Binding("c", "copy_options", "To Setup"),
     Binding("u", "restore", "Undo delete"),
@@ -39,7 +40,7 @@ KEYS = (
               ("space", f"mark, up to {len(LETTERS)}, and go on to the next; esc takes all marks back"),
               ("v", "overlay the marked runs, compare options"),
               ("p", f"pin on top and into overlays, which hold {len(LETTERS)}; or unpin"),
-              ("r", "resume a run that ended early"), ("s", "stop and save a live run; asks first"),
+              ("r", "resume a run that ended early; in Setup, one that is done"), ("s", "stop and save a live run; asks first"),
               ("c", "copy its options to Setup"), ("y", "copy the folder's path"),
               ("del", "move it, or the marked ones, to the trash; asks first"),
               ("u", "take back what was deleted last, today or before"),

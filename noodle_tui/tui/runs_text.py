@@ -256,9 +256,6 @@ def why_not(action: str, run: RunSummary, n_marked: int) -> str:
 
 def why_not_resumed(status: str) -> str:
     """The same of resuming a run that is in this state and has nothing that it could be resumed from."""
-    if status == "done":
-        return ("This run is done. For more epochs give Setup its folder as load dir (y copies the path) and a greater "
-                "n epochs; c copies its options to Setup, for a new run.")
     if status == "broken":
         return "This run can't be read."
     if status in LIVE:

@@ -464,6 +464,14 @@ class SetupScreen(Screen[None]):
             self.load_values(values)
             self.notify(f"The form has the options of {printable(name)}.", markup=False)
 
+    @work
+    async def take_run(self, folder: Path) -> None:
+        """Fill the form in to pick up a finished run; how many epochs it is to have is for the user to say."""
+        if not self.is_new() or await asked(self, options_question(self.given, folder.name)):
+            self.load_values({"load_dir": str(folder)})
+            self.form.editors["n_epochs"].focus()
+            self.notify(f"Give {printable(folder.name)} more epochs than it has done, then start.", markup=False)
+
     def action_page(self, direction: int) -> None:
         self.panel.page(direction)
 

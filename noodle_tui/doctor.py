@@ -92,11 +92,12 @@ def _why_no_cuda() -> str:
 
 
 def _weights() -> list[Finding]:
-    from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url, no_place_for_imagenet
+    from noodle_tui.weights import check_place, checksum_ok, imagenet_file, imagenet_url, no_place_for_imagenet
 
     file = imagenet_file()
     place = as_argument(file)
     if not file.exists():
+        check_place(file)
         return [Finding("warning", "ImageNet weights", f"not here yet: the first run downloads {imagenet_url()}; for a node "
                         f"without internet put that file at {place} (its SHA-256 begins with {file.stem.rsplit('-', 1)[1]}), "
                         "or use --weights FILE or --weights none")]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from noodle_tui.config import NAMED_WEIGHTS
+from noodle_tui.disk import nearest_existing
 from noodle_tui.errors import NoodleError
 from noodle_tui.progress import Check, Progress, nothing
 
@@ -89,6 +90,13 @@ def no_place_for_imagenet(file: Path, trouble: str) -> str:
     """What to say where the disk, and not the network, keeps the ImageNet weights from us."""
     return (f"the ImageNet weights can't be read or kept as {file} ({trouble}): make room or rights there, set TORCH_HOME to "
             "another folder, or use --weights FILE or --weights none")
+
+
+def check_place(file: Path) -> None:
+    """NoodleError where the ImageNet weights, which aren't there, couldn't be kept as `file`."""
+    place = nearest_existing(file.parent)
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise NoodleError(no_place_for_imagenet(file, f"no right to write in {place}"))
 
 
 def _of_the_disk(error: Exception) -> str:

@@ -1,14 +1,12 @@
 """Looks at the weights that a run would start from, and whether they could be fetched. Both may take seconds."""
 
-import os
 import socket
 import urllib.parse
 from functools import lru_cache
 from pathlib import Path
 
-from noodle_tui.disk import nearest_existing
 from noodle_tui.errors import NoodleError
-from noodle_tui.weights import checksum_ok, imagenet_file, imagenet_url, no_place_for_imagenet, proxy_for
+from noodle_tui.weights import check_place, checksum_ok, imagenet_file, imagenet_url, proxy_for
 
 CONNECT_TIMEOUT = 3.0  # seconds
 
@@ -19,9 +17,7 @@ def look_for_imagenet() -> str:
     file = imagenet_file()
     if file.exists() and _checksum_ok(file, file.stat().st_mtime_ns, file.stat().st_size):
         return "ImageNet, on this machine"
-    place = nearest_existing(file.parent)
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise NoodleError(no_place_for_imagenet(file, f"no right to write in {place}"))
+    check_place(file)
     problem = connection_problem(imagenet_url())
     if problem:
         raise NoodleError(f"the ImageNet weights are not on this machine and can't be fetched ({problem}): `noodle doctor` "

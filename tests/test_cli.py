@@ -431,7 +431,8 @@ def test_debug_opens_the_debugger_where_it_broke(tmp_path):
     import pexpect
 
     child = pexpect.spawn(sys.executable, ["-m", "noodle_tui", "run", "--headless", "--debug", "--data-dir", "nowhere"],
-                          cwd=str(tmp_path), encoding="utf-8", timeout=60)
+                          cwd=str(tmp_path), encoding="utf-8", timeout=60,
+                          env=os.environ | {"HOME": str(tmp_path)})  # it writes a history
     child.expect("nowhere/train is missing")
     child.expect("ipdb>|Pdb")
     child.sendline("q")

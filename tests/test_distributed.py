@@ -61,7 +61,8 @@ def torchrun(config: RunConfig, *more: str) -> "subprocess.Popen[str]":
     """A run of two processes with the options that `config` was given."""
     return subprocess.Popen(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={RANKS}", *training(config), *more],
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        env=os.environ | {"OMP_NUM_THREADS": "1", "TMPDIR": str(config.save_dir.parent)},  # where it leaves an empty folder
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def training(config: RunConfig) -> list[str]:

@@ -309,7 +309,7 @@ def test_a_run_that_dies_leaves_a_usable_app(app, own_data_dir, tmp_path):
 
 
 def test_an_app_that_was_stopped_is_there_again_after_fg(tmp_path):
-    terminal = Terminal(["bash", "--norc", "-i"], tmp_path, XDG_STATE_HOME=str(tmp_path))
+    terminal = Terminal(["bash", "--norc", "-i"], tmp_path, XDG_STATE_HOME=str(tmp_path), HISTFILE="")
     terminal.process.send(f"{shlex.join(APP)}\r")
     terminal.until("─ Setup ─", seconds=30)
     [app] = psutil.Process(terminal.process.pid).children()

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from conftest import FinishedRun
@@ -20,7 +21,7 @@ from fake_runs import fake_events
 from fake_stimuli import draw_seed_like
 
 from noodle_tui.cli import call
-from noodle_tui.cli.endings import complain
+from noodle_tui.cli.endings import complain, post_mortem
 from noodle_tui.demo import draw_stimuli
 from noodle_tui.events import EpochDone, Event, Message, RunFailed, RunMoved, RunStopped, SaveRefused, to_json
 from noodle_tui.run_folder import Follower, list_runs, locked, read_state
@@ -169,7 +170,7 @@ def test_who_watches_a_run_that_was_stopped_is_told_how_it_goes_on_if_it_can(her
     assert here("watch", "--headless", str(tmp_path)).stdout.endswith("stopped: asked to stop; all is saved\n")
     (tmp_path / "checkpoint.pt").touch()
     told = here("watch", "--headless", str(tmp_path)).stdout
-    assert told.endswith(f"saved\npick it up with `noodle run --headless --load-dir {tmp_path}`\n")
+    assert told.endswith(f"saved\npick it up with `noodle run --headless --load-dir {shlex.quote(str(tmp_path))}`\n")
 
 
 def test_who_watches_is_told_of_lines_that_can_not_be_read(here, tmp_path):
@@ -439,6 +440,21 @@ def test_debug_opens_the_debugger_where_it_broke(tmp_path):
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 1
+
+
+def test_where_ipdb_can_not_keep_its_history_the_plain_debugger_opens(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """In a read-only home it ends with an error of its own."""
+    def refuse(_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/home/me/.pdbhistory")
+
+    opened: list[object] = []
+    monkeypatch.setitem(sys.modules, "ipdb", SimpleNamespace(post_mortem=refuse))
+    monkeypatch.setattr("pdb.post_mortem", opened.append)
+    with pytest.raises(ValueError) as broke:
+        raise ValueError("what broke")
+    assert post_mortem(broke.value) == 1
+    assert opened == [broke.value.__traceback__]
+    assert "what broke" in capsys.readouterr().err
 
 
 def test_an_error_that_nobody_can_be_told_leaves_its_code(monkeypatch: pytest.MonkeyPatch) -> None:

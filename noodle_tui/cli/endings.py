@@ -57,15 +57,18 @@ def complain(name: str, text: str, code: int) -> int:
 
 
 def post_mortem(error: BaseException) -> int:
-    """--debug: the traceback and the interactive debugger where it happened (ipdb, or pdb where that isn't installed)."""
+    """--debug: the traceback and the interactive debugger where it happened (ipdb, or pdb where that isn't installed, or can't
+    keep its history in a read-only home)."""
+    import pdb
     import traceback
 
     code = getattr(error, "exit_code", 1)
     error = error.__cause__ or error  # where it really happened
     traceback.print_exception(error)
     try:
-        import ipdb as debugger
-    except ImportError:
-        import pdb as debugger
-    debugger.post_mortem(error.__traceback__)
+        import ipdb
+
+        ipdb.post_mortem(error.__traceback__)
+    except (ImportError, OSError):
+        pdb.post_mortem(error.__traceback__)
     return code

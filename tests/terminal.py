@@ -60,6 +60,14 @@ class Terminal:
                 break
         raise AssertionError(f"none of {texts} came; the screen:\n{self.screen()}")
 
+    def gone(self, text: str, seconds: float = 120) -> None:
+        """Wait until a text is on the screen no more. After esc: what is sent before the program has read that makes one key
+        with it."""
+        end = time.monotonic() + seconds
+        while text in self.screen():
+            assert time.monotonic() < end, f"{text} stays; the screen:\n{self.screen()}"
+            self.read(0.1)
+
     def vanish(self) -> None:
         """Close the pty's master side, as when a window is closed or a connection dies; no signal but the kernel's own."""
         pty: Any = getattr(self.process, "ptyproc")  # noqa: B009 - pexpect doesn't declare it

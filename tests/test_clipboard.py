@@ -19,7 +19,7 @@ def tmux(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The app runs in a tmux, the only program that there is."""
     script = tmp_path / "bin" / "tmux"
     script.parent.mkdir()
-    script.write_text(f'#!/bin/sh\n{{ echo "$@"; while read -r line; do echo "$line"; done; }} > {tmp_path}/taken\n')
+    script.write_text(f'#!/bin/sh\n{{ echo "$@"; while read -r line; do echo "$line"; done; }} > "{tmp_path}/taken"\n')
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(script.parent))
     monkeypatch.setenv("TMUX", "/tmp/tmux-0/default,1,0")

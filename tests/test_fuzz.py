@@ -54,7 +54,8 @@ print(json.dumps({"failures": failures, "said": said, "seen": seen}))
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", BOTH], capture_output=True, text=True, cwd=Path(__file__).parent, timeout=280)
+    done = subprocess.run([sys.executable, "-B", "-c", BOTH],  # what it imports is compiled by nobody: that would be noticed
+                          capture_output=True, text=True, cwd=Path(__file__).parent, timeout=280)
     assert (done.returncode, done.stderr) == (0, "")
     return json.loads(done.stdout)
 

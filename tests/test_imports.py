@@ -93,7 +93,8 @@ def test_a_runs_imports_are_not_gone_over_and_compiled_code_lies_where_nobody_el
     done = subprocess.run(
         [sys.executable, "-c", WATCHED, "run", "--headless", "--data-dir", str(data_dir), *SMALL, "--n-epochs", "1"],
         cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
-    looks, enabled, place = done.stderr.split()  # and nothing that a library says of its own as Python takes it to pieces
+    # and nothing that a library says of its own as Python takes it to pieces
+    looks, enabled, place = done.stderr.strip().split(" ", 2)
     assert (done.returncode, enabled) == (0, "True")
     assert int(looks) < 20  # some 700 without
     assert place == str(own) and own.stat().st_mode & 0o777 == 0o700

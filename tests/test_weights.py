@@ -289,7 +289,10 @@ def test_the_proxy_in_between_is_named_without_its_password(server: Server, monk
 
 
 @pytest.mark.parametrize("proxy", ["http://me:secret@127.0.0.1:abc", "http://me:secret/s@127.0.0.1:3128"])
-def test_a_proxy_that_is_no_address_is_said_without_a_piece_of_it(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_that_is_no_address_is_said_without_a_piece_of_it(
+    proxy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("http_proxy", proxy)
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setattr(urllib.request, "_opener", None)

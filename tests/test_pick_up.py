@@ -16,6 +16,7 @@ from noodle_tui.pick_up import folder_to_pick_up, pick_up, sorts_first, weights_
 from noodle_tui.rejig import apply_rejig, plan_rejig
 from noodle_tui.run_folder import CHECKPOINT, locked
 from noodle_tui.session import new_session
+from noodle_tui.text import as_argument
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_an_option_that_would_make_it_another_run_is_refused(
     with pytest.raises(UsageError, match=f"--{flag}.*: the run in .* was started with .*{stored}") as raised:
         pick_up(folder, given(load_dir=folder, **{name: value}))
     assert "\n" not in str(raised.value)
-    assert f"--load-dir {folder / 'model.pth'}" in str(raised.value)
+    assert f"--load-dir {as_argument(folder / 'model.pth')}" in str(raised.value)
 
 
 def test_a_run_is_picked_up_from_any_folder_and_from_where_it_was_moved_with_its_photos(

@@ -25,6 +25,7 @@ from noodle_tui.predict import Answer, PredictOutcome
 from noodle_tui.progress import Check, Progress
 from noodle_tui.report import Score, read_report
 from noodle_tui.stats import wilson_interval
+from noodle_tui.text import as_argument
 from noodle_tui.tui.confusion import confusion_lines
 from noodle_tui.tui.messages import CopyOptions, MoreEpochs, PickUp
 from noodle_tui.tui.predict_dialog import PredictDialog
@@ -300,7 +301,7 @@ async def test_predicts_from_here_with_the_real_model(done: Path, tmp_path: Path
         assert "broken.jpg" in note.plain
         assert " of the 1 image whose class is told" in note.plain and "had no part in its training" in note.plain
         await until(pilot, lambda: bool(left))  # the GPU's memory is others' again
-        command = f"noodle predict --load-dir {done} --format csv '{photos}' > answers.csv"
+        command = f"noodle predict --load-dir {as_argument(done)} --format csv '{photos}' > answers.csv"
         keep = dialog.query_one("#predict-keep", Static)
         assert keep.display and command in keep.content.plain  # type: ignore[union-attr]
         await pilot.press("y")

@@ -76,8 +76,12 @@ def check_room(folder: Path, needed: int, option: str = "save-dir") -> int:
 
 
 def check_temporary_room(needed: int) -> None:
-    """NoodleError where the temporary folder has fewer free bytes than a command will need there for a while."""
-    place = Path(tempfile.gettempdir())
+    """NoodleError where there is no temporary folder, or it has fewer free bytes than a command will need there for a while."""
+    try:
+        place = Path(tempfile.gettempdir())
+    except FileNotFoundError:  # a read-only container, say
+        raise NoodleError("no folder for temporary files can be written, neither TMPDIR nor /tmp or /var/tmp: set TMPDIR to "
+                          "one that can") from None
     free = shutil.disk_usage(place).free
     if free < needed:
         raise NoodleError(f"{place}: {free / MIB:.0f} MiB are free there, and up to {needed / MIB:.0f} are needed for a while: "

@@ -17,7 +17,7 @@ from conftest import MakeConfig
 from test_cli import SMALL, noodle, noodle_here, start, wait_for_epoch
 
 from noodle_tui.checkpoint import read_checkpoint
-from noodle_tui.disk import RUN_BYTES, check_room, free_room, rescue_places
+from noodle_tui.disk import RUN_BYTES, check_room, check_temporary_room, free_room, rescue_places
 from noodle_tui.errors import NoodleError
 from noodle_tui.events import EpochDone, Event, Message, Saved
 from noodle_tui.report import read_report
@@ -333,3 +333,10 @@ def test_a_run_whose_folder_is_deleted_in_mid_run_saves_elsewhere_when_it_is_sto
     monkeypatch.chdir(tmp_path)
     assert noodle_here("run", "--headless", "--load-dir", str(rescued), "--n-epochs", str(state.epoch + 1)) == 0
     assert [e.epoch for e in read_state(rescued).epochs] == list(range(1, state.epoch + 2))
+
+
+def test_where_no_temporary_folder_can_be_written_that_is_said_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere"])
+    with pytest.raises(NoodleError, match=r"no folder for temporary files.*set TMPDIR"):
+        check_temporary_room(1)

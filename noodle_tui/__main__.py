@@ -4,14 +4,14 @@ import atexit
 import sys
 from typing import NoReturn
 
-from noodle_tui.imports import keep_compiled_code_at_home
+from noodle_tui.imports import prepare_for_torch
 from noodle_tui.terminal import end_at_interrupt, end_now
 
 
 def main() -> NoReturn:
     """`noodle`"""
     end_at_interrupt()
-    keep_compiled_code_at_home()
+    prepare_for_torch()
     code = 1
 
     def leave() -> None:
@@ -34,7 +34,7 @@ def main_tui() -> NoReturn:
     """`noodle-tui [any run flag]`: the same as `noodle run` without --headless. Without a flag it needs no command line, whose
     import would delay the first paint."""
     end_at_interrupt()
-    keep_compiled_code_at_home()
+    prepare_for_torch()
     if len(sys.argv) > 1:
         from noodle_tui.cli import call
 

@@ -101,6 +101,19 @@ def test_a_runs_imports_are_not_gone_over_and_compiled_code_lies_where_nobody_el
     assert [file.name for file in temporary.iterdir()] == [f"torchinductor_{getpass.getuser()}"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="torch brings GNU's OpenMP on Linux")
+@pytest.mark.parametrize(("told", "spins"), [({}, "10000"), ({"GOMP_SPINCOUNT": "77"}, "77"),
+                                             ({"OMP_WAIT_POLICY": "active"}, "30000000000")],
+                         ids=["by default", "told", "told to spin"])
+def test_threads_that_wait_for_each_other_let_others_work_soon(told: dict[str, str], spins: str, data_dir: Path) -> None:
+    """Read from what libgomp says of itself as torch loads it."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("GOMP_", "OMP_"))}
+    refused = ["run", "--headless", "--data-dir", str(data_dir), "--device", "mps"]  # by torch
+    done = subprocess.run([sys.executable, "-m", "noodle_tui", *refused],
+                          env={**env, **told, "OMP_DISPLAY_ENV": "verbose"}, capture_output=True, text=True, timeout=100)
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
+
+
 LEAVING = """
 import atexit, sys, threading, time, types
 

@@ -1,4 +1,7 @@
-"""On a CUDA GPU: graphs against eager code, exact resume, no wait within an epoch, and what happens when its memory is full."""
+"""On a CUDA GPU: graphs against eager code, exact resume, no wait within an epoch, and what happens when its memory is full.
+
+Where there is none, test_emulated_gpu.py runs what it can of it on an emulated one.
+"""
 
 import math
 import subprocess
@@ -24,7 +27,10 @@ from noodle_tui import pixels as pixels_module
 from noodle_tui import step as step_module
 from noodle_tui.augment import GREY, crop_geometry, crop_padded_batch, plan_epoch
 from noodle_tui.batches import DeviceBatches, PrefetchBatches, make_batches
-from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content
+from noodle_tui.bench.ceiling import ceilings
+from noodle_tui.bench.options import parity_options
+from noodle_tui.bench.parity import FAST, PLAIN, parity
+from noodle_tui.checkpoint import read_checkpoint, restore, save_session, session_content, to_main_memory
 from noodle_tui.config import RunConfig
 from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, Split
@@ -162,6 +168,7 @@ def test_crops_and_graphs_have_streams_of_their_own() -> None:
     assert len(streams) == 3 and side_stream(place, "crops") is crops
 
 
+@pytest.mark.real_gpu
 def test_crops_made_beside_training_are_those_made_alone(device: Device) -> None:
     data = in_gpu_memory(device)
     alone, beside = (make_batches(data.train, 8, 42, 64, device) for _ in range(2))
@@ -200,7 +207,7 @@ def test_the_gpu_learns_what_the_cpu_learns(place: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("kind", ["small", "resnet18"])
+@pytest.mark.parametrize("kind", ["small", pytest.param("resnet18", marks=pytest.mark.real_gpu)])
 def test_graphs_compute_what_eager_code_computes(
     place: str, kind: str, device: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -223,13 +230,14 @@ def test_a_run_picked_up_is_the_same_bit_for_bit(place: str, batches: int, devic
     with pytest.raises(StopRun):
         fitted(device, data, session=session, control=StopAt(batches))
     content = session_content(session, {})
-    torch.cuda.synchronize()
+    to_main_memory(content)
     save_session(tmp_path, content)
     resumed = new_session(network().to(where), CONFIG, where)
     restore(resumed, read_checkpoint(tmp_path)[0])
     assert_same(whole, fitted(device, data, session=resumed))
 
 
+@pytest.mark.real_gpu
 def test_verify_resume_on_this_gpu(device: Device) -> None:
     said: list[str] = []
     assert verify_resume("cuda", device.precision, 2, 0, said.append), said
@@ -292,6 +300,7 @@ def test_what_is_saved_is_the_session_as_it_was_though_training_goes_on(device: 
 # memory
 
 
+@pytest.mark.real_gpu
 def test_a_batch_that_does_not_fit_says_the_largest_that_does() -> None:
     device = gpu("bf16")
     total = torch.cuda.get_device_properties(device.torch_device).total_memory
@@ -322,6 +331,7 @@ def test_a_batch_that_does_not_fit_says_the_largest_that_does() -> None:
         torch.cuda.set_per_process_memory_fraction(1.0)
 
 
+@pytest.mark.real_gpu
 def test_a_run_that_has_ended_holds_no_memory(device: Device, runs_dir: Path, config_for: MakeConfig) -> None:
     config = config_for(runs_dir, device="cuda", precision=device.precision)
     run(config)  # from here on cuBLAS has for good what it works in on each stream, 32 MiB on an H100
@@ -350,6 +360,20 @@ def test_a_run_on_the_gpu(share: float, where: str, runs_dir: Path, config_for: 
     assert all(not value.is_cuda and math.isfinite(value.double().sum().item()) for value in state.values())
 
 
+def test_the_benchs_ceilings_on_this_gpu(device: Device) -> None:
+    measures = ceilings(4, 2, CONFIG, device, seconds=0.01)
+    assert list(measures) == ["eager", "CUDA graph, deterministic", "CUDA graph"]
+    assert all(measure() > 0 for measure in measures.values())
+
+
+def test_parity_on_this_gpu(data_dir: Path) -> None:
+    options = parity_options({"data_dir": data_dir, "seeds": 2, "epochs": 1, "batch_size": ["8"], "input_size": 32,
+                              "device": "cuda"})
+    scores = parity(options, lambda text: None).scores
+    assert all(len(scores[arm]) == 2 for arm in (FAST, PLAIN))
+
+
+@pytest.mark.real_gpu
 def test_several_runs_share_a_gpu(runs_dir: Path, data_dir: Path) -> None:
     command = [sys.executable, "-m", "noodle_tui", "run", "--headless", "--data-dir", data_dir, "--save-dir", runs_dir,
                "--weights", "none", "--input-size", "32", "--device", "cuda", "--n-epochs", "20"]

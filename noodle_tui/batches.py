@@ -161,6 +161,9 @@ class DeviceBatches:
         self._dtype = torch.float16 if device.bf16 and self._device.type == "cuda" else torch.float32
         self._normalised = torch.bfloat16 if device.bf16 else torch.float32  # what the network's first layer takes
         self._side = side_stream(self._device, "crops")
+        if self._side is not None:
+            for tensor in (self._pixels, self._labels):  # not to be given away, when they go, before the last crops are made
+                tensor.record_stream(self._side)
         self._epoch = 0
         self._drawn: tuple[int, Tensor, Tensor] | None = None  # an epoch, its order and its crops
         self._begun: tuple[int, int, list[Tensor]] | None = None  # an epoch, a step in it, and its inputs

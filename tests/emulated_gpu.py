@@ -1,17 +1,17 @@
 """A CUDA GPU emulated on the CPU: a pytest plugin, `pytest -p emulated_gpu`, with which test_emulated_gpu.py runs test_cuda.py.
 
 Tensors are computed on the CPU and say that they lie on cuda:0. As on a GPU, they can't be mixed with those of main memory, and
-what goes over is a copy; captured work is done at each replay, anew; and while torch.cuda.set_sync_debug_mode("error") holds,
-nothing may wait for the GPU. What it can't show is left to tests on a real one: the order between streams, memory, speed, how a
-GPU rounds, and whether a graph can be captured at all.
+what goes over is a copy; captured work is done at each replay, anew; while torch.cuda.set_sync_debug_mode("error") holds,
+nothing may wait for the GPU; and no stream may touch what it doesn't know another to be done with (gpu_order.py). What it can't
+show is left to tests on a real one: memory, speed, how a GPU rounds, and whether its libraries let a graph be captured at all.
 """
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import gpu_order
 import pytest
 import torch
 import torchvision.io
@@ -44,6 +44,9 @@ class GpuTensor(Tensor):
             memo[id(self)] = nn.Parameter(copy, self.requires_grad) if isinstance(self, nn.Parameter) else copy
         return memo[id(self)]
 
+    def record_stream(self, s: Any) -> None:
+        gpu_order.record_stream(self, s)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("what lies on the GPU would be saved so that only a machine with a GPU can load it")
 
@@ -59,23 +62,37 @@ def call(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What a function of torch comes to, and on which side."""
     tensors = list(tensors_in((args, kwargs)))
     with torch._C.DisableTorchFunction():
-        kwargs = {name: value for name, value in kwargs.items() if name != "pin_memory"}  # which takes a driver
         if func == Tensor.pin_memory:
-            return args[0]
+            return gpu_order.pin(args[0])
+        if kwargs.get("pin_memory"):  # which takes a driver
+            return gpu_order.pin(func(*args, **{**kwargs, "pin_memory": False}))
         there = any(map(on_gpu, tensors)) or any(map(is_gpu, (*args, *kwargs.values())))
-        if not there or func.__name__ in TALK:
-            return func(*args, **kwargs)
-        if func in SAID:
+        if there and func in SAID:
             return SAID[func]
-        to_gpu = goes_to_gpu(func.__name__, args, kwargs, tensors)
-        check_sides(func.__name__, tensors)
-        crosses = func.__name__ in ("to", "cpu", "copy_") and to_gpu != on_gpu(tensors[-1])
-        if func.__name__ in WAIT or (crosses and not to_gpu):
-            wait_for_gpu(func.__name__)
-        result = compute(func, args, kwargs)
-        if crosses and func.__name__ != "copy_":
-            result = result.clone()
-        return on_side(to_gpu, result)
+        if there and func.__name__ not in TALK:
+            return call_gpu(func, args, kwargs, tensors)
+        result = func(*args, **kwargs)
+        if pinned := [one for one in tensors if gpu_order.is_watched(one) and not there]:
+            gpu_order.note(func.__name__, pinned, list(tensors_in(result)), on_gpu=False)
+        return result
+
+
+def call_gpu(func: Any, args: Sequence[Any], kwargs: dict[str, Any], tensors: Sequence[Tensor]) -> Any:
+    """The same of a function that has `tensors`, or its result, on the GPU. RuntimeError or TypeError where a GPU would refuse,
+    or a real one might do something else."""
+    name, to_gpu = func.__name__, goes_to_gpu(func.__name__, args, kwargs, tensors)
+    check_sides(name, tensors)
+    crosses = name in ("to", "cpu", "copy_") and to_gpu != on_gpu(tensors[-1])
+    waits = name in WAIT or (crosses and not to_gpu)
+    if waits:
+        wait_for_gpu(name)
+    result = compute(func, args, kwargs)
+    if crosses and name != "copy_":
+        result = result.clone()
+    result = on_side(to_gpu, result)
+    watched = [one for one in tensors if on_gpu(one) or gpu_order.is_watched(one)]
+    gpu_order.note(name, watched, [one for one in tensors_in(result) if on_gpu(one)], on_gpu=True, waits=waits)
+    return result
 
 
 def compute(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -138,36 +155,6 @@ def on_side(gpu: bool, value: Any) -> Any:
     return value
 
 
-class Stream:
-    """Work is done as it is given: the order of one stream, which all streams share."""
-
-    made = 0
-
-    def __init__(self, device: Any = GPU, priority: int = 0):
-        Stream.made += 1
-        self.device, self.cuda_stream = GPU, Stream.made
-
-    def wait_stream(self, other: "Stream") -> None: ...
-
-    def wait_event(self, event: "Event") -> None: ...
-
-    def synchronize(self) -> None: ...
-
-
-class Event:
-    def __init__(self, enable_timing: bool = False):
-        self.device = GPU
-
-    def record(self, stream: Stream | None = None) -> None: ...
-
-    def synchronize(self) -> None: ...
-
-
-@contextmanager
-def stream(stream: Stream | None) -> Iterator[None]:
-    yield
-
-
 def capture(work: Callable[[], Any], pool: Any = None) -> tuple[Any, Any]:
     """In place of graphs.capture: a graph that does the work again, into the same result."""
     for _ in range(graphs.WARM_UP):
@@ -211,15 +198,15 @@ def nothing(*_: Any) -> None: ...
 
 def pytest_configure(config: pytest.Config) -> None:
     """For this process, and for good."""
-    own_stream = Stream()
     properties = SimpleNamespace(name="Emulated GPU", total_memory=MEMORY, multi_processor_count=1, uuid="none")
     for name, replacement in {
         "is_available": lambda: True, "is_initialized": lambda: True, "device_count": lambda: 1, "current_device": lambda: 0,
         "get_device_name": lambda device=None: properties.name, "get_device_capability": lambda device=None: (9, 0),
         "get_device_properties": lambda device=None: properties, "mem_get_info": lambda device=None: (MEMORY, MEMORY),
         "memory_reserved": lambda device=None: 0, "set_sync_debug_mode": set_sync_debug_mode,
-        "Stream": Stream, "Event": Event, "stream": stream, "current_stream": lambda device=None: own_stream,
-        "graph_pool_handle": nothing, "set_device": nothing, "synchronize": nothing, "empty_cache": nothing,
+        "Stream": gpu_order.Stream, "Event": gpu_order.Event, "stream": gpu_order.stream,
+        "current_stream": gpu_order.current_stream, "synchronize": gpu_order.synchronize,
+        "graph_pool_handle": nothing, "set_device": nothing, "empty_cache": nothing,
     }.items():
         setattr(torch.cuda, name, replacement)
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # `model.to` makes new parameters, of the GPU's type

@@ -192,6 +192,14 @@ def test_crops_made_beside_training_are_those_made_alone(device: Device) -> None
     assert all(torch.equal(a, b) for a, b in zip(wanted, found, strict=True))
 
 
+@pytest.mark.parametrize("place", PLACES)
+def test_a_batch_waits_for_the_one_whose_room_it_takes(place: str, device: Device) -> None:
+    """Seven batches an epoch, of which three are under way at a time."""
+    config = CONFIG.model_copy(update={"batch_size": 3})
+    runs = [fitted(device, PLACES[place](device), config) for _ in range(2)]
+    assert_same(*runs)
+
+
 # the numbers
 
 

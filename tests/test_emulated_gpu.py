@@ -1,5 +1,5 @@
-"""What test_cuda.py asks of a GPU, asked of an emulated one: that a tensor lies on the wrong side, or that Python waits for the
-GPU in the midst of an epoch, is found on a machine without one, too."""
+"""What test_cuda.py asks of a GPU, asked of an emulated one: a tensor on the wrong side, a wait for the GPU in the midst of an
+epoch, and a stream that doesn't wait for another are found on a machine without one, too."""
 
 import os
 import subprocess

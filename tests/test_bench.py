@@ -24,7 +24,7 @@ from test_cli import noodle_here
 from noodle_tui.bench import compare
 from noodle_tui.bench.compare import CEILING, PLAIN, TRAINER, BatchResult, BenchResult, check_batches, take_turns
 from noodle_tui.bench.options import MAX_SEEDS, bench_options, parity_options
-from noodle_tui.bench.parity import FAST, ParityResult, Score, fast_arm, interval_of_mean, pil_images, plain_arm
+from noodle_tui.bench.parity import FAST, ParityResult, Score, fast_arm, interval_of_mean, parity, pil_images, plain_arm
 from noodle_tui.bench.parity import PLAIN as PLAIN_ARM
 from noodle_tui.bench.parity import verdict as parity_verdict
 from noodle_tui.bench.photos import DRAWN_BYTES, draw_photos, link_some
@@ -116,6 +116,19 @@ def test_a_temporary_folder_without_room_is_told_before_anything_is_measured(mon
     with pytest.raises(NoodleError, match=r"1000 MiB are free there, and up to 1194 are needed for a while: .*TMPDIR"):
         compare.bench(bench_options({}), said.append)
     assert not said
+
+
+def test_parity_without_a_temporary_folder_asks_for_one_only_where_it_draws(data_dir: Path, monkeypatch: pytest.MonkeyPatch):
+    def no_folder(*_: Any, **__: Any) -> None:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", no_folder)
+    monkeypatch.setattr("tempfile.TemporaryDirectory", no_folder)
+    with pytest.raises(NoodleError, match=r"no folder for temporary files can be written.*TMPDIR"):
+        parity(parity_options({"device": "cpu"}), lambda text: None)
+    given = parity_options({"device": "cpu", "data_dir": data_dir, "seeds": 2, "epochs": 1, "batch_size": ["8"],
+                            "input_size": 32})
+    assert parity(given, lambda text: None).n_val == 8
 
 
 def test_drawn_photos_are_jpegs_as_large_as_a_photo_of_a_face(tmp_path: Path):

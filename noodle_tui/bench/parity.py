@@ -9,6 +9,7 @@ import math
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from noodle_tui.control import Control
 from noodle_tui.dataset import Dataset, load_dataset
 from noodle_tui.demo import demo_config_values, draw_stimuli
 from noodle_tui.device import Device, pick_device, set_up
+from noodle_tui.disk import check_temporary_room
 from noodle_tui.fit import fit
 from noodle_tui.forward import EVAL_BATCH
 from noodle_tui.model import build_model
@@ -37,6 +39,7 @@ from noodle_tui.session import new_session, sgd
 FAST, PLAIN = "this trainer", "plain fp32"
 NEVER = 10**9  # epochs between two saves
 HELD_OUT = 0.5  # of the drawn people: the interval of a difference needs validation photos more than training ones
+DRAWN_BYTES = 50 * 2**20  # of the drawn people's photos, and of the copies that are sorted
 COARSE = 0.03  # half an interval of accuracy: what is less than so many points apart isn't seen
 MOST_SHOWN = 12  # epochs of the curve in words
 # Student's t, 97.5 % point, for 1 to 30 degrees of freedom
@@ -114,8 +117,7 @@ def parity(options: ParityOptions, say: Callable[[str], None]) -> ParityResult:
     device = pick_device(options.run.device, options.run.precision)
     set_up(device)
     build_model(options.run.weights, 2, seed=0)  # weights that are missing or don't fit are told before anything is drawn
-    with tempfile.TemporaryDirectory(prefix="noodle-parity-") as place:
-        data_dir = options.data_dir or _drawn(Path(place), say)
+    with _folder_of_photos(options.data_dir, say) as data_dir:
         data = load_dataset(data_dir, find_samples(data_dir, DEFAULT_PERSON), options.run.input_size, device)
         photos = {split: pil_images(data_dir, split) for split in ("train", "val")}
     scores: dict[str, list[Score]] = {FAST: [], PLAIN: []}
@@ -198,13 +200,19 @@ def pil_images(data_dir: Path, split: str) -> list[Photo]:
     return [(ImageOps.exif_transpose(image), label) for image, label in (photos[i] for i in range(len(photos)))]
 
 
-def _drawn(place: Path, say: Callable[[str], None]) -> Path:
-    """The demo's people, drawn; half of them are held out."""
-    say("drawing people")
-    draw_stimuli(place / "stimuli")
-    demo = RunConfig(**{**demo_config_values(place), "val_fraction": HELD_OUT})
-    apply_rejig(plan_rejig(demo))
-    return demo.data_dir
+@contextmanager
+def _folder_of_photos(given: Path | None, say: Callable[[str], None]) -> Iterator[Path]:
+    """The folder that was given; without one the demo's people, drawn for now; half of them are held out."""
+    if given is not None:
+        yield given
+        return
+    check_temporary_room(DRAWN_BYTES)
+    with tempfile.TemporaryDirectory(prefix="noodle-parity-") as place:
+        say("drawing people")
+        draw_stimuli(Path(place) / "stimuli")
+        demo = RunConfig(**{**demo_config_values(Path(place)), "val_fraction": HELD_OUT})
+        apply_rejig(plan_rejig(demo))
+        yield demo.data_dir
 
 
 def interval_of_mean(values: list[float]) -> tuple[float, float]:

@@ -136,6 +136,7 @@ def test_crops_beside_the_training_wait_and_are_waited_for(split: Split, monkeyp
     main, side = Stream("main"), Stream("side")
     monkeypatch.setattr("noodle_tui.batches.side_stream", lambda device, purpose: side if purpose == "crops" else main)
     monkeypatch.setattr("noodle_tui.batches.crop_padded_batch", crop)
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda tensor, stream: None)
     monkeypatch.setattr(torch.cuda, "current_stream", lambda: main)
     monkeypatch.setattr(torch.cuda, "stream", lambda stream: nullcontext(said.append(f"on {stream.name}")))
     batches = on_device(split, 4, 42, 32, CPU)

@@ -18,6 +18,7 @@ from noodle_tui.errors import one_line
 # Pillow knows these formats but can't decode them by itself: it runs another program on the file (Ghostscript, which would
 # run what an EPS file called .jpg says), or needs a handler that nobody installs.
 NOT_DECODED = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+MOST_PHOTOS = ("JPEG", "PNG")  # tried before the others
 MIN_SIDE = 2  # pixels: trackers and placeholders have one
 MAX_ASPECT = 100  # Resize brings the short side to the input size: at 1:1000 the long one would fill the memory
 ANIMATIONS = ("AVIF", "FLI", "GIF", "PNG", "WEBP")  # in MPO and TIFF, more pictures are previews or pages
@@ -37,7 +38,7 @@ def image_formats() -> tuple[str, ...]:
     Image.init()  # loads all of Pillow's readers
     logging.getLogger("PIL").addHandler(logging.NullHandler())  # else its warnings of odd files go to stderr
     _silence_libtiff()
-    return tuple(sorted(set(Image.OPEN) - NOT_DECODED))
+    return tuple(sorted(set(Image.OPEN) - NOT_DECODED, key=lambda name: (name not in MOST_PHOTOS, name)))
 
 
 def open_image(source: Path | str | IO[bytes]) -> Image.Image:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 import unicodedata
 from hashlib import sha1
 from pathlib import Path
@@ -74,6 +75,25 @@ def test_a_photo_of_too_many_pixels_is_skipped(stimuli, data, monkeypatch, limit
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     path = draw(stimuli / "a_Sa_.jpg").name
     assert "pixels" in unreadable(str(stimuli), [path], lambda: None, lambda done, total: None)[path]
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["a disk of its own", "a network's disk"])
+def test_headers_are_read_by_threads_where_each_is_waited_for(stimuli, monkeypatch, waits: bool):
+    names = [f"{i:04}_Sa_.jpg" for i in range(1500)]
+    readers: set[str] = set()
+
+    def trouble(path: str, whole: bool) -> str:
+        readers.add(threading.current_thread().name)
+        if waits:
+            time.sleep(0.001)
+        return f"no photo: {Path(path).name}"
+
+    monkeypatch.setattr("noodle_tui.rejig.scan._trouble", trouble)
+    found = unreadable(str(stimuli), names, lambda: None, lambda done, total: None)
+    assert found == {name: f"no photo: {name}" for name in names}
+    if waits:
+        assert len(readers) > 2
+    assert unreadable(str(stimuli), [], lambda: None, lambda done, total: None) == {}
 
 
 def test_what_nobody_has_the_right_to_read_is_skipped(stimuli, data):

@@ -1,8 +1,10 @@
 """Finding the photos below the stimuli, and telling whether PIL can read them."""
 
 import os
+import time
 import warnings
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +14,7 @@ from noodle_tui.progress import Check, Progress
 
 # folders that systems keep beside or among photos: trash, thumbnails, what a Mac adds to an archive
 SYSTEM_FOLDERS = {"@eaDir", "#recycle", "$RECYCLE.BIN", "__MACOSX", "lost+found"}
+FIRST_LOOK, CHUNK = 16, 256  # headers that are read between two checks whether to go on; the first tell how fast the disk is
 UNREADABLE = "unreadable"  # how the reasons begin that are a file's own fault
 
 
@@ -92,16 +95,30 @@ def unreadable(
 ) -> dict[str, str]:
     """{relative path: reason} of the images whose header PIL can't identify, or with `whole` whose pixels it can't decode.
 
-    The headers are read in threads, which hides the latency of a network filesystem.
+    Headers are read one by one as long as they come at once: threads that take turns at Python's lock for each would take three
+    times as long. On a disk that is waited for, the rest is read in threads, and whatever is decoded.
     """
     image_endings()  # PIL's readers are loaded once, before there are threads
-    chunks = [paths[start:start + 256] for start in range(0, len(paths), 256)]
+    chunks = [paths[:FIRST_LOOK], *(paths[start:start + CHUNK] for start in range(FIRST_LOOK, len(paths), CHUNK))]
     found, done = dict[str, str](), 0
+
+    def look(chunk: list[str]) -> list[str | None]:
+        return [_trouble(f"{stimuli}/{path}", whole) for path in chunk]
+
+    def looks() -> Iterator[list[str | None]]:
+        left = deque(chunks)
+        waits = whole
+        while left and not waits:
+            began, worked = time.perf_counter(), time.thread_time()
+            reasons = look(left.popleft())
+            waits = time.perf_counter() - began > 2 * (time.thread_time() - worked)
+            yield reasons
+        yield from pool.map(look, left)
+
     with warnings.catch_warnings(), ThreadPoolExecutor(8) as pool:
         warnings.simplefilter("ignore")  # PIL warns of odd metadata on stderr, which would tear a screen
         try:
-            for chunk, reasons in zip(chunks, pool.map(lambda c: [_trouble(f"{stimuli}/{p}", whole) for p in c], chunks),
-                                      strict=True):
+            for chunk, reasons in zip(chunks, looks(), strict=True):
                 check()
                 found.update((path, reason) for path, reason in zip(chunk, reasons, strict=True) if reason)
                 done += len(chunk)

@@ -148,8 +148,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 def on_side(gpu: bool, value: Any) -> Any:
     """`value`, all tensors in it taken to lie on the GPU, or in main memory."""
     if isinstance(value, Tensor):
-        wanted = GpuTensor if gpu else Tensor
-        return value if on_gpu(value) == gpu else value.as_subclass(wanted)
+        return value if on_gpu(value) == gpu else value.as_subclass(GpuTensor if gpu else Tensor)
     if type(value) in (list, tuple):
         return type(value)(on_side(gpu, one) for one in value)
     return value

@@ -2,10 +2,10 @@
 
 import os
 import threading
-import time
 import unicodedata
 from hashlib import sha1
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fake_stimuli import ODD_NAMES, draw, draw_seed_like, error_of, have_pil_warn, make_plan, rejig, splits, stop_after, tree
@@ -14,7 +14,7 @@ from powerless import powerless
 
 from noodle_tui.errors import NoodleError, StopRun
 from noodle_tui.rejig import plan_in_words
-from noodle_tui.rejig.scan import by_reason, unreadable
+from noodle_tui.rejig.scan import FIRST_LOOK, by_reason, unreadable
 from noodle_tui.rejig.split import hold_out_files, hold_out_people
 from noodle_tui.rejig.target_names import target_names
 
@@ -80,19 +80,20 @@ def test_a_photo_of_too_many_pixels_is_skipped(stimuli, data, monkeypatch, limit
 @pytest.mark.parametrize("waits", [False, True], ids=["a disk of its own", "a network's disk"])
 def test_headers_are_read_by_threads_where_each_is_waited_for(stimuli, monkeypatch, waits: bool):
     names = [f"{i:04}_Sa_.jpg" for i in range(1500)]
-    readers: set[str] = set()
+    own, others, worked = list[str](), list[str](), 0.0
 
     def trouble(path: str, whole: bool) -> str:
-        readers.add(threading.current_thread().name)
-        if waits:
-            time.sleep(0.001)
+        nonlocal worked
+        worked += 1
+        (own if threading.current_thread() is threading.main_thread() else others).append(path)
         return f"no photo: {Path(path).name}"
 
     monkeypatch.setattr("noodle_tui.rejig.scan._trouble", trouble)
+    monkeypatch.setattr("noodle_tui.rejig.scan.time", SimpleNamespace(
+        thread_time=lambda: worked, perf_counter=lambda: worked * (3 if waits else 1)))
     found = unreadable(str(stimuli), names, lambda: None, lambda done, total: None)
     assert found == {name: f"no photo: {name}" for name in names}
-    if waits:
-        assert len(readers) > 2
+    assert (len(own), len(others)) == ((FIRST_LOOK, 1500 - FIRST_LOOK) if waits else (1500, 0))
     assert unreadable(str(stimuli), [], lambda: None, lambda done, total: None) == {}
 
 

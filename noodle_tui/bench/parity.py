@@ -39,7 +39,7 @@ from noodle_tui.session import new_session, sgd
 FAST, PLAIN = "this trainer", "plain fp32"
 NEVER = 10**9  # epochs between two saves
 HELD_OUT = 0.5  # of the drawn people: the interval of a difference needs validation photos more than training ones
-DRAWN_BYTES = 50 * 2**20  # of the drawn people's photos, and of the copies that are sorted
+PEOPLE_BYTES = 50 * 2**20  # of the drawn people's photos, and of the copies that are sorted
 COARSE = 0.03  # half an interval of accuracy: what is less than so many points apart isn't seen
 MOST_SHOWN = 12  # epochs of the curve in words
 # Student's t, 97.5 % point, for 1 to 30 degrees of freedom
@@ -206,7 +206,7 @@ def _folder_of_photos(given: Path | None, say: Callable[[str], None]) -> Iterato
     if given is not None:
         yield given
         return
-    check_temporary_room(DRAWN_BYTES)
+    check_temporary_room(PEOPLE_BYTES)
     with tempfile.TemporaryDirectory(prefix="noodle-parity-") as place:
         say("drawing people")
         draw_stimuli(Path(place) / "stimuli")
